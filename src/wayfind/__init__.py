@@ -1,0 +1,3 @@
+"""Wayfind: code search that learns your codebase."""
+
+__version__ = "0.1.0"
