@@ -1,0 +1,154 @@
+"""Wayfind in Python: `wayfind.open(path).search("…")`. Typed and silent; nothing is printed, errors are WayfindError."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from wayfind.errors import IndexBusy, StorageError
+from wayfind.index import refresh as refreshing
+from wayfind.index.refresh import Options, Progress, Refreshed, Tree
+from wayfind.index.snapshot import Snapshot, open_snapshot
+from wayfind.search import engine
+from wayfind.search.engine import Ask
+from wayfind.search.explain import Mode
+from wayfind.search.query import Filters
+from wayfind.search.searcher import Searcher
+from wayfind.types import Answer, IndexState, Result, Touch
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedChunk:
+    """A chunk as it lies in an index."""
+
+    snapshot: Snapshot
+    number: int
+    path: str
+    start_line: int
+    end_line: int
+    kind: str
+    symbol: str | None
+    language: str
+    provenance: str
+    is_test: bool
+
+    def text(self) -> str:
+        return self.snapshot.chunk(self.number)[1]
+
+    def docstring(self) -> str:
+        return self.snapshot.chunk(self.number)[0].docstring
+
+
+class Repository:
+    """A working tree and its index. Every search first brings the index up to date, unless told otherwise."""
+
+    def __init__(self, tree: Tree, options: Options):
+        self._tree, self._options = tree, options
+        self._searcher: Searcher | None = None
+        self._fresh = False
+        self.stale_files = 0
+
+    @property
+    def root(self) -> Path:
+        return self._tree.root
+
+    def close(self) -> None:
+        self._tree.close()
+
+    def __enter__(self) -> Repository:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def refresh(self, progress: Progress | None = None, options: Options | None = None) -> Refreshed:
+        """Bring the index up to date. Raises IndexBusy, StorageError, UsageError."""
+        done = refreshing.refresh(self._tree, options or self._options, progress)
+        self._fresh, self.stale_files = True, 0
+        return done
+
+    def snapshot(self) -> Snapshot:
+        """The present generation, opened once."""
+        return self.searcher().snapshot
+
+    def searcher(self) -> Searcher:
+        """The searcher of the present generation; a newer one takes its place when there is one."""
+        if self._searcher is None or self._searcher.snapshot.manifest.generation != self._tree.catalogue.generation():
+            self._searcher = Searcher(open_snapshot(self._tree))
+        return self._searcher
+
+    def ready(self, refresh: bool = True, progress: Progress | None = None) -> Searcher:
+        """The searcher after a refresh. Where another process writes the index, or the disk refuses, an index that is
+        there is read as it is, and `stale_files` says how much of it has changed since."""
+        if refresh or not self._tree.catalogue.generation():
+            present = self._tree.catalogue.generation()
+            try:
+                self.refresh(progress, self._options if not present else Options(**{**_fields(self._options), "wait": 0.0}))
+            except (IndexBusy, StorageError):
+                if not present:
+                    raise
+                self.stale_files = refreshing.stale(self._tree, self._tree.catalogue.manifest())
+        else:
+            self.stale_files = refreshing.stale(self._tree, self._tree.catalogue.manifest())
+        return self.searcher()
+
+    def search(
+        self, query: str, k: int = 10, *, lang: tuple[str, ...] = (), path: tuple[str, ...] = (), kind: tuple[str, ...] = (), regex: str = "",
+        explain: Mode = "auto", max_tokens: int | None = None, refresh: bool = True,
+    ) -> Answer:
+        """Answer a query: words, a name, a question, a stack trace or a snippet; the syntax of `search.query` is understood.
+
+        Raises UsageError for an empty query or an impossible filter; other errors of the tree in `errors`.
+        """
+        filters = Filters(tuple(lang), tuple(path), tuple(kind), regex=regex)
+        return engine.search(self.ready(refresh), Ask(query, k, filters, explain, max_tokens), self.stale_files)
+
+    def explain(self, path: str, line: int = 1, mode: Mode = "auto", refresh: bool = True) -> Result:
+        """The definition or section that holds a line (1-based), explained. Raises NotFound."""
+        return engine.result_at(self.ready(refresh), path, line, mode)
+
+    def related(self, path: str, line: int = 1, k: int = 10, mode: Mode = "auto", refresh: bool = True) -> Answer:
+        """What speaks of the same as the definition that holds a line. Raises NotFound."""
+        return engine.related(self.ready(refresh), path, line, k, mode, self.stale_files)
+
+    def state(self, refresh: bool = False) -> IndexState:
+        """Freshness and completeness of the index."""
+        return engine.state(self.ready(refresh).snapshot, self.stale_files)
+
+    def bm25(self, query: str, k: int = 10) -> list[Result]:
+        """The baseline: plain BM25 over the chunks' whole text, no fields, no ranker."""
+        searcher = self.searcher()
+        return [engine.place(searcher.snapshot, chunk, score) for chunk, score in engine.bm25(searcher, query, k)]
+
+    def chunks(self) -> Iterator[IndexedChunk]:
+        """Every chunk of the present generation, in the order of path and line."""
+        searcher = self.searcher()
+        snapshot = searcher.snapshot
+        for number in range(snapshot.chunks):
+            file = int(snapshot.file[number])
+            yield IndexedChunk(
+                snapshot, number, snapshot.paths[file], int(snapshot.start[number]), int(snapshot.end[number]), snapshot.kind_of(number),
+                snapshot.symbols[number] or None, snapshot.languages[file], snapshot.provenance_of(number), bool(searcher.is_test[file]),
+            )
+
+    def touches(self) -> list[Touch]:
+        """Commits that touched each definition, newest first."""
+        return self._tree.catalogue.touches()
+
+
+def open_repository(
+    path: str | os.PathLike[str] = ".", home: str | os.PathLike[str] | None = None, *, manual: str | os.PathLike[str] | None = None, workers: int = 1, commits: int = 2000
+) -> Repository:
+    """Open a repository for searching; its index is made at the first search, in `home` (default: $WAYFIND_HOME or the
+    user's cache folder). `workers` above 1 extracts in processes: then call this below `if __name__ == "__main__":`.
+
+    Raises NotFound where there is no such folder, StorageError where the index cannot be kept.
+    """
+    options = Options(manual=Path(manual) if manual else None, workers=workers, commits=commits)
+    return Repository(refreshing.open_tree(path, home), options)
+
+
+def _fields(options: Options) -> dict:
+    return {name: getattr(options, name) for name in Options.__slots__}

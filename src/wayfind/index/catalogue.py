@@ -1,0 +1,181 @@
+"""The catalogue of one working tree: which files are indexed, from which content, in which segment, and which
+generation that makes. SQLite in write-ahead mode: a reader sees one generation whole, a killed writer leaves the old one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from wayfind.errors import IndexBusy, IndexVersion
+from wayfind.index.store import connect, storage_error
+from wayfind.types import Touch
+
+CATALOGUE_VERSION = 1
+
+SCHEMA = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS file(
+  path BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER, seen_ns INTEGER, key TEXT, reason TEXT, chunks INTEGER,
+  segment TEXT, number INTEGER) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS segment(name TEXT PRIMARY KEY, files INTEGER, chunks INTEGER, bytes INTEGER) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS touch(path BLOB, symbol TEXT, commit_id TEXT, time INTEGER, subject TEXT,
+  PRIMARY KEY(path, symbol, commit_id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS manual(path BLOB, chunk INTEGER, entry TEXT, PRIMARY KEY(path, chunk)) WITHOUT ROWID;
+PRAGMA user_version={CATALOGUE_VERSION};
+COMMIT
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """One file of the tree. Indexed when `reason` is None: then `segment` and `number` say where its postings lie."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    seen_ns: int
+    """When the content was read, nanoseconds; a file modified about then is read again."""
+    key: str
+    reason: str | None
+    chunks: int
+    segment: str | None
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One generation: what is live in which segment, and the facts kept beside it."""
+
+    generation: int
+    rows: dict[str, FileRow]
+    segments: tuple[str, ...]
+    meta: dict[str, str]
+
+    @property
+    def skipped_by_walk(self) -> dict[str, int]:
+        """The part of `skipped` that the walk alone decides."""
+        return json.loads(self.meta.get("walked", "{}"))
+
+    @property
+    def skipped(self) -> dict[str, int]:
+        """Reason -> number of files or folders that were not indexed."""
+        return json.loads(self.meta.get("skipped", "{}"))
+
+
+def path_bytes(path: str) -> bytes:
+    return path.encode("utf-8", "surrogateescape")
+
+
+class Catalogue:
+    """The catalogue file of one working tree."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._db = connect(path)
+        with self._errors():
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+            if version not in (0, CATALOGUE_VERSION):
+                raise IndexVersion(f"{path} has format {version}, this wayfind reads {CATALOGUE_VERSION}; run `wayfind index --rebuild`")
+            if version == 0:
+                self._db.executescript(SCHEMA)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def generation(self) -> int:
+        """Number of the present generation; 0 before the first."""
+        with self._errors():
+            row = self._db.execute("SELECT value FROM meta WHERE name = 'generation'").fetchone()
+        return int(row[0]) if row else 0
+
+    def manifest(self) -> Manifest:
+        """The present generation, read in one transaction."""
+        with self._errors():
+            own = not self._db.in_transaction
+            if own:
+                self._db.execute("BEGIN")
+            try:
+                meta = dict(self._db.execute("SELECT name, value FROM meta"))
+                rows = [FileRow(p.decode("utf-8", "surrogateescape"), *rest) for p, *rest in self._db.execute("SELECT * FROM file ORDER BY path")]
+                segments = tuple(name for (name,) in self._db.execute("SELECT name FROM segment ORDER BY name"))
+            finally:
+                if own:
+                    self._db.execute("COMMIT")
+        return Manifest(int(meta.get("generation", 0)), {row.path: row for row in rows}, segments, meta)
+
+    @contextlib.contextmanager
+    def writing(self, wait: float) -> Iterator[None]:
+        """Hold the right to write this tree's index; a killed holder loses it with its process.
+
+        Raises IndexBusy after `wait` seconds. What is written inside becomes visible at the end, all or nothing.
+        """
+        with self._errors():
+            self._db.execute(f"PRAGMA busy_timeout={int(wait * 1000)}")
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error):
+                    raise
+                raise IndexBusy("another process is updating this index; wait for it, or read the present generation with --no-refresh") from error
+            finally:
+                self._db.execute("PRAGMA busy_timeout=60000")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def write_files(self, rows: Sequence[FileRow], gone: Sequence[str]) -> None:
+        self._db.executemany("DELETE FROM file WHERE path = ?", [(path_bytes(path),) for path in gone])
+        self._db.executemany(
+            "INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [(path_bytes(r.path), r.size, r.mtime_ns, r.seen_ns, r.key, r.reason, r.chunks, r.segment, r.number) for r in rows],
+        )
+
+    def write_segments(self, rows: Sequence[tuple[str, int, int, int]], gone: Sequence[str]) -> None:
+        self._db.executemany("DELETE FROM segment WHERE name = ?", [(name,) for name in gone])
+        self._db.executemany("INSERT INTO segment VALUES (?, ?, ?, ?)", rows)
+
+    def segment_chunks(self) -> dict[str, int]:
+        """Segment -> number of its chunks, dead ones counted."""
+        return dict(self._db.execute("SELECT name, chunks FROM segment"))
+
+    def write_meta(self, values: Mapping[str, str]) -> None:
+        self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", list(values.items()))
+
+    def write_touches(self, touches: Sequence[Touch], *, replace: bool) -> None:
+        if replace:
+            self._db.execute("DELETE FROM touch")
+        self._db.executemany(
+            "INSERT OR REPLACE INTO touch VALUES (?, ?, ?, ?, ?)", [(path_bytes(t.path), t.symbol, t.commit, t.time, t.subject) for t in touches]
+        )
+
+    def touches(self) -> list[Touch]:
+        """Commits that touched each definition, newest first."""
+        with self._errors():
+            rows = self._db.execute("SELECT path, symbol, commit_id, time, subject FROM touch ORDER BY time DESC, commit_id, path, symbol")
+            return [Touch(p.decode("utf-8", "surrogateescape"), *rest) for p, *rest in rows]
+
+    def write_manual(self, entries: Mapping[tuple[str, int], str]) -> None:
+        """Replace the manual explanations: (path, chunk number) -> JSON of the entry."""
+        self._db.execute("DELETE FROM manual")
+        self._db.executemany("INSERT INTO manual VALUES (?, ?, ?)", [(path_bytes(p), n, e) for (p, n), e in entries.items()])
+
+    def manual(self) -> dict[tuple[str, int], str]:
+        with self._errors():
+            return {(p.decode("utf-8", "surrogateescape"), n): e for p, n, e in self._db.execute("SELECT path, chunk, entry FROM manual")}
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise storage_error(error, self.path) from error

@@ -1,0 +1,296 @@
+"""A segment: the postings and chunk table of some files, in one immutable, checksummed, memory-mapped file.
+
+In: per file its chunks and term counts. Out: arrays. A segment never changes after it is written; which of its files
+are still alive is said by the catalogue. Layout in `docs/index-format.md`.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from wayfind.errors import IndexDamaged, IndexVersion, StorageError
+from wayfind.index.tokens import count, terms
+from wayfind.types import KINDS, PROVENANCES, FileRecord
+
+MAGIC = b"WAYFIND SEGMENT 1\n"
+FIELDS = ("symbol", "signature", "docs", "body", "history")
+"""Chunk fields. `body` is the whole text of the chunk, so that a term's chunk frequency is that of `body`."""
+FILE_FIELDS = ("name", "folder")
+"""File fields: the words of the file name, and of the folders above it."""
+
+SYMBOL, SIGNATURE, DOCS, BODY, HISTORY = range(len(FIELDS))
+
+
+@dataclass(frozen=True, slots=True)
+class FilePostings:
+    """What a segment needs of one file, made from its content alone. Row i of the four columns says that term
+    `terms[term[i]]` occurs `count[i]` times in `field[i]` of chunk `chunk[i]`."""
+
+    language: str
+    lines: int
+    symbols: list[str]
+    table: np.ndarray  # uint32 [chunks, 4]: first line, last line, number of the kind, number of the provenance
+    lengths: np.ndarray  # uint32 [chunks, fields]: number of terms
+    terms: list[str]
+    chunk: np.ndarray  # uint32
+    term: np.ndarray  # uint32
+    field: np.ndarray  # uint8
+    count: np.ndarray  # uint8, capped at 255
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentFile:
+    """One file as it enters a segment. `docs` and `history` are texts that this repository adds to chunk i (manual
+    explanations; subjects of commits)."""
+
+    path: str
+    key: str
+    postings: FilePostings
+    docs: dict[int, str]
+    history: dict[int, str]
+
+
+def file_postings(record: FileRecord) -> FilePostings:
+    """Counts of every chunk's terms in the fields that depend on the file's content alone."""
+    vocabulary: dict[str, int] = {}
+    rows: list[tuple[int, int, int, int]] = []
+    lengths = np.zeros((len(record.chunks), len(FIELDS)), np.uint32)
+    lines = record.text.split("\n")
+    for number, chunk in enumerate(record.chunks):
+        body = "\n".join(lines[chunk.start_line - 1 : chunk.end_line])
+        for field, text in enumerate((chunk.symbol or "", chunk.signature, chunk.docstring, body)):
+            counts = count(text)
+            lengths[number, field] = counts.total()
+            for term, times in counts.items():
+                rows.append((number, vocabulary.setdefault(term, len(vocabulary)), field, min(times, 255)))
+    columns = np.array(rows, np.uint32).reshape(-1, 4).T
+    table = np.array(
+        [(c.start_line, c.end_line, KINDS.index(c.kind), PROVENANCES.index(c.target.provenance)) for c in record.chunks], np.uint32
+    ).reshape(-1, 4)
+    symbols = [chunk.symbol or "" for chunk in record.chunks]
+    return FilePostings(
+        record.language, len(lines), symbols, table, lengths, list(vocabulary),
+        columns[0].copy(), columns[1].copy(), columns[2].astype(np.uint8), columns[3].astype(np.uint8),
+    )
+
+
+def file_words(path: str) -> tuple[list[str], list[str]]:
+    """Terms of a path: those of the file name without extension, and those of its folders."""
+    folder, _, name = path.encode("utf-8", "replace").decode().rpartition("/")
+    stem, dot, _ = name.rpartition(".")
+    return terms(stem if dot and stem else name), terms(folder.replace("/", " "))
+
+
+def write_segment(target: Path, files: Sequence[SegmentFile]) -> int:
+    """Write the files' segment to `target` (temporary file, fsync, rename). Returns its size in bytes.
+
+    Raises StorageError when the disk refuses; nothing is left behind then.
+    """
+    arrays = build_arrays(files)
+    temporary = target.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
+            out.write(MAGIC)
+            entries = {}
+            for name, array in arrays.items():
+                out.write(b"\0" * (-out.tell() % 8))
+                data = memoryview(np.ascontiguousarray(array)).cast("B") if array.size else b""
+                entries[name] = [array.dtype.str, list(array.shape), out.tell(), zlib.crc32(data)]
+                out.write(data)
+            header = json.dumps(entries).encode()
+            out.write(header)
+            out.write(len(header).to_bytes(8, "little") + zlib.crc32(header).to_bytes(4, "little"))
+            size = out.tell()
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(temporary, target)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise StorageError(f"cannot write the index to {target.parent}: {error.strerror}. Free space or set WAYFIND_HOME to another folder.") from error
+    return size
+
+
+def build_arrays(files: Sequence[SegmentFile]) -> dict[str, np.ndarray]:
+    """All arrays of a segment, by name."""
+    vocabulary: dict[str, int] = {}
+    blocks: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] = []
+    file_rows: list[tuple[int, int, int]] = []
+    lengths: list[np.ndarray] = []
+    first = 0
+    for file_number, file in enumerate(files):
+        local = file.postings
+        numbers = np.fromiter((vocabulary.setdefault(t, len(vocabulary)) for t in local.terms), np.int64, len(local.terms))
+        file_lengths = local.lengths.copy()
+        if len(local.term):
+            blocks.append((numbers[local.term], local.chunk.astype(np.int64) + first, local.field, local.count))
+        for field, texts in ((DOCS, file.docs), (HISTORY, file.history)):
+            extra = [(vocabulary.setdefault(t, len(vocabulary)), first + chunk, min(n, 255)) for chunk, text in texts.items() for t, n in count(text).items()]
+            for chunk, text in texts.items():
+                file_lengths[chunk, field] += len(terms(text))
+            if extra:
+                table = np.array(extra, np.int64)
+                blocks.append((table[:, 0], table[:, 1], np.full(len(table), field, np.uint8), table[:, 2].astype(np.uint8)))
+        for field, words in enumerate(file_words(file.path)):
+            file_rows += [(field, vocabulary.setdefault(word, len(vocabulary)), file_number) for word in dict.fromkeys(words)]
+        lengths.append(file_lengths)
+        first += len(local.symbols)
+    ordered = sorted(vocabulary)
+    rank = np.empty(len(ordered), np.int64)
+    rank[[vocabulary[term] for term in ordered]] = np.arange(len(ordered))
+    arrays = _strings("vocabulary", ordered)
+    term, chunk, field, times = (np.concatenate(column) if blocks else np.zeros(0, np.int64) for column in (zip(*blocks) if blocks else [()] * 4))
+    for number, name in enumerate(FIELDS):
+        chosen = field == number
+        arrays |= _postings(name, rank[term[chosen]], chunk[chosen], times[chosen], len(ordered))
+    table = np.array(file_rows, np.int64).reshape(-1, 3)
+    for number, name in enumerate(FILE_FIELDS):
+        chosen = table[:, 0] == number
+        arrays |= _postings(name, rank[table[chosen, 1]], table[chosen, 2], np.ones(chosen.sum(), np.uint8), len(ordered))
+    arrays["lengths"] = np.concatenate(lengths).astype(np.uint32) if lengths else np.zeros((0, len(FIELDS)), np.uint32)
+    return arrays | _tables(files)
+
+
+def _tables(files: Sequence[SegmentFile]) -> dict[str, np.ndarray]:
+    table = np.concatenate([np.zeros((0, 4), np.uint32), *(file.postings.table for file in files)])
+    provenance = table[:, 3].astype(np.uint8)
+    first = 0
+    for file in files:
+        provenance[[first + chunk for chunk in file.docs]] = PROVENANCES.index("manual")
+        first += len(file.postings.symbols)
+    return {
+        "chunk_file": np.repeat(np.arange(len(files), dtype=np.uint32), [len(file.postings.symbols) for file in files]),
+        "chunk_start": table[:, 0].copy(),
+        "chunk_end": table[:, 1].copy(),
+        "chunk_kind": table[:, 2].astype(np.uint8),
+        "chunk_provenance": provenance,
+        **_strings("symbol", [symbol for file in files for symbol in file.postings.symbols]),
+        **_strings("path", [file.path for file in files]),
+        **_strings("key", [file.key for file in files]),
+        **_strings("language", [file.postings.language for file in files]),
+        "file_lines": np.array([file.postings.lines for file in files], np.uint32),
+    }
+
+
+def _strings(name: str, values: Sequence[str]) -> dict[str, np.ndarray]:
+    encoded = [value.encode("utf-8", "surrogateescape") for value in values]
+    ends = np.cumsum([0, *map(len, encoded)], dtype=np.uint64)
+    return {f"{name}.bytes": np.frombuffer(b"".join(encoded), np.uint8), f"{name}.ends": ends}
+
+
+def _postings(name: str, term: np.ndarray, item: np.ndarray, times: np.ndarray, size: int) -> dict[str, np.ndarray]:
+    order = np.lexsort((item, term))
+    term, item, times = term[order], item[order], times[order]
+    same = np.flatnonzero((term[1:] == term[:-1]) & (item[1:] == item[:-1])) + 1
+    if len(same):  # the repository added words to a field that had them
+        starts = np.setdiff1d(np.arange(len(term)), same)
+        times = np.minimum(np.add.reduceat(times.astype(np.int64), starts), 255)
+        term, item = term[starts], item[starts]
+    return {
+        f"{name}.starts": np.searchsorted(term, np.arange(size + 1)).astype(np.uint32),
+        f"{name}.items": item.astype(np.uint32),
+        f"{name}.counts": times.astype(np.uint8),
+    }
+
+
+class Strings:
+    """A read-only sequence of strings over two arrays: bytes and ends."""
+
+    def __init__(self, data: np.ndarray, ends: np.ndarray):
+        self._data, self._ends = data, ends
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def raw(self, number: int) -> bytes:
+        return self._data[int(self._ends[number]) : int(self._ends[number + 1])].tobytes()
+
+    def __getitem__(self, number: int) -> str:
+        return self.raw(number).decode("utf-8", "surrogateescape")
+
+    def all(self) -> list[str]:
+        """Every string, decoded."""
+        whole, ends = self._data.tobytes(), self._ends.tolist()
+        return [whole[a:b].decode("utf-8", "surrogateescape") for a, b in zip(ends, ends[1:])]
+
+    def position(self, value: bytes) -> int:
+        """First position whose string is not less than `value`; the strings must be sorted by their UTF-8 bytes."""
+        low, high = 0, len(self)
+        while low < high:
+            middle = (low + high) // 2
+            if self.raw(middle) < value:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+
+class Segment:
+    """A segment file opened for reading. Every array's checksum is verified when it is opened.
+
+    Raises IndexDamaged or IndexVersion, with the command that mends it.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        with open(path, "rb") as file:
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if os.fstat(file.fileno()).st_size else b""
+        self.arrays = self._load()
+        self.vocabulary = Strings(self.arrays["vocabulary.bytes"], self.arrays["vocabulary.ends"])
+        self.chunks = len(self.arrays["chunk_file"])
+        self.files = len(self.arrays["file_lines"])
+
+    def _load(self) -> dict[str, np.ndarray]:
+        data = self._map
+        if data[: len(MAGIC)] != MAGIC:
+            if data[:15] == MAGIC[:15]:
+                raise IndexVersion(f"{self.path} was written by another version of wayfind; run `wayfind index --rebuild`")
+            raise self._damaged("it does not begin as a segment")
+        size = int.from_bytes(data[-12:-4], "little")
+        header = data[-12 - size : -12] if size <= len(data) - 12 else b""
+        if not header or zlib.crc32(header) != int.from_bytes(data[-4:], "little"):
+            raise self._damaged("its table of contents is wrong")
+        arrays, view = {}, memoryview(data)
+        for name, (dtype, shape, offset, checksum) in json.loads(header).items():
+            length = int(np.dtype(dtype).itemsize * np.prod(shape, dtype=np.int64))
+            part = view[offset : offset + length]
+            if zlib.crc32(part) != checksum:
+                raise self._damaged(f"checksum of {name}")
+            arrays[name] = np.frombuffer(part, dtype).reshape(shape)
+        return arrays
+
+    def _damaged(self, what: str) -> IndexDamaged:
+        return IndexDamaged(f"the index file {self.path} is damaged ({what}); run `wayfind doctor --repair`, which builds it again")
+
+    def strings(self, name: str) -> Strings:
+        return Strings(self.arrays[f"{name}.bytes"], self.arrays[f"{name}.ends"])
+
+    def term_number(self, term: str) -> int | None:
+        """Number of a term in the vocabulary, None when absent."""
+        wanted = term.encode("utf-8", "surrogateescape")
+        number = self.vocabulary.position(wanted)
+        return number if number < len(self.vocabulary) and self.vocabulary.raw(number) == wanted else None
+
+    def prefixed(self, prefix: str, most: int = 64) -> list[int]:
+        """Numbers of the terms that begin with `prefix`, at most `most`, in alphabetical order."""
+        wanted = prefix.encode("utf-8", "surrogateescape")
+        number, found = self.vocabulary.position(wanted), []
+        while number < len(self.vocabulary) and len(found) < most and self.vocabulary.raw(number).startswith(wanted):
+            found.append(number)
+            number += 1
+        return found
+
+    def postings(self, field: str, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """Items (chunks, or files for file fields) that hold the term, ascending, and how often, as arrays of one length."""
+        starts = self.arrays[f"{field}.starts"]
+        here = slice(int(starts[number]), int(starts[number + 1]))
+        return self.arrays[f"{field}.items"][here], self.arrays[f"{field}.counts"][here]
+
+

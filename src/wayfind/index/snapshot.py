@@ -1,0 +1,163 @@
+"""A snapshot: one generation of a tree's index, opened for reading. Immutable; writers never disturb it.
+
+Chunks and files are numbered through all segments, in the order of path and line, so that a result does not depend on
+how the index grew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+from wayfind.errors import IndexDamaged
+from wayfind.index.catalogue import Manifest
+from wayfind.index.refresh import Tree
+from wayfind.index.segment import BODY, FIELDS, Segment
+from wayfind.index.store import ContentStore
+from wayfind.types import KINDS, PROVENANCES, Chunk, FileRecord, Target
+
+_ATTEMPTS = 5
+
+
+def open_snapshot(tree: Tree) -> Snapshot:
+    """The present generation of the tree. Raises IndexDamaged when there is none or a checksum is wrong."""
+    for attempt in range(_ATTEMPTS):
+        manifest = tree.catalogue.manifest()
+        if not manifest.generation:
+            raise IndexDamaged("there is no index yet; run `wayfind index`")
+        try:
+            segments = [Segment(tree.folder / name) for name in manifest.segments]
+        except FileNotFoundError as error:  # merged away between the two reads
+            if attempt + 1 == _ATTEMPTS:
+                raise IndexDamaged(f"the index file {error.filename} is gone; run `wayfind doctor --repair`") from error
+            continue
+        return Snapshot(manifest, segments, tree.store, tree.catalogue.manual() if manifest.meta.get("manual") else {})
+    raise AssertionError
+
+
+class Snapshot:
+    """Arrays over all live chunks (axis chunk) and files (axis file) of one generation."""
+
+    def __init__(self, manifest: Manifest, segments: Sequence[Segment], store: ContentStore, manual: Mapping[tuple[str, int], str]):
+        self.manifest, self.segments, self.store, self.manual = manifest, segments, store, manual
+        number_of = {name: i for i, name in enumerate(manifest.segments)}
+        rows = [row for row in manifest.rows.values() if row.segment]  # in the order of paths
+        where = np.array([(number_of[row.segment], row.number) for row in rows], np.int64).reshape(-1, 2)
+        self.paths = [row.path for row in rows]
+        self.keys = [row.key for row in rows]
+        self._file_map = [np.full(segment.files, -1, np.int64) for segment in segments]
+        for i, files in enumerate(self._file_map):
+            mine = np.flatnonzero(where[:, 0] == i)
+            if len(mine) and where[mine, 1].max() >= len(files):
+                raise IndexDamaged("the catalogue and its segments disagree; run `wayfind doctor --repair`")
+            files[where[mine, 1]] = mine
+        # All chunks of all segments, then only the live ones, ordered by file and line.
+        file = np.concatenate([np.zeros(0, np.int64), *(m[s.arrays["chunk_file"]] for m, s in zip(self._file_map, segments))])
+        start = self._gather("chunk_start")
+        order = np.lexsort((start, file))
+        order = order[np.searchsorted(file[order], 0) :]
+        self._order = order
+        self.file = file[order]
+        self.start, self.end = start[order].astype(np.int64), self._gather("chunk_end")[order].astype(np.int64)
+        self.kind, self.provenance = self._gather("chunk_kind")[order], self._gather("chunk_provenance")[order]
+        self.lengths = np.concatenate([np.zeros((0, len(FIELDS)), np.uint32), *(s.arrays["lengths"] for s in segments)])[order]
+        self.chunks, self.files = len(order), len(rows)
+        self._chunk_map, first = [], 0
+        inverse = np.full(len(file), -1, np.int64)
+        inverse[order] = np.arange(len(order))
+        for segment in segments:
+            self._chunk_map.append(inverse[first : first + segment.chunks])
+            first += segment.chunks
+
+    def _gather(self, name: str) -> np.ndarray:
+        return np.concatenate([np.zeros(0, np.uint32), *(segment.arrays[name] for segment in self.segments)])
+
+    @cached_property
+    def symbols(self) -> list[str]:
+        """Symbol of each chunk, "" where it has none."""
+        symbols = [symbol for segment in self.segments for symbol in segment.strings("symbol").all()]
+        return [symbols[i] for i in self._order.tolist()]
+
+    @cached_property
+    def languages(self) -> list[str]:
+        """Language of each file."""
+        named = [segment.strings("language").all() for segment in self.segments]
+        result = [""] * self.files
+        for files, names in zip(self._file_map, named):
+            for number, name in zip(files.tolist(), names):
+                if number >= 0:
+                    result[number] = name
+        return result
+
+    @cached_property
+    def mean_lengths(self) -> np.ndarray:
+        """Mean number of terms of each field over the chunks that have any, [fields]; at least 1."""
+        filled = np.maximum((self.lengths > 0).sum(0), 1)
+        return np.maximum(self.lengths.sum(0) / filled, 1.0)
+
+    @cached_property
+    def chunk_file_first(self) -> np.ndarray:
+        """First chunk of each file, and the number of chunks at the end, [files + 1]."""
+        return np.searchsorted(self.file, np.arange(self.files + 1))
+
+    def postings(self, field: str, term: str) -> tuple[np.ndarray, np.ndarray]:
+        """Live chunks (for file fields: files) that hold the term, ascending, and how often."""
+        return self._merge(field, [(s, n) for s, n in ((s, s.term_number(term)) for s in self.segments) if n is not None])
+
+    def _merge(self, field: str, found: list[tuple[Segment, int]]) -> tuple[np.ndarray, np.ndarray]:
+        maps = self._chunk_map if field in FIELDS else self._file_map
+        items, counts = [], []
+        for segment, number in found:
+            item, times = segment.postings(field, number)
+            item = maps[self.segments.index(segment)][item]
+            items.append(item[item >= 0])
+            counts.append(times[item >= 0])
+        if not items:
+            return np.zeros(0, np.int64), np.zeros(0, np.uint8)
+        item, times = np.concatenate(items), np.concatenate(counts)
+        order = np.argsort(item, kind="stable")
+        return item[order], times[order]
+
+    def prefixed(self, prefix: str) -> list[str]:
+        """Terms that begin with `prefix`, in alphabetical order."""
+        return sorted({segment.vocabulary[n] for segment in self.segments for n in segment.prefixed(prefix)})
+
+    def holding(self, term: str) -> np.ndarray:
+        """Live chunks whose text holds the term, ascending."""
+        return self.postings(FIELDS[BODY], term)[0]
+
+    def kind_of(self, chunk: int) -> str:
+        return KINDS[self.kind[chunk]]
+
+    def provenance_of(self, chunk: int) -> str:
+        return PROVENANCES[self.provenance[chunk]]
+
+    def number_in_file(self, chunk: int) -> int:
+        """Which chunk of its record it is, from 0."""
+        return chunk - int(self.chunk_file_first[self.file[chunk]])
+
+    def record(self, file: int) -> FileRecord:
+        """The stored record of a file."""
+        return _record(self.store, self.keys[file])
+
+    def chunk(self, number: int) -> tuple[Chunk, str]:
+        """The chunk and its text; a manual explanation takes the place of its own target."""
+        file = int(self.file[number])
+        record = self.record(file)
+        own = self.number_in_file(number)
+        chunk = record.chunks[own]
+        if text := self.manual.get((self.paths[file], own)):
+            chunk = replace(chunk, target=Target(text, "manual"))
+        return chunk, record.lines(chunk.start_line, chunk.end_line)
+
+    def texts(self) -> Iterator[tuple[int, str]]:
+        """(file, text) of every file, in order."""
+        return ((number, self.store.record(key).text) for number, key in enumerate(self.keys))
+
+
+@lru_cache(maxsize=512)
+def _record(store: ContentStore, key: str) -> FileRecord:
+    return store.record(key)

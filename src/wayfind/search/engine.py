@@ -1,0 +1,229 @@
+"""A query in, an answer out: understand, filter, score, rank, fold copies, explain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from wayfind.errors import NotFound, UsageError
+from wayfind.index.snapshot import Snapshot
+from wayfind.index.tokens import WORD, count, terms_of
+from wayfind.search import confidence as trust
+from wayfind.search.explain import Mode, explain
+from wayfind.search.filters import allowed
+from wayfind.search.lexical import Lexical, idf, plain_bm25, score
+from wayfind.search.query import Filters, Query, Term, parse
+from wayfind.search.rank import Ranked, rank
+from wayfind.search.searcher import Searcher
+from wayfind.search.why import snippet, why
+from wayfind.types import PROVENANCES, Answer, IndexState, Result, Target
+
+MOST_RESULTS = 1000
+COPY = 0.9
+"""Two chunks of one name in different files whose term counts overlap by this share (of the larger) are copies."""
+_TOKEN_CHARACTERS = 3.6
+"""Characters a token of a language model stands for in code, for `max_tokens`; measured on the lower side to keep the budget."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A request: the query's text and how to answer it."""
+
+    text: str
+    k: int = 10
+    filters: Filters = Filters()
+    explain: Mode = "auto"
+    max_tokens: int | None = None
+
+
+def search(searcher: Searcher, ask: Ask, stale_files: int = 0) -> Answer:
+    """Answer a request. The same snapshot and request give the same answer, scores included, in every process.
+
+    Raises UsageError when there is nothing to search for, or a filter cannot be.
+    """
+    if ask.k < 1:
+        raise UsageError(f"the number of results must be at least 1, not {ask.k}")
+    query = parse(ask.text, ask.filters)
+    if query.kind == "empty" and not query.filters:
+        raise UsageError("the query is empty: give some words, a name or a snippet to search for")
+    return answer(searcher, query, ask, stale_files)
+
+
+def answer(searcher: Searcher, query: Query, ask: Ask, stale_files: int = 0) -> Answer:
+    """Answer a query that is understood already."""
+    snapshot = searcher.snapshot
+    mask = allowed(snapshot, query.filters)
+    lexical = score(snapshot, query)
+    k = min(ask.k, MOST_RESULTS)
+    if query.terms:
+        ranked = rank(searcher, query, lexical, mask, k + min(k, 20))
+    else:
+        ranked = [Ranked(int(chunk), 0.0, {}) for chunk in np.flatnonzero(mask)[:k]]
+    if not ranked and query.filters.regex and mask is not None:
+        ranked = [Ranked(int(chunk), 0.0, {}) for chunk in np.flatnonzero(mask)[:k]]
+    kept, copies = _fold(searcher, ranked, k)
+    results = _results(snapshot, query, lexical, kept, copies, ask)
+    sure = trust.confidence(query, lexical, kept) if query.terms else 1.0 if kept else 0.0
+    abstained = bool(not kept or (sure < trust.ABSTAIN_BELOW and not query.filters))
+    reason = _reason(searcher, query, lexical, kept, mask, abstained)
+    return Answer(ask.text, state(snapshot, stale_files), sure, abstained, reason, results)
+
+
+def state(snapshot: Snapshot, stale_files: int = 0) -> IndexState:
+    """Freshness and completeness of the snapshot."""
+    manifest = snapshot.manifest
+    raw = int((snapshot.provenance == PROVENANCES.index("code")).sum())
+    coverage = 1 - raw / snapshot.chunks if snapshot.chunks else 1.0
+    return IndexState(
+        manifest.meta.get("root", ""), manifest.generation, snapshot.files, snapshot.chunks, round(coverage, 4), stale_files, manifest.skipped, "lexical"
+    )
+
+
+def bm25(searcher: Searcher, text: str, k: int = 10) -> list[tuple[int, float]]:
+    """The baseline: chunks by plain BM25, (chunk, score)."""
+    scores = plain_bm25(searcher.snapshot, parse(text))
+    best = np.argsort(-scores, kind="stable")[:k]
+    return [(int(chunk), float(scores[chunk])) for chunk in best if scores[chunk] > 0]
+
+
+def chunk_at(snapshot: Snapshot, path: str, line: int) -> int:
+    """The chunk that holds a line of a file. Raises NotFound when the file is not indexed or shorter."""
+    path = path.removeprefix("./")
+    try:
+        file = snapshot.paths.index(path)
+    except ValueError:
+        near = [p for p in snapshot.paths if p.endswith("/" + path.rsplit("/", 1)[-1])][:3]
+        hint = f"; did you mean {', '.join(near)}?" if near else "; `wayfind status` says what was skipped and why"
+        raise NotFound(f"{path} is not in the index{hint}") from None
+    here = np.arange(*snapshot.chunk_file_first[file : file + 2])
+    holding = here[(snapshot.start[here] <= line) & (snapshot.end[here] >= line)]
+    if len(holding):
+        return int(holding[-1])
+    if line < 1 or (len(here) and line > snapshot.record(file).text.count("\n") + 1) or not len(here):
+        raise NotFound(f"{path} has no line {line}")
+    return int(here[np.argmin(np.minimum(abs(snapshot.start[here] - line), abs(snapshot.end[here] - line)))])
+
+
+def result_at(searcher: Searcher, path: str, line: int, mode: Mode = "auto") -> Result:
+    """The definition or section that holds a line, explained."""
+    chunk = chunk_at(searcher.snapshot, path, line)
+    return _result(searcher.snapshot, {}, Ranked(chunk, 1.0, {}), (), mode)
+
+
+def related(searcher: Searcher, path: str, line: int, k: int = 10, mode: Mode = "auto", stale_files: int = 0) -> Answer:
+    """Chunks that speak of what the chunk at this place speaks of; itself left out."""
+    snapshot = searcher.snapshot
+    own = chunk_at(snapshot, path, line)
+    chunk, text = snapshot.chunk(own)
+    query = _like(snapshot, f"{chunk.symbol or ''} {chunk.signature} {chunk.docstring}\n{text}")
+    mask = np.ones(snapshot.chunks, bool)
+    mask[own] = False
+    lexical = score(snapshot, query)
+    kept, copies = _fold(searcher, rank(searcher, query, lexical, mask, k + min(k, 20)), k)
+    ask = Ask(f"{path}:{line}", k, explain=mode)
+    sure = trust.confidence(query, lexical, kept)
+    return Answer(ask.text, state(snapshot, stale_files), sure, not kept, "" if kept else "nothing shares its words", _results(snapshot, query, lexical, kept, copies, ask))
+
+
+def _like(snapshot: Snapshot, text: str, most: int = 40) -> Query:
+    """A query of the words that tell this text from the rest of the repository (tf-idf)."""
+    counts = count(text)
+    weight = {t: n**0.5 * idf(len(snapshot.holding(t)), snapshot.chunks) for t, n in counts.items()}
+    best = sorted(weight, key=lambda t: (-weight[t], t))[:most]
+    shown = {term: word for word in WORD.findall(text) for term in terms_of(word)}
+    return Query(text, "code", tuple(Term(t, counts[t] ** 0.5, shown.get(t, t)) for t in best), tuple(best), (), Filters())
+
+
+def _fold(searcher: Searcher, ranked: list[Ranked], k: int) -> tuple[list[Ranked], dict[int, list[str]]]:
+    """The first `k` results, with copies of an earlier one folded into it."""
+    snapshot, kept, copies = searcher.snapshot, [], {}
+    by_name: dict[str, list[int]] = {}
+    for hit in ranked:
+        symbol = snapshot.symbols[hit.chunk]
+        name = symbol.split(".")[-1]
+        original = next((o for o in by_name.get(name, ()) if _same_text(snapshot, o, hit.chunk)), None) if name else None
+        if original is not None:
+            copies.setdefault(original, []).append(f"{snapshot.paths[snapshot.file[hit.chunk]]}:{snapshot.start[hit.chunk]}")
+            continue
+        if len(kept) == k:
+            break
+        kept.append(hit)
+        if name:
+            by_name.setdefault(name, []).append(hit.chunk)
+    return kept, copies
+
+
+def _same_text(snapshot: Snapshot, a: int, b: int) -> bool:
+    if snapshot.file[a] == snapshot.file[b]:
+        return False
+    one, two = (count(snapshot.chunk(chunk)[1]) for chunk in (a, b))
+    return (one & two).total() >= COPY * max(one.total(), two.total())
+
+
+def _results(snapshot: Snapshot, query: Query, lexical: Lexical, kept: list[Ranked], copies: dict[int, list[str]], ask: Ask) -> tuple[Result, ...]:
+    words = {term.text: (term.word, lexical.idf[term.text]) for term in query.terms if term.text in lexical.idf}
+    results, room = [], None if ask.max_tokens is None else ask.max_tokens * _TOKEN_CHARACTERS
+    for hit in kept:
+        result = _result(snapshot, words, hit, tuple(copies.get(hit.chunk, ())), ask.explain)
+        if room is not None:
+            result, room = _fit(result, room)
+            if result is None:
+                break
+        results.append(result)
+    return tuple(results)
+
+
+def _result(snapshot: Snapshot, words: dict[str, tuple[str, float]], hit: Ranked, also: tuple[str, ...], mode: Mode) -> Result:
+    chunk, text = snapshot.chunk(hit.chunk)
+    matched = why(text, chunk.start_line, words)
+    file = int(snapshot.file[hit.chunk])
+    return Result(
+        snapshot.paths[file], chunk.start_line, chunk.end_line, chunk.symbol, chunk.kind, snapshot.languages[file], round(hit.score, 6),
+        snippet(text, chunk.start_line, matched), explain(chunk, mode), matched, hit.signals, also,
+    )
+
+
+def _fit(result: Result, room: float) -> tuple[Result | None, float]:
+    """The result with its snippet cut to the room that is left, in characters; None when not even its head fits."""
+    head = len(result.path) + len(result.explanation.text) + len(result.symbol or "") + sum(len(w.text) + 12 for w in result.why) + 40
+    if head > room:
+        return None, room
+    lines, used = [], float(head)
+    for line in result.snippet.split("\n"):
+        if used + len(line) + 1 > room:
+            break
+        lines.append(line)
+        used += len(line) + 1
+    return replace(result, snippet="\n".join(lines)), room - used
+
+
+def _reason(searcher: Searcher, query: Query, lexical: Lexical, kept: list[Ranked], mask: np.ndarray | None, abstained: bool) -> str:
+    snapshot = searcher.snapshot
+    if not snapshot.chunks:
+        return "the index holds no text: every file was skipped; `wayfind status` says why"
+    if mask is not None and not mask.any():
+        return "nothing passes the filters"
+    absent = ", ".join(f"“{word}”" for word in lexical.missing[:5])
+    if not kept:
+        return f"no file holds {absent or 'these words'}" + (" within the filters" if mask is not None else "")
+    if abstained:
+        return "probably not in this repository" + (f": no file holds {absent}" if absent else ": the words are there, but nowhere together")
+    exact = [hit for hit in kept if hit.signals.get("definition", 0.0) > 0.9]
+    if query.kind == "identifier" and len(exact) == 1:
+        hit = exact[0].chunk
+        return f"one definition has this name, {snapshot.paths[snapshot.file[hit]]}:{snapshot.start[hit]}; a literal search settles it"
+    if query.kind == "identifier" and query.terms:
+        holding = snapshot.holding(query.terms[0].text)
+        if len(holding) == 1:
+            return f"the name occurs once, {snapshot.paths[snapshot.file[holding[0]]]}:{snapshot.start[holding[0]]}; a literal search settles it"
+    return f"no file holds {absent}" if absent and query.kind in ("question", "identifier") else ""
+
+
+def place(snapshot: Snapshot, chunk: int, score: float) -> Result:
+    """A chunk as a result without text: where it lies."""
+    file = int(snapshot.file[chunk])
+    return Result(
+        snapshot.paths[file], int(snapshot.start[chunk]), int(snapshot.end[chunk]), snapshot.symbols[chunk] or None, snapshot.kind_of(chunk),
+        snapshot.languages[file], round(score, 6), "", Target("", "code"), (), {},
+    )

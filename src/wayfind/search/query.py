@@ -1,0 +1,166 @@
+"""A query as text to a query as a record: filters, phrases, excluded words, and the weighted terms to search for.
+
+Syntax: `sym:NAME` `path:GLOB` `lang:NAME` `kind:KIND` `"a phrase"` `-word`. It is recognised in a query of one line and
+at most 300 characters; longer text (an issue, a stack trace, pasted code) is searched for as it stands.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Literal
+
+from wayfind.corpus.languages import canonical
+from wayfind.errors import UsageError
+from wayfind.index.tokens import STOP_WORDS, WORD, parts, stem, terms_of
+from wayfind.types import KINDS
+
+QueryKind = Literal["identifier", "question", "trace", "code", "text", "empty"]
+
+LONGEST = 20_000
+"""Characters of a query that are read; the rest says nothing new (20,000 characters hold some 2,500 words)."""
+MOST_TERMS = 256
+_LONGEST_WITH_SYNTAX = 300
+
+_FILTER = re.compile(r'(?:(?<=\s)|^)(?P<name>sym|symbol|path|file|lang|language|kind):(?P<value>"[^"]*"|\S+)')
+_PHRASE = re.compile(r'(?:(?<=\s)|^)"([^"]+)"(?=\s|$)')
+_EXCLUDED = re.compile(r"(?:(?<=\s)|^)-([^\W\d]\w+)(?=\s|$)")
+_IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|#|->|/)[A-Za-z_$][\w$]*)*(?:\(\))?[!?]?")
+_TRACE = re.compile(r'Traceback \(most recent|^\s*File "[^"]+", line \d+|^\s+at [\w.$<>]+\([^)]*:\d+\)|panicked at|goroutine \d+ \[', re.M)
+_CODE_LINE = re.compile(r"[;{}]\s*$|^\s*(?:def|class|import|from|return|func|fn|let|const|var|if|for|while|public|private)\b.*[(:={]")
+_CODE_LIKE = re.compile(r"_|[a-z0-9][A-Z]|[A-Z]{2,}[a-z]|\.\w|::|\w\(")
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a result must be; empty means anything. Applied before the best are taken."""
+
+    languages: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    """Globs (`src/**/*.py`), or plain text that the path contains."""
+    kinds: tuple[str, ...] = ()
+    symbols: tuple[str, ...] = ()
+    """Names, whole or last part (`Session.get`, `get`), with `*` for any text."""
+    phrases: tuple[str, ...] = ()
+    """Text that the chunk contains, letter case aside."""
+    excluded: tuple[str, ...] = ()
+    """Terms that the chunk does not contain."""
+    regex: str = ""
+
+    def __bool__(self) -> bool:
+        return any((self.languages, self.paths, self.kinds, self.symbols, self.phrases, self.excluded, self.regex))
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A term to search for: `weight` is relative to a word used once; `word` is how the user wrote it."""
+
+    text: str
+    weight: float
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A query, understood."""
+
+    text: str
+    kind: QueryKind
+    terms: tuple[Term, ...]
+    """Distinct, heaviest first."""
+    words: tuple[str, ...]
+    """Stems of the single words, stop words left out, in order, without repeats."""
+    identifiers: tuple[str, ...]
+    """Words that look like names of code, as written."""
+    filters: Filters = field(default=Filters())
+
+
+def parse(text: str, filters: Filters = Filters()) -> Query:
+    """Understand a query; `filters` are added to those written in it. Raises UsageError for an unknown language or kind."""
+    text = text[:LONGEST]
+    free = text
+    if "\n" not in text.strip() and len(text) <= _LONGEST_WITH_SYNTAX:
+        free, written = _take_syntax(text)
+        filters = _both(filters, written)
+    check(filters)
+    kind = _kind(free)
+    found = WORD.findall(free)
+    kept = [word for word in found if word.lower() not in STOP_WORDS] or found
+    identifiers = tuple(dict.fromkeys(word.strip("()") for word in re.split(r"[\s,;`'\"<>\[\]{}]+", free) if _looks_like_name(word)))
+    if kind == "identifier" and not identifiers and found:
+        identifiers = (free.strip().removesuffix("()"),)
+    words = tuple(dict.fromkeys(stem(part) for word in kept for part in parts(word)))
+    return Query(free.strip(), kind, _terms(kept), words, identifiers, filters)
+
+
+def _terms(words: list[str]) -> tuple[Term, ...]:
+    """Weighted terms. A repeated word counts by the root of its number; a part of a compound name counts half: the
+    name itself is the better evidence."""
+    weights: Counter[str] = Counter()
+    shown: dict[str, str] = {}
+    for word, times in Counter(words).items():
+        all_terms = terms_of(word)
+        for number, term in enumerate(all_terms):
+            weights[term] += (0.5 if number and len(all_terms) > 1 else 1.0) * times**0.5
+            shown.setdefault(term, word)
+    ordered = sorted(weights.items(), key=lambda item: -item[1])[:MOST_TERMS]
+    return tuple(Term(term, weight, shown[term]) for term, weight in ordered)
+
+
+def _take_syntax(text: str) -> tuple[str, Filters]:
+    names: dict[str, list[str]] = {"sym": [], "path": [], "lang": [], "kind": []}
+    short = {"symbol": "sym", "file": "path", "language": "lang"}
+    for match in _FILTER.finditer(text):
+        names[short.get(match["name"], match["name"])].append(match["value"].strip('"'))
+    text = _FILTER.sub(" ", text)
+    phrases = tuple(_PHRASE.findall(text))
+    text = _PHRASE.sub(lambda m: f" {m[1]} ", text)
+    excluded = tuple(word.lower() for word in _EXCLUDED.findall(text)) if len(text.split()) > 1 or names["sym"] else ()
+    if excluded:
+        text = _EXCLUDED.sub(" ", text)
+    symbols = tuple(names["sym"])
+    if symbols:
+        text = f"{text} {' '.join(symbol.replace('*', ' ') for symbol in symbols)}"
+    languages = tuple(part for value in names["lang"] for part in value.split(","))
+    kinds = tuple(part for value in names["kind"] for part in value.split(","))
+    return text, Filters(languages, tuple(names["path"]), kinds, symbols, phrases, tuple(terms_of(word)[0] for word in excluded))
+
+
+def _both(a: Filters, b: Filters) -> Filters:
+    return Filters(
+        a.languages + b.languages, a.paths + b.paths, a.kinds + b.kinds, a.symbols + b.symbols, a.phrases + b.phrases, a.excluded + b.excluded, a.regex or b.regex
+    )
+
+
+def check(filters: Filters) -> None:
+    """Raises UsageError where a filter names a language, kind or expression that cannot be."""
+    for name in filters.languages:
+        if canonical(name) is None:
+            raise UsageError(f"unknown language {name!r}; `wayfind status` lists those of the repository")
+    for name in filters.kinds:
+        if name not in KINDS:
+            raise UsageError(f"unknown kind {name!r}; kinds are {', '.join(KINDS)}")
+    try:
+        re.compile(filters.regex)
+    except re.error as error:
+        raise UsageError(f"the regular expression {filters.regex!r} is not valid: {error}") from error
+
+
+def _kind(text: str) -> QueryKind:
+    text = text.strip()
+    if not WORD.search(text):
+        return "empty"
+    if _IDENTIFIER.fullmatch(text):
+        return "identifier"
+    if _TRACE.search(text):
+        return "trace"
+    lines = [line for line in text.split("\n") if line.strip()]
+    if len(lines) > 1 and sum(bool(_CODE_LINE.search(line)) for line in lines) >= 0.5 * len(lines):
+        return "code"
+    return "text" if len(text) > _LONGEST_WITH_SYNTAX or len(lines) > 2 else "question"
+
+
+def _looks_like_name(word: str) -> bool:
+    word = word.strip("().,:;?!")
+    return bool(_IDENTIFIER.fullmatch(word) and _CODE_LIKE.search(word))

@@ -1,0 +1,176 @@
+"""Order the chunks that lexical search found by documented signals.
+
+A chunk's score is the sum of its signals, each a value of 0 to 1 times a weight, less its demotions; a further result
+from a file that has one already is damped. Every addend is in the answer (`signals`).
+
+| signal | value |
+|---|---|
+| lexical | BM25F of the chunk over symbol, signature, docs, body and commit subjects |
+| covered | share of the query's weight that the chunk holds at all |
+| file | BM25F of the whole file: other hits in the same file |
+| name, name_exact | share of the query met by the file's name; share of the name met by the query |
+| folder | share of the query met by the folders |
+| symbol, symbol_exact | the same two for the chunk's symbol |
+| definition | the chunk defines an identifier that the query spells out |
+| test, example, legacy, prose, data, head | demotions: share of the score that is taken off |
+| repeat | what damping takes off |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from wayfind.index.tokens import terms_of
+from wayfind.search.lexical import Lexical, idf
+from wayfind.search.query import Query
+from wayfind.search.searcher import Searcher, symbol_words
+from wayfind.types import KINDS
+
+CANDIDATES = 400
+"""Chunks that are ranked by all signals, taken by lexical, file and name scores."""
+
+SIGNALS = ("lexical", "covered", "file", "name", "name_exact", "folder", "symbol", "symbol_exact", "definition")
+DEMOTIONS = ("test", "example", "legacy", "declaration", "prose", "data", "head")
+
+WEIGHTS = {
+    "lexical": 1.0, "covered": 0.3, "file": 0.6, "name": 0.5, "name_exact": 0.15, "folder": 0.15, "symbol": 0.2,
+    "symbol_exact": 0.15, "definition": 1.0,
+}
+DEMOTED = {"test": 0.5, "example": 0.4, "legacy": 0.3, "declaration": 0.15, "prose": 0.35, "data": 0.4, "head": 0.1}
+DAMPING = 0.75
+"""Factor on the n-th result of one file: DAMPING**(n-1)."""
+
+_HEADS = [KINDS.index(kind) for kind in ("module", "block")]
+_ASKS_FOR = {
+    "test": {"test", "tests", "spec", "specs", "testing", "fixture", "mock", "unittest"},
+    "example": {"example", "examples", "sample", "demo", "tutorial", "benchmark", "benchmarks"},
+    "legacy": {"compat", "compatibility", "legacy", "deprecated", "vendored", "vendor", "polyfill", "shim"},
+    "prose": {"docs", "documentation", "readme", "changelog", "guide", "tutorial", "license", "contributing", "release notes"},
+    "data": {"config", "configuration", "settings", "yaml", "json", "toml", "dependencies", "workflow", "ci", "package", "manifest", "css", "html"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A chunk in its place: its score and the addends that make it."""
+
+    chunk: int
+    score: float
+    signals: dict[str, float]
+
+
+def word_weights(searcher: Searcher, query: Query, lexical: Lexical) -> list[tuple[str, float]]:
+    """The query's single words with their rarity in the text, nats; a word that no chunk holds is as rare as can be."""
+    chunks = searcher.snapshot.chunks
+    return [(word, lexical.idf.get(word) or idf(0, chunks)) for word in query.words]
+
+
+def features(searcher: Searcher, query: Query, lexical: Lexical, allowed: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Candidates and what speaks for and against them.
+
+    Returns chunk numbers [n], signals [n, len(SIGNALS)] and demotions [n, len(DEMOTIONS)], all values 0 to 1. `allowed`
+    is a mask over chunks: the filters.
+    """
+    snapshot = searcher.snapshot
+    words = word_weights(searcher, query, lexical)
+    name, name_exact = searcher.path_words["name"].scores(words, snapshot.files)
+    folder, _ = searcher.path_words["folder"].scores(words, snapshot.files)
+    asked = _asked_definitions(searcher, query)
+    first = lexical.chunk + 0.3 * lexical.covered + (0.5 * lexical.file + 0.5 * name)[snapshot.file]
+    first[list(asked)] += 1.0
+    first[lexical.chunk <= 0] = np.where(name[snapshot.file[lexical.chunk <= 0]] > 0.3, first[lexical.chunk <= 0], -1.0)
+    if allowed is not None:
+        first[~allowed] = -1.0
+    chosen = np.flatnonzero(first > 0)
+    if len(chosen) > CANDIDATES:
+        least = np.partition(first[chosen], -CANDIDATES)[-CANDIDATES]
+        chosen = chosen[first[chosen] >= least][: 2 * CANDIDATES]
+    files = snapshot.file[chosen]
+    symbol, symbol_exact = _symbol_signals(searcher, chosen, words)
+    definition = np.array([asked.get(chunk, 0.0) for chunk in chosen.tolist()])
+    signals = np.column_stack([
+        lexical.chunk[chosen], lexical.covered[chosen], lexical.file[files], name[files], name_exact[files], folder[files],
+        symbol, symbol_exact, definition,
+    ]).reshape(len(chosen), len(SIGNALS))
+    demotions = np.column_stack([
+        searcher.is_test[files] | (snapshot.kind[chosen] == KINDS.index("test")), searcher.is_example[files], searcher.is_legacy[files],
+        searcher.is_declaration[files], searcher.is_prose[files], searcher.is_data[files], np.isin(snapshot.kind[chosen], _HEADS),
+    ]).reshape(len(chosen), len(DEMOTIONS)).astype(float)
+    said = {word.lower() for word in query.text.split()}
+    for number, name_ in enumerate(DEMOTIONS):
+        if said & _ASKS_FOR.get(name_, set()) and query.kind in ("question", "identifier"):
+            demotions[:, number] = 0.0
+    return chosen, signals, demotions
+
+
+def rank(searcher: Searcher, query: Query, lexical: Lexical, allowed: np.ndarray | None, k: int) -> list[Ranked]:
+    """The best `k` chunks with the addends of their scores; ties by path and line."""
+    chosen, signals, demotions = features(searcher, query, lexical, allowed)
+    weights = np.array([WEIGHTS[name] for name in SIGNALS])
+    taken = np.array([DEMOTED[name] for name in DEMOTIONS])
+    gross = signals @ weights
+    factors = 1 - demotions * taken
+    net = gross * factors.prod(1)
+    order, scores = damp(searcher.snapshot.file[chosen], np.round(net, 9), k)
+    ranked = []
+    for place, score in zip(order, scores):
+        parts = {name: float(value) for name, value in zip(SIGNALS, signals[place] * weights) if value}
+        left = gross[place]
+        for name, factor in zip(DEMOTIONS, factors[place]):
+            if factor < 1:
+                parts[name] = float(left * (factor - 1))
+                left *= factor
+        if score < net[place] - 1e-9:
+            parts["repeat"] = float(score - net[place])
+        ranked.append(Ranked(int(chosen[place]), float(score), {name: round(value, 6) for name, value in parts.items()}))
+    return ranked
+
+
+def damp(files: np.ndarray, scores: np.ndarray, k: int, damping: float = DAMPING) -> tuple[list[int], list[float]]:
+    """Places of the best `k` in order, when the n-th taken of a file counts damping**(n-1); and their damped scores.
+
+    `scores` are in the order of path and line, which breaks ties.
+    """
+    order = np.argsort(-scores, kind="stable")
+    nth = np.zeros(len(scores), np.int64)
+    seen: dict[int, int] = {}
+    for place in order.tolist():
+        file = int(files[place])
+        nth[place] = seen.get(file, 0)
+        seen[file] = nth[place] + 1
+    damped = scores * damping**nth
+    best = np.argsort(-damped, kind="stable")[:k]
+    return best.tolist(), damped[best].tolist()
+
+
+def _asked_definitions(searcher: Searcher, query: Query) -> dict[int, float]:
+    """Chunk -> 1 where its whole symbol or last part is an identifier of the query, 0.5 where only letter case differs."""
+    snapshot, found = searcher.snapshot, {}
+    for identifier in query.identifiers[:20]:
+        last = identifier.replace("()", "").replace("::", ".").replace("->", ".").replace("#", ".").split(".")[-1]
+        if not last:
+            continue
+        for chunk in snapshot.postings("symbol", terms_of(last)[0])[0].tolist():
+            symbol = snapshot.symbols[chunk]
+            end = symbol.split(".")[-1]
+            if end == last or symbol == identifier:
+                found[chunk] = 1.0
+            elif end.lower().replace("_", "") == last.lower().replace("_", ""):
+                found.setdefault(chunk, 0.5)
+    return found
+
+
+def _symbol_signals(searcher: Searcher, chosen: np.ndarray, words: list[tuple[str, float]]) -> tuple[np.ndarray, np.ndarray]:
+    weight = dict(words)
+    total = sum(weight.values()) or 1.0
+    symbols = searcher.snapshot.symbols
+    recall, precision = np.zeros(len(chosen)), np.zeros(len(chosen))
+    for place, chunk in enumerate(chosen.tolist()):
+        last, before = symbol_words(symbols[chunk])
+        if last:
+            met = [word for word in last if word in weight]
+            recall[place] = (sum(weight[word] for word in set(met)) + 0.5 * sum(weight[word] for word in set(before) - set(met) if word in weight)) / total
+            precision[place] = len(met) / len(last)
+    return np.minimum(recall, 1.0), precision

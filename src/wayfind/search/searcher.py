@@ -1,0 +1,119 @@
+"""What every query on one snapshot needs again: the words of paths, and which files are tests, examples, copies or prose."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+from wayfind.index.segment import FILE_FIELDS
+from wayfind.index.snapshot import Snapshot
+from wayfind.index.tokens import parts, stem
+
+TEST_PATH = re.compile(
+    r"(?:^|/)(?:tests?|testing|specs?|__tests__|__mocks__|e2e|testdata|fixtures?|mocks?|(?:unit|integration)[-_]?tests?|src/(?:\w*[tT]est))/"
+    r"|(?:^|/)(?:test_[^/]*|[^/]*[._-](?:tests?|spec)|conftest|[^/]*[a-z](?:Tests?|Spec|TestCase))\.[^/.]+$",
+)
+EXAMPLE_PATH = re.compile(r"(?:^|/)(?:_?examples?|samples?|demos?|tutorials?|benchmarks?|benches|playground|sandbox)(?:/|$)", re.I)
+LEGACY_PATH = re.compile(r"(?:^|/|[-_.])(?:compat|_?compatibility|legacy|deprecated|vendor|vendored|_vendor|third[-_]?party|extern|external|polyfills?|shims?)(?:/|[-_.])", re.I)
+DECLARATION_PATH = re.compile(r"\.d\.ts$|\.pyi$|(?:^|/)(?:__init__|index|mod|lib|doc|package-info)\.[^/.]+$")
+PROSE = frozenset({"markdown", "rst", "text"})
+DATA = frozenset({"json", "yaml", "toml", "ini", "xml", "html", "css", "csv", "svg", "make", "cmake", "dockerfile"})
+SHORTEST_PREFIX = 3
+"""`auth` in a file name answers "authentication": a common beginning of at least this many letters counts as a match."""
+PREFIX_VALUE = 0.7
+"""What such a match counts beside an exact one."""
+
+
+class Searcher:
+    """A snapshot with what its queries share, computed when first asked for."""
+
+    def __init__(self, snapshot: Snapshot):
+        self.snapshot = snapshot
+
+    @cached_property
+    def is_test(self) -> np.ndarray:
+        return self._paths_matching(TEST_PATH)
+
+    @cached_property
+    def is_example(self) -> np.ndarray:
+        return self._paths_matching(EXAMPLE_PATH)
+
+    @cached_property
+    def is_legacy(self) -> np.ndarray:
+        return self._paths_matching(LEGACY_PATH)
+
+    @cached_property
+    def is_declaration(self) -> np.ndarray:
+        return self._paths_matching(DECLARATION_PATH)
+
+    @cached_property
+    def is_prose(self) -> np.ndarray:
+        return np.array([language in PROSE for language in self.snapshot.languages], bool)
+
+    @cached_property
+    def is_data(self) -> np.ndarray:
+        return np.array([language in DATA for language in self.snapshot.languages], bool)
+
+    def _paths_matching(self, pattern: re.Pattern[str]) -> np.ndarray:
+        return np.array([bool(pattern.search(path)) for path in self.snapshot.paths], bool)
+
+    @cached_property
+    def path_words(self) -> dict[str, PathWords]:
+        return {field: PathWords(self.snapshot, field) for field in FILE_FIELDS}
+
+
+class PathWords:
+    """The words of one part of the paths, and the files that have them."""
+
+    def __init__(self, snapshot: Snapshot, field: str):
+        words = set()
+        for segment in snapshot.segments:
+            words |= {segment.vocabulary[n] for n in np.flatnonzero(np.diff(segment.arrays[f"{field}.starts"]))}
+        self.words = sorted(words)
+        self._files = {}
+        self.count = np.zeros(snapshot.files)
+        for word in self.words:
+            files = snapshot.postings(field, word)[0]
+            self._files[word] = files
+            self.count[files] += 1
+
+    def match(self, word: str) -> list[tuple[str, np.ndarray, float]]:
+        """The path words that a query's stem meets: (word, files, value), exact matches 1, common beginnings less."""
+        found = [(word, self._files[word], 1.0)] if word in self._files else []
+        for length in range(SHORTEST_PREFIX, len(word)):
+            if word[:length] in self._files:
+                found.append((word[:length], self._files[word[:length]], PREFIX_VALUE))
+        if len(word) >= SHORTEST_PREFIX:
+            at = bisect_left(self.words, word)
+            while at < len(self.words) and self.words[at].startswith(word):
+                if self.words[at] != word:
+                    found.append((self.words[at], self._files[self.words[at]], PREFIX_VALUE))
+                at += 1
+        return found
+
+    def scores(self, words: list[tuple[str, float]], files: int) -> tuple[np.ndarray, np.ndarray]:
+        """For weighted words: the share of their weight that each file's path words meet, and the share of the file's
+        path words that are met. Both [files], 0 to 1."""
+        recall, total = np.zeros(files), 0.0
+        met: dict[str, float] = {}
+        for word, weight in words:
+            total += weight
+            best = np.zeros(files)
+            for path_word, holders, value in self.match(word):
+                best[holders] = np.maximum(best[holders], value)
+                met[path_word] = max(met.get(path_word, 0.0), value)
+            recall += weight * best
+        precision = np.zeros(files)
+        for path_word, value in met.items():
+            precision[self._files[path_word]] += value
+        return recall / (total or 1.0), np.minimum(precision / np.maximum(self.count, 1), 1.0)
+
+
+@lru_cache(maxsize=200_000)
+def symbol_words(symbol: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Stems of the last part of a symbol, and of the parts before: `Session.getAll` -> (get, all), (session)."""
+    *before, last = re.split(r"[.#:>\s/]+", symbol) if symbol else [""]
+    return tuple(stem(p) for p in parts(last)), tuple(stem(p) for name in before for p in parts(name))

@@ -1,0 +1,55 @@
+"""Why a chunk matched: the lines that hold the query's words, and the part of the text worth showing."""
+
+from __future__ import annotations
+
+from wayfind.index.tokens import WORD, terms_of
+from wayfind.types import Why
+
+LINES = 3
+SNIPPET_LINES = 30
+_HEAD_LINES = 6
+_CUT = "…"
+WIDEST = 240
+"""Characters of a line that are shown."""
+
+
+def why(text: str, start_line: int, words: dict[str, tuple[str, float]], most: int = LINES) -> tuple[Why, ...]:
+    """The lines that hold most of the query's weight, in order of lines.
+
+    `words`: term -> (the query's word, weight in nats). Words that earlier lines showed count a tenth.
+    """
+    lines = []
+    for offset, line in enumerate(text.split("\n")):
+        met = {}
+        for word in WORD.findall(line[:2000]):
+            for term in terms_of(word):
+                if term in words:
+                    met[words[term][0]] = max(met.get(words[term][0], 0.0), words[term][1])
+        if met:
+            lines.append((offset, line, met))
+    chosen, shown = [], set()
+    while lines and len(chosen) < most:
+        best = max(lines, key=lambda l: (sum(w if word not in shown else w / 10 for word, w in l[2].items()), -l[0]))
+        if chosen and set(best[2]) <= shown:
+            break
+        lines.remove(best)
+        chosen.append(best)
+        shown |= set(best[2])
+    return tuple(
+        Why(start_line + offset, line.strip()[:WIDEST], tuple(sorted(met, key=lambda w: (-met[w], w)))) for offset, line, met in sorted(chosen)
+    )
+
+
+def snippet(text: str, start_line: int, matched: tuple[Why, ...], most: int = SNIPPET_LINES) -> str:
+    """The chunk's text when it is short; else its first lines and those around the best match, a line of `…` between."""
+    lines = [line if len(line) <= WIDEST else line[:WIDEST] + _CUT for line in text.rstrip().split("\n")]
+    if len(lines) <= most:
+        return "\n".join(lines)
+    best = max((w for w in matched), key=lambda w: len(w.matched), default=None)
+    at = best.line - start_line if best else 0
+    if at < most - 3:
+        return "\n".join([*lines[:most], _CUT])
+    room = most - _HEAD_LINES
+    begin = min(max(at - room // 3, _HEAD_LINES), len(lines) - room)
+    tail = [_CUT] if begin + room < len(lines) else []
+    return "\n".join([*lines[:_HEAD_LINES], _CUT, *lines[begin : begin + room], *tail])
