@@ -1,0 +1,158 @@
+"""What is compared: Wayfind, plain BM25, ripgrep per keyword, and chance. Foreign systems come through `adapters`.
+
+A system is a function (question, k) -> hits, best first, made for one pool; all systems of a run search the same chunks.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import shutil
+import subprocess
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+from wayfind.errors import UsageError
+from wayfind.evaluate.queries import STOP_WORDS, Hit
+
+System = Callable[[str, int], list[Hit]]
+SYSTEMS = ("wayfind", "bm25", "ripgrep", "random")
+KEYWORD = re.compile(r"[^\W_](?:\w*[^\W_])?")
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """What is searched: an open index, the folder that it indexes, and its chunks in the order of path and line."""
+
+    repo: Any
+    root: Path
+    chunks: tuple[Any, ...]
+    seed: int = 0
+
+
+def hits(results: Iterable) -> list[Hit]:
+    """Results of any kind with path, lines, symbol and score, as hits."""
+    return [Hit(r.path, r.start_line, r.end_line, r.symbol, float(r.score)) for r in results]
+
+
+def wayfind(pool: Pool) -> System:
+    """Wayfind's own search, as a user gets it."""
+    return lambda text, k: hits(pool.repo.search(text, k=k).results)
+
+
+def bm25(pool: Pool) -> System:
+    """Plain BM25 over the text of the chunks: one field, no ranker."""
+    return lambda text, k: hits(pool.repo.bm25(text, k=k))
+
+
+def chance(pool: Pool) -> System:
+    """k chunks of the pool, drawn by the question and the seed: what no knowledge at all gets."""
+
+    def search(text: str, k: int) -> list[Hit]:
+        drawn = random.Random(f"{pool.seed}:{text}").sample(pool.chunks, min(k, len(pool.chunks)))
+        return [Hit(c.path, c.start_line, c.end_line, c.symbol) for c in drawn]
+
+    return search
+
+
+def ripgrep(pool: Pool) -> System:
+    """`rg -i -F` for each keyword of the question; chunks by number of keywords found, then by lines that hold one.
+
+    Ties go by path and line. Without `rg` the lines are scanned here, with the same result (a test compares them).
+    """
+    files = tuple(sorted({chunk.path for chunk in pool.chunks}))
+    lines_with = _by_ripgrep(pool.root, files) if shutil.which("rg") else _by_scan(pool.root, files)
+    place = _places(pool.chunks)
+
+    @lru_cache(maxsize=4096)
+    def chunks_with(keyword: str) -> Counter[int]:
+        found = (place(path, line) for path, line in lines_with(keyword))
+        return Counter(number for number in found if number is not None)
+
+    def search(text: str, k: int) -> list[Hit]:
+        distinct: Counter[int] = Counter()
+        lines: Counter[int] = Counter()
+        for keyword in keywords(text):
+            found = chunks_with(keyword)
+            distinct.update(found.keys())
+            lines.update(found)
+        best = sorted(distinct, key=lambda n: (-distinct[n], -lines[n], pool.chunks[n].path, pool.chunks[n].start_line))[:k]
+        chosen = [(pool.chunks[n], distinct[n]) for n in best]
+        return [Hit(c.path, c.start_line, c.end_line, c.symbol, float(score)) for c, score in chosen]
+
+    return search
+
+
+def keywords(text: str) -> list[str]:
+    """The distinct words that a person would grep for: lower case, no stop words, at least two letters."""
+    found = (word.lower() for word in KEYWORD.findall(text))
+    return list(dict.fromkeys(word for word in found if word not in STOP_WORDS and len(word) > 1))
+
+
+def system(name: str, pool: Pool) -> System:
+    """The system of a name: one of `SYSTEMS`, `command:CMD` or `sentence-transformers:NAME_OR_FOLDER`. Raises UsageError."""
+    from wayfind.evaluate import adapters  # it needs Pool and Hit from here
+
+    kind, _, argument = name.partition(":")
+    made = {"wayfind": wayfind, "bm25": bm25, "ripgrep": ripgrep, "random": chance}
+    if name in made:
+        return made[name](pool)
+    if kind == "command" and argument:
+        return adapters.command(argument, pool)
+    if kind == "sentence-transformers" and argument:
+        return adapters.sentence_transformers(argument, pool)
+    raise UsageError(
+        f"no such system: {name!r}; known are {', '.join(SYSTEMS)}, command:CMD and sentence-transformers:NAME_OR_FOLDER"
+    )
+
+
+def _by_ripgrep(root: Path, files: Sequence[str]) -> Callable[[str], Iterable[tuple[str, int]]]:
+    """keyword -> (path, line) of the indexed files, by the program; `-a` since what is indexed is text."""
+    wanted = frozenset(files)
+    flags = ["--no-config", "--no-ignore", "--hidden", "--no-messages", "-a", "-i", "-F", "-n", "-0", "--no-heading", "--color=never"]
+    line = re.compile(rb"^([^\0\n]*)\0(\d+):", re.MULTILINE)
+
+    def search(keyword: str) -> Iterable[tuple[str, int]]:
+        ran = subprocess.run(["rg", *flags, "--max-columns=1", "-e", keyword, "--", "."], cwd=root, capture_output=True, check=False)
+        if ran.returncode > 1 and not ran.stdout:
+            raise UsageError(f"rg failed: {ran.stderr.decode('utf-8', 'replace').strip()}")
+        found = ((path.decode("utf-8", "surrogateescape").removeprefix("./"), int(number)) for path, number in line.findall(ran.stdout))
+        return [pair for pair in found if pair[0] in wanted]
+
+    return search
+
+
+def _by_scan(root: Path, files: Sequence[str]) -> Callable[[str], Iterable[tuple[str, int]]]:
+    """keyword -> (path, line) of the indexed files, from one lower-case text of them all in memory."""
+    texts = [(root / path).read_bytes().decode("utf-8", "replace").lower() for path in files]
+    whole = "\n".join(texts)
+    ends = [match.start() for match in re.finditer("\n", whole)]
+    firsts = [0, *accumulate(text.count("\n") + 1 for text in texts)]
+
+    def search(keyword: str) -> Iterable[tuple[str, int]]:
+        at = whole.find(keyword)
+        while at >= 0:
+            number = bisect_right(ends, at - 1)
+            file = bisect_right(firsts, number) - 1
+            yield files[file], number - firsts[file] + 1
+            if number == len(ends):
+                break
+            at = whole.find(keyword, ends[number])
+
+    return search
+
+
+def _places(chunks: Sequence[Any]) -> Callable[[str, int], int | None]:
+    """(path, line) -> number of the smallest chunk that holds the line."""
+    held: dict[tuple[str, int], int] = {}
+    for number in sorted(range(len(chunks)), key=lambda n: chunks[n].start_line - chunks[n].end_line):
+        chunk = chunks[number]
+        for line in range(chunk.start_line, chunk.end_line + 1):
+            held[chunk.path, line] = number
+    return lambda path, line: held.get((path, line))

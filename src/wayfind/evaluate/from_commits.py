@@ -1,0 +1,182 @@
+"""Held-out queries `commit`: the subject of a commit asks for the functions that it changed, in the tree as it was before.
+
+The history is cut off: the tree searched and its history end at one commit, and the queries come from what was committed
+later. A function is gold when a later commit changed it and it stood in the tree at the cut-off, under the same path and name.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from wayfind.corpus.definitions import definitions
+from wayfind.evaluate.queries import Gold, Part, Query, QuerySet, part_of, plain, query
+from wayfind.evaluate.scratch import GitError, Repository, git, git_bytes, git_lines, repository_of, tree_at
+from wayfind.types import Chunk
+
+FEWEST_COMMITS = 60
+NEWEST_COMMITS = 1000
+HELD_OUT = 0.2
+FEWEST_WORDS = 3
+MOST_FUNCTIONS = 5
+MOST_BYTES = 1_000_000
+"""Larger files are not indexed either."""
+
+HUNK = re.compile(r"^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
+CHORE = re.compile(r"^(revert|reapply|bump|merge|release|version|update (changelog|dependenc)|v?\d+\.\d+|wip\b|fixup!|squash!)", re.IGNORECASE)
+TYPES = "fix|feat|feature|chore|docs?|refactor|tests?|perf|build|ci|style|bug|bugfix|hotfix|deps"
+NOISE = (
+    re.compile(r"\(?\b(?:gh|bpo|pr|issue)?[-\s]?#\d+\)?|\(?\b(?:gh|bpo)-\d+\)?", re.IGNORECASE),  # (#12), gh-12, bpo-12
+    re.compile(r"\[?\b[A-Z][A-Z0-9]+-\d+\b\]?:?"),  # [PROJ-12]
+    re.compile(r"^\s*\[[^\]]{1,20}\]\s*:?"),  # [3.12], [net]
+    re.compile(rf"^\s*(?:{TYPES})(?:\([^)]*\))?!?:\s*", re.IGNORECASE),
+    re.compile(r"^\s*(?:(?:fix(?:es|ed)?|refs?|closes?|closed|resolves?)\b[\s,]*)+(?:--|:|-)\s*", re.IGNORECASE),  # Fixed #1 -- (Django)
+    re.compile(r"^[\s,:;.\-–—]+|[\s,:;.\-–—(]+$"),
+)
+
+
+@dataclass(slots=True)
+class Change:
+    """A commit after the cut-off: its subject and the lines it removed and added, by path, before and after."""
+
+    commit: str
+    subject: str
+    before: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    after: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Where the history of a folder is cut."""
+
+    repository: Repository
+    cutoff: str
+    head: str
+
+
+def cut(root: Path) -> History | str:
+    """The cut-off for the folder `root`: the commit before the newest fifth of the last 1,000; or why there is none."""
+    repository = repository_of(root)
+    if repository is None:
+        return "not a git repository"
+    line = git(root, "log", "--first-parent", f"-n{NEWEST_COMMITS}", "--format=%H").split()
+    subjects = git(root, "log", "--no-merges", f"-n{NEWEST_COMMITS}", "--format=%s", "--", ".").splitlines()
+    usable = sum(clean_subject(subject) is not None for subject in subjects)
+    if usable < FEWEST_COMMITS or len(line) < 2:
+        return f"{usable} usable commits; {FEWEST_COMMITS} are needed"
+    return History(repository, line[max(1, int(len(line) * HELD_OUT))], line[0])
+
+
+def commit_tree(history: History, scratch: Path) -> Path | None:
+    """The tree as it was at the cut-off, made at `scratch`: its folder that stands for the root, None if there was none yet."""
+    tree_at(history.repository.top, scratch, history.cutoff)
+    folder = scratch / history.repository.prefix
+    return folder if folder.is_dir() else None
+
+
+def commit_queries(
+    root: Path, folder: Path, history: History, chunks: Iterable, *, limit: int = 150, seed: int = 0, parts: Sequence[Part] | None = None
+) -> QuerySet:
+    """At most `limit` queries from the commits after the cut-off.
+
+    `folder` is the tree of `commit_tree`, `chunks` those of its index; nothing else decides what can be gold.
+    """
+    dropped: Counter[str] = Counter()
+    functions = {(c.path, c.symbol) for c in chunks if c.kind in ("function", "method") and c.symbol and not c.is_test}
+    languages = {c.path: c.language for c in chunks}
+    known = {clean_subject(s) for s in git(folder, "log", "-n20000", "--format=%s").splitlines()}
+    found: dict[str, Query] = {}
+    for change in _changes(root, history, {path for path, _ in functions}):
+        text = clean_subject(change.subject)
+        if text is None:
+            dropped["subject says nothing"] += 1
+        elif text in known:
+            dropped["subject also before the cut-off"] += 1
+        else:
+            gold = sorted(set(_changed(root, change, languages)) & functions)
+            if 1 <= len(gold) <= MOST_FUNCTIONS:
+                found.setdefault(text, query("commit", text, [Gold(path, symbol) for path, symbol in gold]))
+            else:
+                dropped["no function of the cut-off changed" if not gold else f"more than {MOST_FUNCTIONS} functions changed"] += 1
+    pool = [q for q in found.values() if parts is None or part_of(q) in parts]
+    chosen = random.Random(seed).sample(sorted(pool, key=lambda q: q.id), min(limit, len(pool)))
+    note = f"searched as of commit {history.cutoff[:12]}; asked by later commits"
+    return QuerySet("commit", folder, tuple(sorted(chosen, key=lambda q: q.id)), dropped, note=note)
+
+
+def clean_subject(subject: str) -> str | None:
+    """A commit's subject without ticket and request numbers and `fix:`-like fronts, or None where fewer than 3 words remain.
+
+    >>> clean_subject("fix(parser): keep empty lines in tables (#812)")
+    'keep empty lines in tables'
+    """
+    if CHORE.match(subject.strip()):
+        return None
+    text = subject
+    for pattern in NOISE:
+        text = pattern.sub(" ", text).strip()
+    text = " ".join(text.split())
+    if CHORE.match(text) or len(re.findall(r"[^\W\d_]\w*", text)) < FEWEST_WORDS:
+        return None
+    return plain(text)
+
+
+def _changes(root: Path, history: History, paths: set[str]) -> Iterator[Change]:
+    """The commits after the cut-off, newest first, with the changed lines of the named paths only."""
+    arguments = (
+        "log", f"{history.cutoff}..{history.head}", "--no-merges", "--relative", "--no-renames", "--unified=0", "--no-color",
+        "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/", "--submodule=short", "--format=%x00%H%x00%s",
+    )
+    change, path = None, None
+    for line in git_lines(root, *arguments, "-p"):
+        if line.startswith("\0"):
+            if change is not None:
+                yield change
+            _, commit, subject = line.split("\0", 2)
+            change, path = Change(commit, subject), None
+        elif line.startswith("diff --git "):
+            path = None
+        elif line.startswith(("--- a/", "+++ b/")) and path is None:
+            name = line[6:].rstrip("\t")
+            path = name if name in paths else None
+        elif path is not None and (hunk := HUNK.match(line)):
+            old, removed, new, added = (int(n) if n is not None else 1 for n in hunk.groups())
+            if removed:
+                change.before.setdefault(path, []).append((old, old + removed - 1))
+            if added:
+                change.after.setdefault(path, []).append((new, new + added - 1))
+    if change is not None:
+        yield change
+
+
+def _changed(root: Path, change: Change, languages: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """(path, symbol) of every function in which the commit removed or added a line."""
+    for revision, spans in ((f"{change.commit}^", change.before), (change.commit, change.after)):
+        for path, ranges in spans.items():
+            chunks = definitions(_text_at(root, revision, path), languages[path])[0]
+            for start, end in ranges:
+                yield from ((path, symbol) for symbol in _touched(chunks, start, end))
+
+
+def _touched(chunks: Sequence[Chunk], start: int, end: int) -> set[str]:
+    """Symbols of the innermost functions that hold one of the lines start..end."""
+    held = [c for c in chunks if c.symbol and c.kind in ("function", "method") and c.start_line <= end and c.end_line >= start]
+    inner = [c for c in held if not any(_within(other, c) and other.start_line <= start and end <= other.end_line for other in held)]
+    return {c.symbol for c in inner}
+
+
+def _within(inner: Chunk, outer: Chunk) -> bool:
+    return inner is not outer and outer.start_line <= inner.start_line and inner.end_line <= outer.end_line
+
+
+def _text_at(root: Path, revision: str, path: str) -> str:
+    """A file as it was, empty where it was not, was binary, or was too large to be indexed."""
+    try:
+        content = git_bytes(root, "show", "--no-textconv", f"{revision}:./{path}")
+    except GitError:
+        return ""
+    return "" if len(content) > MOST_BYTES or b"\0" in content else content.decode("utf-8", "replace").replace("\r\n", "\n")

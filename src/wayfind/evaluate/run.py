@@ -1,0 +1,234 @@
+"""One evaluation: make the query sets of a repository, ask every system, and hand back what each answered and got.
+
+The repository is never written to. Sets that need a changed tree are searched in scratch copies below a temporary folder, which
+is gone when the evaluation ends; their indexes lie there too.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import wayfind
+from wayfind.errors import NotFound, StorageError, UsageError
+from wayfind.evaluate.baselines import SYSTEMS, Pool, System, system
+from wayfind.evaluate.from_commits import commit_queries, commit_tree, cut
+from wayfind.evaluate.from_docstrings import docstring_queries
+from wayfind.evaluate.from_tests import test_queries
+from wayfind.evaluate.metrics import figures, precision_ceiling
+from wayfind.evaluate.queries import PARTS, Hit, Part, Query, QuerySet, is_test, judge
+from wayfind.evaluate.scratch import GitError
+from wayfind.evaluate.spec import read_spec, spec_queries
+
+KINDS = ("docstring", "commit", "test")
+MOST_COMMITS = 150
+DEEPEST = 16
+"""How many times k is asked for, at most, when test code is taken out of a ranking."""
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What one system returned for one query, and its figures by name."""
+
+    query: Query
+    system: str
+    hits: tuple[Hit, ...]
+    figures: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class SetReport:
+    """One query set: what was asked and answered, over how many chunks, and what was left out."""
+
+    kind: str
+    queries: tuple[Query, ...]
+    answered: tuple[Answered, ...]
+    pool: int
+    dropped: dict[str, int]
+    note: str
+    ceiling: float
+    """P@3 of a perfect ranking: with one right place a query it is 1/3."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """An evaluation. The same repository, arguments and seed give the same report."""
+
+    root: Path
+    systems: tuple[str, ...]
+    sets: tuple[SetReport, ...]
+    k: int
+    seed: int
+    parts: tuple[Part, ...]
+
+    def queries(self) -> int:
+        """How many queries were asked in all; 0 means that the repository gave none, and each set's note says why."""
+        return sum(len(s.queries) for s in self.sets)
+
+
+def evaluate(
+    repo_path: str | Path | None = None,
+    *,
+    kinds: Sequence[str] = KINDS,
+    spec: str | Path | None = None,
+    systems: Sequence[str] = SYSTEMS,
+    k: int = 10,
+    seed: int = 0,
+    limit: int = 200,
+    parts: Sequence[Part] = PARTS,
+    home: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Measure search on a repository, with queries held out from it, or with those of a spec file alone when one is given.
+
+    Without a path, the spec's corpus is searched. `limit` is per kind. `parts` restricts held-out queries to thirds of the
+    functions (`queries.part`): where a model learned from this repository, only `("report",)` is honest.
+    Raises UsageError, NotFound, StorageError.
+    """
+    _check(kinds, parts, k, limit)
+    asked = read_spec(Path(spec)) if spec is not None else None
+    root = repo_path if repo_path is not None else asked.corpus if asked else None
+    if root is None:
+        raise UsageError("nothing to evaluate: give a folder, or a spec file that names its corpus")
+    if not Path(root).is_dir():
+        raise NotFound(f"no such folder: {root}")
+    root = Path(root).resolve()
+    say = progress or (lambda message: None)
+    try:
+        with tempfile.TemporaryDirectory(prefix="wayfind-eval-", ignore_cleanup_errors=True) as folder:
+            run = _Run(Path(folder), tuple(systems), k, seed, limit, tuple(parts), say)
+            with _index(root, home, say) as pool:
+                pool = replace(pool, seed=seed)
+                if asked is not None:
+                    sets = [_ask(spec_queries(asked, root, pool.chunks), pool, run)]
+                else:
+                    sets = [_MAKERS[kind](pool, run) for kind in kinds]
+    except OSError as refused:
+        raise StorageError(f"the evaluation needs room for a copy of the tree in {tempfile.gettempdir()}: {refused}") from refused
+    return Report(root, tuple(systems), tuple(sets), k, seed, tuple(parts))
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What the sets of one evaluation share."""
+
+    folder: Path
+    systems: tuple[str, ...]
+    k: int
+    seed: int
+    limit: int
+    parts: tuple[Part, ...]
+    say: Progress
+
+
+def _docstring(pool: Pool, run: _Run) -> SetReport:
+    run.say("docstring: copying the tree and removing documentation")
+    try:
+        made = docstring_queries(pool.root, pool.chunks, run.folder / "docstring", limit=run.limit, seed=run.seed, parts=run.parts)
+    except GitError as refused:
+        return _nothing("docstring", f"git: {refused}")
+    return _ask_in_copy(made, run)
+
+
+def _commit(pool: Pool, run: _Run) -> SetReport:
+    history = cut(pool.root)
+    if isinstance(history, str):
+        return _nothing("commit", history)
+    run.say(f"commit: copying the tree as of {history.cutoff[:12]}")
+    try:
+        folder = commit_tree(history, run.folder / "commit")
+        if folder is None:
+            return _nothing("commit", f"the folder did not exist at the cut-off {history.cutoff[:12]}")
+        with _index(folder, run.folder / "home-commit", run.say) as then:
+            then = replace(then, seed=run.seed)
+            limit = min(run.limit, MOST_COMMITS)
+            made = commit_queries(pool.root, folder, history, then.chunks, limit=limit, seed=run.seed, parts=run.parts)
+            return _ask(made, then, run)
+    except GitError as refused:
+        return _nothing("commit", f"git: {refused}")
+
+
+def _test(pool: Pool, run: _Run) -> SetReport:
+    return _ask(test_queries(pool.root, pool.chunks, limit=run.limit, seed=run.seed, parts=run.parts), pool, run)
+
+
+_MAKERS = {"docstring": _docstring, "commit": _commit, "test": _test}
+
+
+@contextmanager
+def _index(root: Path, home: str | Path | None, say: Progress) -> Iterator[Pool]:
+    """The pool of a folder, its index brought up to date first."""
+    say(f"indexing {root.name}")
+    with closing(wayfind.open(root, home=home)) as repo:
+        repo.refresh()
+        chunks = tuple(sorted(repo.chunks(), key=lambda c: (c.path, c.start_line, c.end_line)))
+        yield Pool(repo, root, chunks)
+
+
+def _ask_in_copy(made: QuerySet, run: _Run) -> SetReport:
+    if not made.queries:
+        return _nothing(made.kind, made.note, made)
+    with _index(made.root, run.folder / f"home-{made.kind}", run.say) as pool:
+        return _ask(made, replace(pool, seed=run.seed), run)
+
+
+def _ask(made: QuerySet, pool: Pool, run: _Run) -> SetReport:
+    """Ask every system every query of a set."""
+    if not made.queries:
+        return _nothing(made.kind, made.note, made)
+    answered: list[Answered] = []
+    for name in run.systems:
+        search = system(name, pool)
+        search = _without_tests(search, pool) if made.without_tests else search
+        for number, asked in enumerate(made.queries, 1):
+            found = tuple(search(asked.text, run.k))
+            answered.append(Answered(asked, name, found, figures(judge(found, asked.gold), asked.gold, run.k)))
+            if number % 20 == 0 or number == len(made.queries):
+                run.say(f"{made.kind}: {name} {number} of {len(made.queries)}")
+    size = sum(not is_test(c) for c in pool.chunks) if made.without_tests else len(pool.chunks)
+    ceiling = sum(precision_ceiling(q.gold) for q in made.queries) / len(made.queries)
+    return SetReport(made.kind, made.queries, tuple(answered), size, dict(made.dropped), made.note, ceiling)
+
+
+def _nothing(kind: str, why: str, made: QuerySet | None = None) -> SetReport:
+    """A set without queries, and why."""
+    return SetReport(kind, (), (), 0, dict(made.dropped) if made else {}, f"no queries: {why}", 0.0)
+
+
+def _without_tests(search: System, pool: Pool) -> System:
+    """The system with test code taken out of its ranking: it is asked for more until k places are left or there are no more."""
+    spans: dict[str, list[tuple[int, int]]] = {}
+    for chunk in pool.chunks:
+        if is_test(chunk):
+            spans.setdefault(chunk.path, []).append((chunk.start_line, chunk.end_line))
+    code = {chunk.path for chunk in pool.chunks if not is_test(chunk)}
+
+    def in_tests(hit: Hit) -> bool:
+        if hit.start_line is None:
+            return hit.path in spans and hit.path not in code
+        return any(start <= hit.start_line <= end for start, end in spans.get(hit.path, ()))
+
+    def without(text: str, k: int) -> list[Hit]:
+        wanted = 2 * k
+        while True:
+            found = search(text, wanted)
+            kept = [hit for hit in found if not in_tests(hit)][:k]
+            if len(kept) == k or len(found) < wanted or wanted >= DEEPEST * k:
+                return kept
+            wanted *= 2
+
+    return without
+
+
+def _check(kinds: Sequence[str], parts: Sequence[str], k: int, limit: int) -> None:
+    for name, given, known in (("kind of query", kinds, KINDS), ("part", parts, PARTS)):
+        for word in given:
+            if word not in known:
+                raise UsageError(f"no such {name}: {word!r}; known are {', '.join(known)}")
+    if k < 1 or limit < 1:
+        raise UsageError(f"k and limit must be at least 1; found {k} and {limit}")
