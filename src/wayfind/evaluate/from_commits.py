@@ -27,10 +27,14 @@ MOST_BYTES = 1_000_000
 """Larger files are not indexed either."""
 
 HUNK = re.compile(r"^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
-CHORE = re.compile(r"^(revert|reapply|bump|merge|release|version|update (changelog|dependenc)|v?\d+\.\d+|wip\b|fixup!|squash!)", re.IGNORECASE)
+CHORE = re.compile(
+    r"^(revert\b|reapply\b|bump\b|merge (branch|pull|remote|tag|commit|[0-9a-f]{7})|(release|version)\W*v?\d|update (changelog|dependenc)"
+    r"|v?\d+\.\d+|wip\b|fixup!|squash!)",
+    re.IGNORECASE,
+)
 TYPES = "fix|feat|feature|chore|docs?|refactor|tests?|perf|build|ci|style|bug|bugfix|hotfix|deps"
 NOISE = (
-    re.compile(r"\(?\b(?:gh|bpo|pr|issue)?[-\s]?#\d+\)?|\(?\b(?:gh|bpo)-\d+\)?", re.IGNORECASE),  # (#12), gh-12, bpo-12
+    re.compile(r"\(?(?:\b(?:gh|bpo|pr|issue))?[-\s]?#\d+\)?|\(?\b(?:gh|bpo)-\d+\)?", re.IGNORECASE),  # (#12), gh-12, bpo-12
     re.compile(r"\[?\b[A-Z][A-Z0-9]+-\d+\b\]?:?"),  # [PROJ-12]
     re.compile(r"^\s*\[[^\]]{1,20}\]\s*:?"),  # [3.12], [net]
     re.compile(rf"^\s*(?:{TYPES})(?:\([^)]*\))?!?:\s*", re.IGNORECASE),
@@ -86,6 +90,7 @@ def commit_queries(
     `folder` is the tree of `commit_tree`, `chunks` those of its index; nothing else decides what can be gold.
     """
     dropped: Counter[str] = Counter()
+    chunks = list(chunks)
     functions = {(c.path, c.symbol) for c in chunks if c.kind in ("function", "method") and c.symbol and not c.is_test}
     languages = {c.path: c.language for c in chunks}
     known = {clean_subject(s) for s in git(folder, "log", "-n20000", "--format=%s").splitlines()}

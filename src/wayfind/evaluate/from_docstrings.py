@@ -26,6 +26,7 @@ FEWEST_BODY_LINES = 2
 TOKEN = re.compile(r"\w+")
 MARKUP = (
     (re.compile(r"<[^<>]{1,60}>"), " "),
+    (re.compile(r"\{@link\w*\s+[^\s{}|]+[\s|]+([^{}]+)\}"), r"\1"),  # {@link Foo the label}
     (re.compile(r"\{@\w+\s+([^{}]*)\}"), r"\1"),
     (re.compile(r":[\w:+.-]+:`~?([^`<]*?)(?:\s*<[^`]*)?`"), r"\1"),
     (re.compile(r"\[([^\[\]]*)\]\([^()]*\)"), r"\1"),
