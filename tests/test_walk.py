@@ -53,15 +53,6 @@ def test_files_come_sorted_with_size_and_time(tmp_path: Path) -> None:
     assert files[0].mtime_ns == (tmp_path / "a.py").stat().st_mtime_ns
 
 
-def test_what_is_known_and_unchanged_comes_back_as_the_same_object(tmp_path: Path) -> None:
-    plant(tmp_path, {"same.py": "1", "new.py": "1"})
-    known = {file.path: file for file in walk(tmp_path).files}
-    (tmp_path / "new.py").write_text("22")
-    new, same = walk(tmp_path, known).files
-    assert same is known["same.py"]
-    assert new is not known["new.py"] and new.size == 2
-
-
 # Ignore files, with git as the reference
 
 _NAMES = st.sampled_from(["a", "b", "ab", "a.log", "b.log", "build", "[x]", "#a", "a b", "éa", "foo\n"])

@@ -10,7 +10,7 @@ import codecs
 import os
 import re
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
@@ -62,7 +62,7 @@ class Walk:
     """Sorted by path."""
 
 
-def walk(root: str | os.PathLike[str], known: Mapping[str, FileStat] | None = None) -> Walk:
+def walk(root: str | os.PathLike[str]) -> Walk:
     """The files under `root` that are worth indexing, and the others with the reason.
 
     `.gitignore`, `.git/info/exclude` and `.wayfindignore` are honoured as git does, nested, also those above `root` in
@@ -70,11 +70,9 @@ def walk(root: str | os.PathLike[str], known: Mapping[str, FileStat] | None = No
     `!yarn.lock`) lifts a refusal that comes from a name (vendored, lock, minified, caches). Paths are relative to
     `root`, with `/`; bytes that are not UTF-8 stand in them as surrogates (`os.fsencode` gives them back).
 
-    known: the files of an earlier walk by path; for the unchanged ones the same objects come back.
     Raises NotFound where there is no such folder, UsageError where it is not a folder or cannot be read.
     """
     top = _folder(root)
-    known = known or {}
     files: list[FileStat] = []
     skips: list[Skip] = []
     pending = [("", rules_above(top))]
@@ -98,7 +96,7 @@ def walk(root: str | os.PathLike[str], known: Mapping[str, FileStat] | None = No
                 else:
                     pending.append((path, rules))
             else:
-                found = _file(entry, path, rules.verdict(path, entry.name), known.get(path))
+                found = _file(entry, path, rules.verdict(path, entry.name))
                 (skips if isinstance(found, Skip) else files).append(found)
     return Walk(sorted(files, key=_by_path), sorted(skips, key=_by_path))
 
@@ -173,7 +171,7 @@ def _link_reason(top: str, path: str) -> str:
     return "link" if os.path.commonpath([top, target]) == top else "link-outside"
 
 
-def _file(entry: os.DirEntry[str], path: str, verdict: Verdict | None, known: FileStat | None) -> FileStat | Skip:
+def _file(entry: os.DirEntry[str], path: str, verdict: Verdict | None) -> FileStat | Skip:
     if verdict == "ignored":
         return Skip(path, "ignored")
     if verdict is None and (reason := _name_problem(entry.name)):
@@ -191,8 +189,6 @@ def _file(entry: os.DirEntry[str], path: str, verdict: Verdict | None, known: Fi
         return Skip(path, "empty")
     if found.st_size > MAX_BYTES:
         return Skip(path, "too-large")
-    if known and known.size == found.st_size and known.mtime_ns == found.st_mtime_ns:
-        return known
     return FileStat(path, found.st_size, found.st_mtime_ns)
 
 
