@@ -1,0 +1,481 @@
+"""A chunk's own facts in, one English sentence about it out: what its name, signature, calls and members say, nothing more.
+
+Every identifier of a sentence stands in the chunk (its text, symbol, signature, calls or imports), or is a word of one
+that does. Where the facts say nothing, the sentence is empty.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from wayfind.corpus.english import THIRD_PERSONS, article, is_verb, listed, noun_phrase, third_person, words
+from wayfind.types import Chunk
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a sentence may use."""
+
+    chunk: Chunk
+    text: str
+    language: str
+
+    @property
+    def name(self) -> str:
+        """The last part of the symbol."""
+        return re.split(r"\.|::|#|/(?=\w+$)", (self.chunk.symbol or "").rstrip(".:#"))[-1].strip("`'\" ")
+
+    @property
+    def owner(self) -> str:
+        """The class or module named before the last part."""
+        parts = re.split(r"\.|::|#", self.chunk.symbol or "")
+        return parts[-2] if len(parts) > 1 else ""
+
+    @property
+    def parameters(self) -> list[str]:
+        return parameters(self.chunk.signature, self.name, self.language)
+
+    @property
+    def calls(self) -> list[str]:
+        """The last parts of the names called, without the function's own and without errors raised."""
+        names = (re.split(r"\.|::|->", call)[-1] for call in self.chunk.calls)
+        return [name for name in dict.fromkeys(names) if name and name not in (self.name, *EVERYWHERE)]
+
+
+EVERYWHERE = frozenset("len str int print isinstance super String Some Ok Err println printf append push self toString None bool list dict Error clone into unwrap".split())
+"""Calls that say nothing about what a function is for."""
+
+
+def sentence(chunk: Chunk, text: str, language: str) -> str:
+    """One sentence, or nothing.
+
+    >>> sentence(Chunk(1, 2, "method", "Router.__init__", "def __init__(self, routes, prefix='')"), "", "python")
+    'Creates a Router from routes and prefix.'
+    """
+    facts = Facts(chunk, text, language)
+    for template in TEMPLATES.get(chunk.kind, ()):
+        if said := template(facts):
+            return said
+    return ""
+
+
+# Signatures ------------------------------------------------------------------------------------------------------------
+
+_NAME_LAST = frozenset({"c", "cpp", "java", "csharp", "dart", "objc", "groovy", "php", "powershell", "perl", "bash"})
+_NOT_PARAMETERS = frozenset({"self", "cls", "this", "mut", "void", "const", "final", "var", "val", "let", "ref", "out", "in", "_", "params", "readonly", "public",
+                             "private", "protected", "static", "inout", "comptime", "anytype", "noalias", "implicit", "using", "register", "unsigned", "struct"})
+
+
+def parameters(signature: str, name: str, language: str) -> list[str]:
+    """Names of the parameters in a signature, in order, without the receiver.
+
+    >>> parameters("func (r *Router) Get(path string, h http.Handler) error", "Get", "go")
+    ['path', 'h']
+    >>> parameters("static int add(const char *key, int size)", "add", "c")
+    ['key', 'size']
+    """
+    at = signature.rfind(f"{name}(") if name else -1
+    at = at + len(name) if at >= 0 else _first_bracket(signature, name)
+    if at < 0:
+        return []
+    found = [_parameter(part, language) for part in _split_commas(signature, at)]
+    return list(dict.fromkeys(one for one in found if one))
+
+
+def _first_bracket(signature: str, name: str) -> int:
+    start = signature.find(name) + len(name) if name and name in signature else 0
+    return signature.find("(", start)
+
+
+def _split_commas(signature: str, at: int) -> list[str]:
+    """The parts between the bracket at `at` and its partner, cut at commas outside other brackets."""
+    depth, start, parts = 0, at + 1, []
+    for position in range(at, min(len(signature), at + 2_000)):
+        sign = signature[position]
+        if sign in "([{<" and not (sign == "<" and signature[position - 1] in " ="):
+            depth += 1
+        elif sign in ")]}" or sign == ">" and signature[position - 1] not in "-=":
+            depth -= 1
+            if depth <= 0:
+                return [*parts, signature[start:position]]
+        elif sign == "," and depth == 1:
+            parts.append(signature[start:position])
+            start = position + 1
+    return parts
+
+
+def _parameter(part: str, language: str) -> str:
+    """The name in one parameter's declaration."""
+    part = re.sub(r"@\w+(?:\([^)]*\))?|/\*.*?\*/|\[\[.*?\]\]", " ", part).split("=")[0].strip()
+    if language in _NAME_LAST:
+        part = re.sub(r"\[[^\]]*\]|<.*>", " ", part)
+        if language in ("c", "cpp", "objc") and not re.search(r"\w[\s*&]+\w", part):
+            return ""
+        names = re.findall(r"[A-Za-z_]\w*", part)[-1:]
+    else:
+        part = re.split(r":(?!:)", part)[0] if ":" in part and not part.startswith(":") else part
+        names = re.findall(r"[A-Za-z_]\w*", part)
+        names = [one for one in names if one not in _NOT_PARAMETERS]
+        names = names[-1:] if language == "swift" else names[:1]
+    return names[0] if names and names[0] not in _NOT_PARAMETERS else ""
+
+
+# Functions and methods -------------------------------------------------------------------------------------------------
+
+_CONSTRUCTORS = frozenset({"__init__", "__new__", "constructor", "__construct", "initialize", "init", "new"})
+
+
+def constructor(facts: Facts) -> str:
+    """`Creates a Router from routes and prefix.`"""
+    name, owner = facts.name, facts.owner
+    made = owner if owner and (name in _CONSTRUCTORS or name == owner) else ""
+    if not made and (found := re.fullmatch(r"New([A-Z]\w*)", name)) and facts.language == "go":
+        made = found.group(1)
+    return f"Creates {article(made)} {made}{_from(facts)}." if made else ""
+
+
+def _from(facts: Facts) -> str:
+    return f" from {listed(facts.parameters)}" if facts.parameters else ""
+
+
+DUNDERS = {
+    "__repr__": "Returns the printable representation of {a}", "__str__": "Returns the text of {a}", "__len__": "Returns the length of {a}",
+    "__iter__": "Iterates over {a}", "__next__": "Returns the next item of {a}", "__eq__": "Compares {a} with {p} for equality",
+    "__ne__": "Tells whether {a} differs from {p}", "__lt__": "Tells whether {a} comes before {p}", "__gt__": "Tells whether {a} comes after {p}",
+    "__le__": "Tells whether {a} comes before {p} or is equal", "__ge__": "Tells whether {a} comes after {p} or is equal",
+    "__hash__": "Returns the hash of {a}", "__bool__": "Tells whether {a} counts as true", "__contains__": "Tells whether {a} contains {p}",
+    "__getitem__": "Returns the item of {a} for {p}", "__setitem__": "Sets the item of {a} for {p}", "__delitem__": "Deletes the item of {a} for {p}",
+    "__getattr__": "Returns attributes that {a} does not have itself, by {p}", "__setattr__": "Sets an attribute of {a} by {p}",
+    "__call__": "Calls {a}{with}", "__enter__": "Enters the context of {a}", "__exit__": "Leaves the context of {a}",
+    "__aenter__": "Enters the asynchronous context of {a}", "__aexit__": "Leaves the asynchronous context of {a}",
+    "__aiter__": "Iterates asynchronously over {a}", "__anext__": "Returns the next item of {a} asynchronously",
+    "__add__": "Adds {p} to {a}", "__sub__": "Subtracts {p} from {a}", "__mul__": "Multiplies {a} by {p}", "__or__": "Joins {a} with {p} by the operator |",
+    "__and__": "Combines {a} with {p} by the operator &", "__del__": "Cleans up when {a} is deleted", "__get__": "Returns the value of {a} as a descriptor",
+    "__set__": "Sets the value of {a} as a descriptor", "__reduce__": "Tells how {a} is pickled", "__getstate__": "Returns the state of {a} for pickling",
+    "__setstate__": "Restores {a} from a pickled state", "__copy__": "Copies {a}", "__deepcopy__": "Copies {a} deeply",
+    "__init_subclass__": "Runs when a class is derived from {owner}", "__post_init__": "Finishes the creation of {a}", "__float__": "Converts {a} to a float",
+    "__int__": "Converts {a} to an integer", "__dir__": "Lists the attributes of {a}", "__await__": "Makes {a} awaitable", "__index__": "Converts {a} to an index",
+    "__delattr__": "Deletes an attribute of {a} by {p}", "__reversed__": "Iterates over {a} backwards", "__set_name__": "Learns the name of the attribute that holds {a}",
+    "__getattribute__": "Returns an attribute of {a} by {p}", "__class_getitem__": "Returns {owner} for the type given by {p}", "__bytes__": "Converts {a} to bytes",
+    "__missing__": "Returns the value of {a} for a missing {p}", "__radd__": "Adds {a} to {p}", "__neg__": "Negates {a}", "__truediv__": "Divides {a} by {p}",
+    "__invert__": "Inverts {a}", "__format__": "Formats {a}", "__toString": "Returns the text of {a}", "toString": "Returns the text of {a}",
+    "to_s": "Returns the text of {a}", "inspect": "Returns the printable representation of {a}", "hashCode": "Returns the hash code of {a}",
+    "equals": "Compares {a} with {p} for equality", "fmt": "Formats {a}", "drop": "Releases what {a} holds", "deref": "Gives access to what {a} wraps",
+    "ToString": "Returns the text of {a}", "GetHashCode": "Returns the hash code of {a}", "Equals": "Compares {a} with {p} for equality",
+    "Dispose": "Releases what {a} holds", "__get": "Returns a property of {a} by {p}", "__set": "Sets a property of {a} by {p}",
+    "__call": "Handles calls of methods that {a} does not have, by {p}", "__callStatic": "Handles static calls that {owner} does not have, by {p}",
+    "__isset": "Tells whether {a} has the property {p}", "__invoke": "Calls {a}{with}", "dealloc": "Releases what {a} holds", "deinit": "Releases what {a} holds",
+    "__destruct": "Cleans up when {a} is destroyed", "String": "Returns the text of {a}", "compareTo": "Compares {a} with {p} for order",
+}
+"""Methods whose name means the same in every class of their language."""
+
+
+def dunder(facts: Facts) -> str:
+    """`Tells whether a Router contains key.`"""
+    said = DUNDERS.get(facts.name)
+    if said is None or not facts.owner:
+        return _operator(facts)
+    given = listed(facts.parameters)
+    if "{p}" in said and not given:
+        return ""
+    return said.format(a=f"{article(facts.owner)} {facts.owner}", p=given, owner=facts.owner, **{"with": f" with {given}" if given else ""}) + "."
+
+
+def _operator(facts: Facts) -> str:
+    found = re.search(r"\boperator\s*([^\s\w(]{1,3}|\(\)|\w+)", facts.chunk.signature)
+    of = f" of {facts.owner}" if facts.owner and facts.owner != "operator" else ""
+    return f"Operator {found.group(1)}{of}{_takes(facts, ' on ')}." if found and facts.name.startswith("operator") else ""
+
+
+def accessor(facts: Facts) -> str:
+    """`Returns the area of a Shape.` for properties, getters and setters."""
+    head = facts.text[:600]
+    if re.search(r"^\s*@\w+\.setter\b", head, re.MULTILINE) or re.match(r"(?:static\s+)?set\s+[\w#]", facts.chunk.signature):
+        return _verb_phrase(facts, "sets", words(facts.name)) + "."
+    is_property = re.search(r"^\s*@(?:\w+\.)?(?:cached_|abstract|lazy_|hybrid_|class)?property\b", head, re.MULTILINE)
+    if is_property or re.match(r"(?:static\s+)?get\s+[\w#]", facts.chunk.signature):
+        return predicate(facts) or _verb_phrase(facts, "returns", words(facts.name)) + "."
+    return ""
+
+
+def predicate(facts: Facts) -> str:
+    """`Tells whether path is absolute.`"""
+    parts = words(facts.name)
+    if len(parts) < 2 or parts[0] not in ("is", "has", "can", "should", "needs", "supports", "was", "are", "will", "must", "contains", "exists"):
+        return ""
+    given = facts.parameters
+    subject = f"{article(facts.owner)} {facts.owner}" if facts.owner and facts.owner[:1].isupper() and not given else given[0] if given else ""
+    verb, rest = parts[0], " ".join(parts[1:])
+    if not subject:
+        return f"Tells whether it {verb} {rest}." if verb != "are" else f"Tells whether {rest} are so."
+    return f"Tells whether {subject} {verb} {rest}."
+
+
+_TEST = re.compile(r"^(?:tests?|should|spec|it|check)(?=[_A-Z\s\d]|$)|_?(?:tests?|spec)$", re.IGNORECASE)
+
+
+def test(facts: Facts) -> str:
+    """`Tests that parse rejects empty input.`"""
+    name = facts.name
+    if " " in (facts.chunk.symbol or ""):
+        quoted = re.split(r" > ", facts.chunk.symbol or "")[-1].strip("'\"` ")
+        return f"Tests: {quoted}."
+    parts = words(_TEST.sub("", name)) or words(name)
+    if not parts or parts == ["test"]:
+        return generic(facts)
+    verb = next((at for at, part in enumerate(parts[1:], 1) if part in THIRD_PERSONS), 0)
+    tested = " ".join(parts)
+    if verb:
+        return f"Tests that {tested}."
+    if is_verb(parts[0], len(parts) == 1):
+        return f"Tests that it {_conjugated(parts)}." if len(parts) > 1 else f"Tests {tested}."
+    of = f" of {facts.owner}" if facts.owner else ""
+    return f"Tests {tested}{of}."
+
+
+def handler(facts: Facts) -> str:
+    """`Handles click.` for names such as `on_click` and `handleClick`."""
+    parts = words(facts.name)
+    if len(parts) < 2 or parts[0] not in ("on", "handle", "handles") or facts.name.isupper():
+        return ""
+    return f"Handles {' '.join(parts[1:])}{_of(facts)}{_takes(facts)}."
+
+
+def entry_point(facts: Facts) -> str:
+    """`Command-line entry point: calls parse_args and run.`"""
+    head = facts.text[:1_500]
+    options = re.findall(r"['\"](--?[a-z][\w-]+)['\"]", facts.text)
+    with_options = f" with options {listed(options, 6)}" if options else ""
+    if re.search(r"^\s*@(?:\w+\.)?(?:command|group|callback)\b", head, re.MULTILINE) and re.search(r"click|typer|cli|app\.command|option", head):
+        return f"Command-line command {facts.name}{with_options}."
+    if facts.name in ("main", "Main", "_main", "__main__", "cli"):
+        return f"Command-line entry point{with_options}{_calls(facts)}."
+    if "add_argument(" in facts.text and options:
+        return f"Defines the command-line options {listed(options, 8)}."
+    return ""
+
+
+def converter(facts: Facts) -> str:
+    """`Converts a Point to JSON.`"""
+    parts = words(facts.name)
+    if len(parts) < 2 or parts[0] not in ("to", "from", "as", "into"):
+        return ""
+    rest = " ".join(parts[1:])
+    owner = f"{article(facts.owner)} {facts.owner}" if facts.owner and facts.owner[:1].isupper() else ""
+    if parts[0] == "from":
+        return f"Creates {owner} from {rest}{_takes(facts)}." if owner else f"Converts from {rest}{_takes(facts)}."
+    given = "" if owner else listed(facts.parameters[:1])
+    return f"{'Gives' if parts[0] == 'as' else 'Converts'} {owner or given} {parts[0]} {rest}." if owner or given else f"Converts {parts[0]} {rest}."
+
+
+def verb(facts: Facts) -> str:
+    """`Loads the config from path.` for names that begin with a known verb."""
+    parts = words(facts.name)
+    hidden = parts[:1] and parts[0] in ("do", "try", "async", "maybe", "internal", "un", "re", "auto", "lazy") and len(parts) > 1
+    lead = parts[1:] if hidden and is_verb(parts[1], len(parts) == 2) else parts
+    if lead and is_verb(lead[0], len(lead) == 1 and not facts.parameters and not facts.calls):
+        return f"{_capital(_verb_phrase(facts, third_person(lead[0]), lead[1:]))}{_takes(facts)}{_calls(facts)}."
+    if lead and lead[0] in THIRD_PERSONS and lead[0] != "does":
+        return f"{_capital(_verb_phrase(facts, lead[0], lead[1:]))}{_takes(facts)}{_calls(facts)}."
+    return ""
+
+
+def generic(facts: Facts) -> str:
+    """`Function split_words of text and limit: calls findall and lower.`"""
+    if not facts.name:
+        return ""
+    noun = "Method" if facts.chunk.kind == "method" else "Test" if facts.chunk.kind == "test" else "Function"
+    tail = f"{_takes(facts)}{_calls(facts)}"
+    spoken = " ".join(words(facts.name))
+    known = f" ({spoken})" if spoken.lower() != facts.name.lower() and " " in spoken else ""
+    return f"{noun} {facts.name}{known}{_of(facts)}{tail}."
+
+
+def _verb_phrase(facts: Facts, third: str, rest: Sequence[str]) -> str:
+    """Verb, object and the class they belong to."""
+    if not rest:
+        obj = f"{article(facts.owner)} {facts.owner}" if facts.owner[:1].isupper() else listed(facts.parameters[:1])
+        return _capital(f"{third} {obj}".strip())
+    return _capital(f"{third} {noun_phrase(rest)}{_of(facts)}")
+
+
+def _conjugated(parts: Sequence[str]) -> str:
+    return " ".join([third_person(parts[0]), *parts[1:]])
+
+
+def _of(facts: Facts) -> str:
+    return f" of {article(facts.owner)} {facts.owner}" if facts.owner[:1].isupper() else f" of {facts.owner}" if facts.owner else ""
+
+
+def _takes(facts: Facts, lead: str = ", given ") -> str:
+    return f"{lead}{listed(facts.parameters)}" if facts.parameters else ""
+
+
+def _calls(facts: Facts) -> str:
+    return f"; calls {listed(facts.calls)}" if facts.calls else ""
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+# Classes, values, files ------------------------------------------------------------------------------------------------
+
+_MEMBER = re.compile(
+    r"^\s+(?:(?:public|private|protected|internal|static|final|readonly|export|const|var|let|val|lateinit|override|pub(?:\([\w ]+\))?|mut|abstract|declare|@\w+)\s+)*"
+    r"(?:[\w<>\[\],.?*&: ]+\s[*&]?)??([A-Za-z_]\w*)\??\s*(?::(?!:)|=(?!=)|;|,\s*$|\s[\w\[\]*.]+(?:\s*`.*)?$)",
+)
+_GO_FIELD = re.compile(r"^\s+([A-Za-z_]\w*)(?:,\s*\w+)*\s+[\w\[\]*.{}()]+")
+_NOT_MEMBERS = frozenset("return if else for while case default switch try catch super self this end def break continue pass import from use package throw raise assert elif match".split())
+
+
+def members(facts: Facts) -> list[str]:
+    """Names declared in the body of a class head, an enum or an interface."""
+    pattern = _GO_FIELD if facts.language == "go" else _MEMBER
+    lines = facts.text[:8_000].split("\n")[1:]
+    indents = [len(line) - len(line.lstrip()) for line in lines if line.strip() and not line.lstrip().startswith(("#", "//", "*", "/*", "@", "\"\"\"", "'''"))]
+    least = min((indent for indent in indents if indent), default=0)
+    found = (pattern.match(line) for line in lines if line[: least + 1].strip() and not line.lstrip().startswith(("#", "//", "*", "/*")))
+    return [name for name in dict.fromkeys(one.group(1) for one in found if one) if name not in _NOT_MEMBERS and name != facts.name]
+
+
+_BASES = re.compile(r"\b(?:extends|implements|with|:|<(?=\s))\s*([A-Z][\w.:]*(?:<[^>]*>)?(?:\s*,\s*[A-Z][\w.]*)*)")
+
+
+def _bases(facts: Facts) -> list[str]:
+    signature = facts.chunk.signature
+    if facts.language == "python":
+        inside = re.search(rf"class\s+{re.escape(facts.name)}\s*(?:\[[^\]]*\])?\(([^)]*)\)", signature)
+        names = inside.group(1).split(",") if inside else []
+    else:
+        names = [one for found in _BASES.findall(re.sub(r"\([^)]*\)", "", signature)) for one in re.sub(r"<.*?>", "", found).split(",")]
+    return [name.strip() for name in names if re.fullmatch(r"[\w.:]+", name.strip()) and name.strip() not in ("object", facts.name)]
+
+
+def class_head(facts: Facts) -> str:
+    """`Class Router extends Base; declares routes and prefix.`"""
+    if not facts.name:
+        return ""
+    named = {"class": "Class", "interface": "Interface", "type": "Type"}.get(facts.chunk.kind, "Class")
+    found = re.search(r"\b(struct|trait|protocol|interface|object|module|record|union|mixin|impl|extension|typeclass|namespace|enum)\b", facts.chunk.signature)
+    if found and facts.chunk.kind in ("class", "type"):
+        named = {"impl": "Implementation of"}.get(found.group(1), _capital(found.group(1)))
+    bases, declared = listed(_bases(facts), 3), listed(members(facts), 6)
+    spoken = " ".join(words(facts.name))
+    known = f" ({spoken})" if " " in spoken else ""
+    tail = (f" based on {bases}" if bases else "") + (f"; declares {declared}" if declared else "")
+    return f"{named} {facts.name}{known}{tail}."
+
+
+def enum(facts: Facts) -> str:
+    """`Enumeration Color: red, green and blue.`"""
+    lines = facts.text[:8_000].split("\n")[1:] or [facts.text.partition("{")[2]]
+    names = [found.group(1) for line in lines for found in re.finditer(r"(?:^\s*(?:case\s+)?|,\s*)([A-Za-z_]\w*)\s*(?=[=,(}:]|$)", line.split("//")[0])]
+    listed_names = listed([name for name in names if name not in _NOT_MEMBERS], 6)
+    return f"Enumeration {facts.name}: {listed_names}." if facts.name and listed_names else class_head(facts)
+
+
+def constant(facts: Facts) -> str:
+    """`Constant MAX_SIZE = 10.`"""
+    if not facts.name:
+        return block(facts)
+    value = re.search(rf"\b{re.escape(facts.name)}\b[^=\n]*?(?::=|=)\s*(.+)", facts.text)
+    shown = value.group(1).strip().rstrip(",;") if value else ""
+    if shown and len(shown) <= 60 and shown[-1] not in "([{\\":
+        return f"Constant {facts.name} = {shown}."
+    keys = re.findall(r"^\s*[\"']?([A-Za-z_][\w.-]*)[\"']?\s*(?::(?!:)|=>|,\s*$|=(?!=))", "\n".join(facts.text.split("\n")[1:]), re.MULTILINE)
+    strings = re.findall(r"[\"']([\w .-]{2,30})[\"']", facts.text)
+    held = listed(keys, 6) or listed(strings, 6)
+    spoken = " ".join(words(facts.name))
+    return f"Constant {facts.name}" + (f" ({spoken})" if " " in spoken else "") + (f": {held}." if held else f"{_calls(facts)}.")
+
+
+def type_alias(facts: Facts) -> str:
+    """`Type UserId stands for int.`"""
+    if not facts.name:
+        return ""
+    value = re.search(rf"\b{re.escape(facts.name)}\b[^=\n]*=\s*([^;\n{{]+)", facts.text)
+    alias = re.search(rf"\btypedef\s+(.+?)\s*\**\b{re.escape(facts.name)}\s*;", facts.text)
+    means = (value or alias).group(1).strip() if value or alias else ""
+    if means and len(means) <= 80 and "{" not in means:
+        return f"Type {facts.name} stands for {means.rstrip(' ,|(')}."
+    return class_head(facts)
+
+
+def module(facts: Facts) -> str:
+    """`Module head: imports re and sys.`"""
+    names = [re.sub(r"[\"';]", "", name) for name in facts.chunk.imports]
+    names = [name for name in dict.fromkeys(names) if name]
+    if names:
+        return f"Module head: imports {listed(names, 8)}."
+    package = re.search(r"^\s*(?:package|namespace|module|defmodule|library|unit)\s+([\w.:\\/]+)", facts.text, re.MULTILINE)
+    if package:
+        return f"Module head of {package.group(1)}."
+    return block(facts)
+
+
+_ASSIGNED = re.compile(r"^\s*(?:(?:export|const|let|var|local|my|our|static|final|public|private|val|def|set|declare|readonly|#define|unsigned|extern)\s+)*(?:[\w<>.*&]+\s+)??([$@%]?[A-Za-z_][\w.]*)\s*(?::\s*[^=\n]{1,60})?(?::=|\?=|\+=|=(?![=>]))", re.MULTILINE)
+
+
+def block(facts: Facts) -> str:
+    """`Top-level code: sets VERSION; calls run.`"""
+    if re.search(r"__name__\s*==\s*['\"]__main__['\"]", facts.text):
+        return f"Runs when executed as a script{_calls(facts)}."
+    assigned = listed(list(dict.fromkeys(_ASSIGNED.findall(facts.text[:8_000]))), 5)
+    exported = re.findall(r"^\s*(?:export\s+(?:\*|\{[^}]*\}|default\s+\w+)|module\.exports|pub use|__all__)", facts.text, re.MULTILINE)
+    defined = listed(re.findall(r"^\s*#\s*(?:define|ifdef|ifndef|undef)\s+(\w+)", facts.text, re.MULTILINE), 5)
+    imports = listed(list(facts.chunk.imports), 6)
+    said = [f"sets {assigned}" if assigned else "", f"calls {listed(facts.calls)}" if facts.calls else "",
+            f"uses the macros {defined}" if defined and not assigned else "", f"imports {imports}" if imports else ""]
+    said = [one for one in said if one]
+    lead = "Exports" if exported and not said else "Top-level code"
+    if said:
+        return f"{lead}: {'; '.join(said)}."
+    held = _first_words(facts.text)
+    return f"{lead}: {held}." if held else ""
+
+
+# Documents -------------------------------------------------------------------------------------------------------------
+
+
+def configuration(facts: Facts) -> str:
+    """`Configuration of tool.ruff: line-length and select.`"""
+    keys = [key for key in facts.chunk.signature.split(", ") if key and not key.isdigit()]
+    of = f" of {facts.chunk.symbol}" if facts.chunk.symbol else ""
+    if keys:
+        return f"Configuration{of}: {listed(keys, 8)}."
+    value = re.search(r"[=:]\s*(\S.*)", facts.text.split("\n")[0])
+    shown = value.group(1).strip().rstrip(",") if value else ""
+    return f"Configuration{of}" + (f": {shown}." if 0 < len(shown) <= 80 and shown not in "[{|>" else ".") if of or shown else ""
+
+
+def window(facts: Facts) -> str:
+    """`Text that begins: Frequently asked questions.`"""
+    held = _first_words(facts.text)
+    return f"Text that begins: {held}" if held else ""
+
+
+def _first_words(text: str) -> str:
+    """The first line that says something, as it stands."""
+    lines = (" ".join(re.sub(r"^[\s#/*;%<!=-]+|[\s*=#{;-]+$", "", line).split()) for line in text[:8_000].split("\n"))
+    return next((line[:120] for line in lines if len(re.findall(r"[^\W\d_]{3,}", line)) > 1), "")
+
+
+FUNCTION = (constructor, dunder, accessor, entry_point, predicate, handler, converter, verb, generic)
+TEMPLATES: dict[str, Sequence[Callable[[Facts], str]]] = {
+    "function": FUNCTION,
+    "method": FUNCTION,
+    "test": (test, generic),
+    "class": (class_head,),
+    "interface": (class_head,),
+    "enum": (enum,),
+    "type": (type_alias,),
+    "constant": (constant,),
+    "module": (module,),
+    "block": (block,),
+    "entry": (configuration,),
+    "window": (window,),
+    "section": (window,),
+}
