@@ -89,16 +89,21 @@ class Repository:
             except (IndexBusy, StorageError):
                 if not present:
                     raise
-                self.stale_files = refreshing.stale(self._tree, self._tree.catalogue.manifest())
-        else:
-            self.stale_files = refreshing.stale(self._tree, self._tree.catalogue.manifest())
+                self.count_stale()
         return self.searcher()
+
+    def count_stale(self) -> int:
+        """Look which files differ from the index now, without changing it; the number stands in later answers."""
+        self.stale_files = refreshing.stale(self._tree, self._tree.catalogue.manifest())
+        return self.stale_files
 
     def search(
         self, query: str, k: int = 10, *, lang: tuple[str, ...] = (), path: tuple[str, ...] = (), kind: tuple[str, ...] = (), regex: str = "",
         explain: Mode = "auto", max_tokens: int | None = None, refresh: bool = True,
     ) -> Answer:
         """Answer a query: words, a name, a question, a stack trace or a snippet; the syntax of `search.query` is understood.
+
+        Without `refresh` the tree is not looked at; call `refresh` or `count_stale` now and then.
 
         Raises UsageError for an empty query or an impossible filter; other errors of the tree in `errors`.
         """

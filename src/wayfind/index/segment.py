@@ -10,14 +10,16 @@ import json
 import mmap
 import os
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from wayfind.errors import IndexDamaged, IndexVersion, StorageError
-from wayfind.index.tokens import count, terms
+from wayfind.index.tokens import WORD, count, terms, terms_of
 from wayfind.types import KINDS, PROVENANCES, FileRecord
 
 MAGIC = b"WAYFIND SEGMENT 1\n"
@@ -58,27 +60,47 @@ class SegmentFile:
     history: dict[int, str]
 
 
+class _TermNumbers(dict[str, tuple[int, ...]]):
+    """Word -> numbers of its terms, each word split once a file. `terms` grows as words come."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.terms: dict[str, int] = {}
+
+    def __missing__(self, word: str) -> tuple[int, ...]:
+        terms = self.terms
+        numbers = self[word] = tuple(terms.setdefault(term, len(terms)) for term in terms_of(word))
+        return numbers
+
+    def count(self, text: str) -> Counter[int]:
+        return Counter(chain.from_iterable(map(self.__getitem__, WORD.findall(text))))
+
+
 def file_postings(record: FileRecord) -> FilePostings:
     """Counts of every chunk's terms in the fields that depend on the file's content alone."""
-    vocabulary: dict[str, int] = {}
-    rows: list[tuple[int, int, int, int]] = []
+    numbers = _TermNumbers()
     lengths = np.zeros((len(record.chunks), len(FIELDS)), np.uint32)
+    term: list[int] = []
+    times: list[int] = []
+    runs: list[tuple[int, int, int]] = []
     lines = record.text.split("\n")
     for number, chunk in enumerate(record.chunks):
         body = "\n".join(lines[chunk.start_line - 1 : chunk.end_line])
         for field, text in enumerate((chunk.symbol or "", chunk.signature, chunk.docstring, body)):
-            counts = count(text)
-            lengths[number, field] = counts.total()
-            for term, times in counts.items():
-                rows.append((number, vocabulary.setdefault(term, len(vocabulary)), field, min(times, 255)))
-    columns = np.array(rows, np.uint32).reshape(-1, 4).T
+            if text:
+                counts = numbers.count(text)
+                lengths[number, field] = counts.total()
+                term += counts.keys()
+                times += counts.values()
+                runs.append((number, field, len(counts)))
+    run = np.array(runs, np.uint32).reshape(-1, 3)
     table = np.array(
         [(c.start_line, c.end_line, KINDS.index(c.kind), PROVENANCES.index(c.target.provenance)) for c in record.chunks], np.uint32
     ).reshape(-1, 4)
-    symbols = [chunk.symbol or "" for chunk in record.chunks]
     return FilePostings(
-        record.language, len(lines), symbols, table, lengths, list(vocabulary),
-        columns[0].copy(), columns[1].copy(), columns[2].astype(np.uint8), columns[3].astype(np.uint8),
+        record.language, len(lines), [chunk.symbol or "" for chunk in record.chunks], table, lengths, list(numbers.terms),
+        np.repeat(run[:, 0], run[:, 2]), np.array(term, np.uint32), np.repeat(run[:, 1], run[:, 2]).astype(np.uint8),
+        np.minimum(np.array(times, np.uint32), 255).astype(np.uint8),
     )
 
 

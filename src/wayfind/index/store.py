@@ -12,7 +12,6 @@ import sqlite3
 import time
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -150,17 +149,19 @@ class ContentStore:
 
 
 def encode_record(record: FileRecord) -> bytes:
-    """Compressed JSON of a record."""
-    return zlib.compress(json.dumps(asdict(record), ensure_ascii=True, separators=(",", ":")).encode(), 3)
+    """Compressed JSON of a record; a chunk is the list of its fields, in order, its target's two fields last."""
+    chunks = [
+        (c.start_line, c.end_line, c.kind, c.symbol, c.signature, c.docstring, c.comments, c.calls, c.imports, c.target.text, c.target.provenance)
+        for c in record.chunks
+    ]
+    return zlib.compress(json.dumps((record.language, record.text, chunks, record.problems, record.secrets)).encode(), 1)
 
 
 def decode_record(data: bytes) -> FileRecord:
     """The record that `encode_record` wrote."""
-    fields = json.loads(zlib.decompress(data))
-    chunks = tuple(
-        Chunk(**{**c, "calls": tuple(c["calls"]), "imports": tuple(c["imports"]), "target": Target(**c["target"])}) for c in fields.pop("chunks")
-    )
-    return FileRecord(**{**fields, "problems": tuple(fields["problems"]), "chunks": chunks})
+    language, text, chunks, problems, secrets = json.loads(zlib.decompress(data))
+    made = tuple(Chunk(*c[:7], tuple(c[7]), tuple(c[8]), Target(c[9], c[10])) for c in chunks)
+    return FileRecord(language, text, made, tuple(problems), secrets)
 
 
 def encode_postings(postings: FilePostings) -> bytes:

@@ -15,7 +15,7 @@ import Stemmer
 TOKENS_VERSION = "1"
 """Part of every content key: terms made by another version are never mixed with these."""
 
-WORD = re.compile(r"[^\W_](?:\w*[^\W_])?(?:[!?](?=[\s(]))?|\w+")
+WORD = re.compile(r"\w+")
 PART = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_A-Za-z]+")
 LONGEST = 64
 """Longer words are hashes, encoded data or minified code; they are cut to this many characters."""
@@ -36,11 +36,11 @@ STOP_WORDS = frozenset(
 @lru_cache(maxsize=400_000)
 def terms_of(word: str) -> tuple[str, ...]:
     """Index terms of one identifier or word: the whole (lower case) when it has several parts, then the parts' stems."""
-    parts = PART.findall(word[:LONGEST])
+    word = word[:LONGEST]
+    parts = PART.findall(word)
     if len(parts) <= 1:
-        return (stem(word[:LONGEST].lower()),)
-    whole = word[:LONGEST].lower().replace("_", "")
-    return (whole, *(stem(part.lower()) for part in parts))
+        return (stem((parts[0] if parts else word).lower()),)
+    return (word.lower().replace("_", ""), *(stem(part.lower()) for part in parts))
 
 
 def stem(word: str) -> str:

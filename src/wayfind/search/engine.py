@@ -54,7 +54,7 @@ def answer(searcher: Searcher, query: Query, ask: Ask, stale_files: int = 0) -> 
     """Answer a query that is understood already."""
     snapshot = searcher.snapshot
     mask = allowed(snapshot, query.filters)
-    lexical = score(snapshot, query)
+    lexical = score(snapshot, searcher.scales, query)
     k = min(ask.k, MOST_RESULTS)
     if query.terms:
         ranked = rank(searcher, query, lexical, mask, k + min(k, 20))
@@ -119,7 +119,7 @@ def related(searcher: Searcher, path: str, line: int, k: int = 10, mode: Mode = 
     query = _like(snapshot, f"{chunk.symbol or ''} {chunk.signature} {chunk.docstring}\n{text}")
     mask = np.ones(snapshot.chunks, bool)
     mask[own] = False
-    lexical = score(snapshot, query)
+    lexical = score(snapshot, searcher.scales, query)
     kept, copies = _fold(searcher, rank(searcher, query, lexical, mask, k + min(k, 20)), k)
     ask = Ask(f"{path}:{line}", k, explain=mode)
     sure = trust.confidence(query, lexical, kept)

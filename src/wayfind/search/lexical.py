@@ -43,31 +43,46 @@ def idf(holding: int, chunks: int) -> float:
     return float(np.log1p((chunks - holding + 0.5) / (holding + 0.5)))
 
 
-def score(snapshot: Snapshot, query: Query) -> Lexical:
+@dataclass(frozen=True, slots=True)
+class Scales:
+    """What length does to frequencies; the same for every query on a snapshot."""
+
+    chunk: np.ndarray
+    """Factor on a term's frequency in a field of a chunk: weight over length normalisation, [chunks, fields]."""
+    file: np.ndarray
+    """Length normalisation of each file, [files]."""
+
+
+def scales(snapshot: Snapshot) -> Scales:
+    """Compute the scales of a snapshot."""
+    b = np.array([FIELD_B[field] for field in FIELDS])
+    weight = np.array([FIELD_WEIGHT[field] for field in FIELDS])
+    length = np.bincount(snapshot.file, snapshot.lengths[:, BODY], snapshot.files)
+    mean = max(float(length.mean()), 1.0) if snapshot.files else 1.0
+    return Scales(weight / (1 - b + b * snapshot.lengths / snapshot.mean_lengths), 1 - FILE_B + FILE_B * length / mean)
+
+
+def score(snapshot: Snapshot, scale: Scales, query: Query) -> Lexical:
     """Score every chunk and file of the snapshot. Deterministic: terms are added in the order of the query's terms."""
     chunk, covered, file = np.zeros(snapshot.chunks), np.zeros(snapshot.chunks), np.zeros(snapshot.files)
-    norm = 1 - np.array([FIELD_B[f] for f in FIELDS]) + np.array([FIELD_B[f] for f in FIELDS]) * snapshot.lengths / snapshot.mean_lengths
-    scale = np.array([FIELD_WEIGHT[f] for f in FIELDS]) / norm
-    file_length = np.bincount(snapshot.file, snapshot.lengths[:, BODY], snapshot.files)
-    file_norm = 1 - FILE_B + FILE_B * file_length / max(file_length.mean() if snapshot.files else 1.0, 1.0)
     total, rarity, missing = 0.0, {}, []
     for term in query.terms:
         frequency = np.zeros(snapshot.chunks)
         for number, field in enumerate(FIELDS):
             items, counts = snapshot.postings(field, term.text)
-            frequency[items] += counts * scale[items, number]
+            frequency[items] += counts * scale.chunk[items, number]
             if number == BODY:
-                in_file = np.bincount(snapshot.file[items], counts, snapshot.files) / file_norm
-        hit = frequency > 0
-        holding = int(hit.sum())
-        weight = term.weight * idf(holding, snapshot.chunks)
+                in_file = np.bincount(snapshot.file[items], counts, snapshot.files) / scale.file
+        holding = np.flatnonzero(frequency)
+        weight = term.weight * idf(len(holding), snapshot.chunks)
         total += weight
-        if not holding:
+        if not len(holding):
             missing.append(term.word)
             continue
         rarity[term.text] = weight
-        chunk += weight * frequency / (K1 + frequency)
-        covered[hit] += weight
+        here = frequency[holding]
+        chunk[holding] += weight * here / (K1 + here)
+        covered[holding] += weight
         file += weight * in_file / (FILE_K1 + in_file)
     total = total or 1.0
     return Lexical(chunk / total, file / total, covered / total, rarity, tuple(dict.fromkeys(missing)))

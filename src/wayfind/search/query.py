@@ -21,6 +21,7 @@ QueryKind = Literal["identifier", "question", "trace", "code", "text", "empty"]
 LONGEST = 20_000
 """Characters of a query that are read; the rest says nothing new (20,000 characters hold some 2,500 words)."""
 MOST_TERMS = 256
+TITLE = 5
 _LONGEST_WITH_SYNTAX = 300
 
 _FILTER = re.compile(r'(?:(?<=\s)|^)(?P<name>sym|symbol|path|file|lang|language|kind):(?P<value>"[^"]*"|\S+)')
@@ -91,15 +92,19 @@ def parse(text: str, filters: Filters = Filters()) -> Query:
     if kind == "identifier" and not identifiers and found:
         identifiers = (free.strip().removesuffix("()"),)
     words = tuple(dict.fromkeys(stem(part) for word in kept for part in parts(word)))
-    return Query(free.strip(), kind, _terms(kept), words, identifiers, filters)
+    title = WORD.findall(free.strip().split("\n", 1)[0]) if kind in ("text", "trace") else []
+    return Query(free.strip(), kind, _terms(kept, [word for word in title if word.lower() not in STOP_WORDS]), words, identifiers, filters)
 
 
-def _terms(words: list[str]) -> tuple[Term, ...]:
+def _terms(words: list[str], title: list[str]) -> tuple[Term, ...]:
     """Weighted terms. A repeated word counts by the root of its number; a part of a compound name counts half: the
-    name itself is the better evidence."""
+    name itself is the better evidence. Words of the title, the first line of a long text, count TITLE times."""
     weights: Counter[str] = Counter()
     shown: dict[str, str] = {}
-    for word, times in Counter(words).items():
+    counts = Counter(words)
+    for word in title:
+        counts[word] += TITLE - 1
+    for word, times in counts.items():
         all_terms = terms_of(word)
         for number, term in enumerate(all_terms):
             weights[term] += (0.5 if number and len(all_terms) > 1 else 1.0) * times**0.5

@@ -12,6 +12,7 @@ from a file that has one already is damped. Every addend is in the answer (`sign
 | folder | share of the query met by the folders |
 | symbol, symbol_exact | the same two for the chunk's symbol |
 | definition | the chunk defines an identifier that the query spells out |
+| mentioned | the query names the file (path, module, frame of a trace); twice that for the line |
 | test, example, legacy, prose, data, head | demotions: share of the score that is taken off |
 | repeat | what damping takes off |
 """
@@ -31,12 +32,12 @@ from wayfind.types import KINDS
 CANDIDATES = 400
 """Chunks that are ranked by all signals, taken by lexical, file and name scores."""
 
-SIGNALS = ("lexical", "covered", "file", "name", "name_exact", "folder", "symbol", "symbol_exact", "definition")
+SIGNALS = ("lexical", "covered", "file", "name", "name_exact", "folder", "symbol", "symbol_exact", "definition", "mentioned")
 DEMOTIONS = ("test", "example", "legacy", "declaration", "prose", "data", "head")
 
 WEIGHTS = {
     "lexical": 1.0, "covered": 0.3, "file": 0.6, "name": 0.5, "name_exact": 0.15, "folder": 0.15, "symbol": 0.2,
-    "symbol_exact": 0.15, "definition": 1.0,
+    "symbol_exact": 0.15, "definition": 1.0, "mentioned": 0.5,
 }
 DEMOTED = {"test": 0.5, "example": 0.4, "legacy": 0.3, "declaration": 0.15, "prose": 0.35, "data": 0.4, "head": 0.1}
 DAMPING = 0.75
@@ -78,8 +79,10 @@ def features(searcher: Searcher, query: Query, lexical: Lexical, allowed: np.nda
     name, name_exact = searcher.path_words["name"].scores(words, snapshot.files)
     folder, _ = searcher.path_words["folder"].scores(words, snapshot.files)
     asked = _asked_definitions(searcher, query)
+    mentioned, lines = searcher.places.mentioned(query.text)
     first = lexical.chunk + 0.3 * lexical.covered + (0.5 * lexical.file + 0.5 * name)[snapshot.file]
     first[list(asked)] += 1.0
+    first += mentioned[snapshot.file]
     first[lexical.chunk <= 0] = np.where(name[snapshot.file[lexical.chunk <= 0]] > 0.3, first[lexical.chunk <= 0], -1.0)
     if allowed is not None:
         first[~allowed] = -1.0
@@ -92,7 +95,7 @@ def features(searcher: Searcher, query: Query, lexical: Lexical, allowed: np.nda
     definition = np.array([asked.get(chunk, 0.0) for chunk in chosen.tolist()])
     signals = np.column_stack([
         lexical.chunk[chosen], lexical.covered[chosen], lexical.file[files], name[files], name_exact[files], folder[files],
-        symbol, symbol_exact, definition,
+        symbol, symbol_exact, definition, mentioned[files] + np.array([lines.get(chunk, 0.0) for chunk in chosen.tolist()]),
     ]).reshape(len(chosen), len(SIGNALS))
     demotions = np.column_stack([
         searcher.is_test[files] | (snapshot.kind[chosen] == KINDS.index("test")), searcher.is_example[files], searcher.is_legacy[files],

@@ -11,6 +11,8 @@ import numpy as np
 from wayfind.index.segment import FILE_FIELDS
 from wayfind.index.snapshot import Snapshot
 from wayfind.index.tokens import parts, stem
+from wayfind.search import lexical
+from wayfind.search.mentions import Places
 
 TEST_PATH = re.compile(
     r"(?:^|/)(?:tests?|testing|specs?|__tests__|__mocks__|e2e|testdata|fixtures?|mocks?|(?:unit|integration)[-_]?tests?|src/(?:\w*[tT]est))/"
@@ -32,6 +34,10 @@ class Searcher:
 
     def __init__(self, snapshot: Snapshot):
         self.snapshot = snapshot
+
+    @cached_property
+    def scales(self) -> lexical.Scales:
+        return lexical.scales(self.snapshot)
 
     @cached_property
     def is_test(self) -> np.ndarray:
@@ -59,6 +65,10 @@ class Searcher:
 
     def _paths_matching(self, pattern: re.Pattern[str]) -> np.ndarray:
         return np.array([bool(pattern.search(path)) for path in self.snapshot.paths], bool)
+
+    @cached_property
+    def places(self) -> Places:
+        return Places(self.snapshot)
 
     @cached_property
     def path_words(self) -> dict[str, PathWords]:

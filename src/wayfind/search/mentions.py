@@ -1,0 +1,83 @@
+"""Places that a query names: `src/app/views.py`, `views.py:120`, `app.views.Handler`, frames of a stack trace."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+
+import numpy as np
+
+from wayfind.index.snapshot import Snapshot
+
+_PATH = re.compile(r"(?P<path>[\w@.+-]*(?:[/\\][\w@.+-]+)*\.\w{1,8})(?:\"?, line |:|\()?(?P<line>\d+)?")
+_DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
+_MOST = 400
+"""Mentions that are looked at, first and last halves: a stack trace names the culprit at one of its ends."""
+
+
+class Places:
+    """The files of a snapshot by the names under which a query may mention them."""
+
+    def __init__(self, snapshot: Snapshot):
+        self.snapshot = snapshot
+        self._by_name: dict[str, list[int]] = defaultdict(list)
+        self._by_stem: dict[str, list[int]] = defaultdict(list)
+        for number, path in enumerate(snapshot.paths):
+            name = path.rsplit("/", 1)[-1]
+            self._by_name[name].append(number)
+            stem = name.rsplit(".", 1)[0]
+            folder = path.rsplit("/", 2)[-2] if "/" in path else ""
+            self._by_stem[folder if stem in ("__init__", "index", "mod") else stem].append(number)
+
+    def mentioned(self, text: str) -> tuple[np.ndarray, dict[int, float]]:
+        """How surely each file is meant, [files], 0 to 1; and the chunks at the lines that are named, likewise."""
+        files, chunks = np.zeros(self.snapshot.files), {}
+        for match in _ends(_PATH, text):
+            parts = [part for part in re.split(r"[/\\]", match["path"]) if part not in ("", ".", "..")]
+            found, value = self._ending_in(parts, self._by_name, parts[-1] if parts else "")
+            for file in found:
+                files[file] = max(files[file], value)
+                if match["line"] and value > 0.5:
+                    chunks |= {chunk: value for chunk in self._at(file, int(match["line"]))}
+        for match in _ends(_DOTTED, text):
+            names = match[0].split(".")
+            for length in range(len(names), 1, -1):
+                found, value = self._ending_in(names[:length], self._by_stem, names[length - 1], whole=length == len(names))
+                if found:
+                    files[found] = np.maximum(files[found], value)
+                    break
+        return files, chunks
+
+    def _ending_in(self, parts: list[str], table: dict[str, list[int]], name: str, whole: bool = True) -> tuple[list[int], float]:
+        """The files of that name whose path agrees with most of the folders before it, and how sure that is."""
+        files = table.get(name, [])
+        if not files or (len(parts) == 1 and len(files) > 5):
+            return [], 0.0
+        agreed = {file: _agreement(self.snapshot.paths[file], parts) for file in files}
+        most = max(agreed.values())
+        if len(parts) > 1 and most == 0 and table is self._by_stem:
+            return [], 0.0
+        best = [file for file in files if agreed[file] == most]
+        return best, (1.0 if len(best) == 1 else 1.0 / len(best)) if len(best) <= 5 else 0.0
+
+    def _at(self, file: int, line: int) -> list[int]:
+        here = np.arange(*self.snapshot.chunk_file_first[file : file + 2])
+        return here[(self.snapshot.start[here] <= line) & (self.snapshot.end[here] >= line)].tolist()
+
+
+def _agreement(path: str, parts: list[str]) -> int:
+    """How many folders before the name are the same, counted from the name."""
+    folders = path.split("/")[:-1]
+    if folders and folders[-1] == parts[-1]:  # the package's own file: a/b/__init__.py for a.b
+        folders = folders[:-1]
+    count = 0
+    for mine, theirs in zip(reversed(folders), reversed(parts[:-1])):
+        if mine != theirs:
+            break
+        count += 1
+    return count
+
+
+def _ends(pattern: re.Pattern[str], text: str) -> list[re.Match[str]]:
+    found = list(pattern.finditer(text))
+    return found if len(found) <= _MOST else found[: _MOST // 2] + found[-_MOST // 2 :]

@@ -1,0 +1,265 @@
+"""Searching a small real repository: filters, order, determinism, reasons, and the slow reference of the scores."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import wayfind
+from wayfind.errors import NotFound, UsageError
+from wayfind.index.segment import BODY, FIELDS
+from wayfind.search import lexical
+from wayfind.search.query import parse
+from wayfind.search.rank import DAMPING, damp
+
+FILES = {
+    "shop/cart.py": '''"""Shopping carts."""
+
+
+class Cart:
+    """Items that a customer wants to buy."""
+
+    def add_item(self, item, quantity=1):
+        """Put an item into the cart."""
+        self.items[item] = self.items.get(item, 0) + quantity
+
+    def total_price(self, currency):
+        """Sum of the prices of all items, converted to a currency."""
+        return sum(convert(i.price, currency) * n for i, n in self.items.items())
+
+
+def convert(amount, currency):
+    # exchange rates are fetched once a day
+    return amount * rates()[currency]
+''',
+    "shop/payment.py": '''"""Payments."""
+
+
+def charge_card(number, amount):
+    """Charge a credit card and return the receipt."""
+    return gateway().charge(number, amount)
+
+
+def refund(receipt):
+    """Give the money of a receipt back."""
+    return gateway().refund(receipt)
+''',
+    "tests/test_cart.py": '''from shop.cart import Cart
+
+
+def test_total_price_converts_currency():
+    cart = Cart()
+    cart.add_item("apple", 2)
+    assert cart.total_price("EUR") == 4
+''',
+    "vendor_copy/payment.py": '''def refund(receipt):
+    """Give the money of a receipt back."""
+    return gateway().refund(receipt)
+''',
+    "lib/retry.go": '''package lib
+
+// Retry calls f until it succeeds or the attempts are used up.
+func Retry(attempts int, f func() error) error {
+	for i := 0; i < attempts; i++ {
+		if err := f(); err == nil {
+			return nil
+		}
+	}
+	return errExhausted
+}
+''',
+    "README.md": "# Shop\n\nA shop.\n\n## Refunds\n\nHow money is given back.\n",
+}
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    root = tmp_path_factory.mktemp("shop")
+    for path, text in FILES.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
+    with wayfind.open(root, home=tmp_path_factory.mktemp("home")) as repository:
+        repository.refresh()
+        yield repository
+
+
+def symbols(answer):
+    return [result.symbol for result in answer.results]
+
+
+def test_words_find_the_function_and_say_why(shop):
+    best = shop.search("convert the price to another currency").results[0]
+    assert best.path == "shop/cart.py" and best.symbol in ("Cart.total_price", "convert")
+    assert best.explanation.provenance in ("docstring", "comment")
+    assert best.why and all(w.text in FILES["shop/cart.py"].replace("    ", "") or w.text for w in best.why)
+    for w in best.why:
+        line = FILES["shop/cart.py"].split("\n")[w.line - 1]
+        assert w.text == line.strip() and w.matched
+
+
+def test_a_name_finds_its_definition_and_says_that_a_literal_search_settles_it(shop):
+    answer = shop.search("charge_card")
+    assert answer.results[0].symbol == "charge_card"
+    assert "literal search" in answer.reason and "shop/payment.py:4" in answer.reason
+
+
+def test_tests_come_after_what_they_test_unless_asked_for(shop):
+    first = [r.path for r in shop.search("total price currency").results]
+    assert first.index("shop/cart.py") < first.index("tests/test_cart.py")
+    assert shop.search("test for total price currency").results[0].path == "tests/test_cart.py"
+
+
+def test_copies_are_folded(shop):
+    results = shop.search("give the money of a receipt back").results
+    found = [r for r in results if r.symbol == "refund"]
+    assert len(found) == 1 and len(found[0].also) == 1
+
+
+def test_absent_topic_is_said_to_be_absent(shop):
+    answer = shop.search("kubernetes pod autoscaling")
+    assert answer.abstained and "kubernetes" in answer.reason
+    assert answer.confidence < shop.search("charge a credit card").confidence
+
+
+@pytest.mark.parametrize(
+    ("query", "paths"),
+    [
+        ("lang:go retry", {"lib/retry.go"}),
+        ("path:shop money", {"shop/payment.py"}),
+        ("path:**/*.md refunds", {"README.md"}),
+        ("kind:section money", {"README.md"}),
+        ("sym:refund money", {"shop/payment.py", "vendor_copy/payment.py"}),
+        ("sym:Cart.* price", {"shop/cart.py"}),
+        ('"exchange rates" currency', {"shop/cart.py"}),
+    ],
+)
+def test_filters_let_only_what_they_name_pass(shop, query, paths):
+    answer = shop.search(query, k=20)
+    assert answer.results and {r.path for r in answer.results} <= paths
+
+
+def test_excluded_words_do_not_occur(shop):
+    assert all("gateway" not in r.snippet for r in shop.search("money receipt -gateway").results)
+
+
+def test_filters_apply_before_the_best_are_taken(shop):
+    """Origin defect 20: with k = 1 the only Go function is found although Python chunks score higher."""
+    assert shop.search("price money item until it succeeds", k=1, lang=("go",)).results[0].path == "lib/retry.go"
+
+
+def test_expression_filters_chunks(shop):
+    answer = shop.search("", regex=r"errExh\w+")
+    assert [r.path for r in answer.results] == ["lib/retry.go"]
+
+
+def test_score_is_the_sum_of_its_signals(shop):
+    for result in shop.search("price of items in the cart", k=20).results:
+        assert result.score == pytest.approx(sum(result.signals.values()), abs=1e-4)
+
+
+def test_scores_are_absolute(shop):
+    """Origin defect 20: scores were divided by the best, so that 1.00 never meant good."""
+    good, poor = shop.search("charge credit card receipt"), shop.search("blockchain apples quantum receipt")
+    assert poor.results[0].score < 0.6 * good.results[0].score
+
+
+def test_empty_query_is_an_error(shop):
+    with pytest.raises(UsageError, match="empty"):
+        shop.search("  ")
+
+
+def test_budget_is_kept(shop):
+    answer = shop.search("item price money receipt", k=20, max_tokens=120)
+    shown = sum(len(r.snippet) + len(r.path) + len(r.explanation.text) for r in answer.results)
+    assert answer.results and shown <= 120 * 3.6
+
+
+def test_same_answer_in_every_process(shop, tmp_path):
+    code = (
+        "import json, sys, wayfind\n"
+        "r = wayfind.open(sys.argv[1], home=sys.argv[2])\n"
+        "print(json.dumps([[x.path, x.start_line, x.score, x.signals] for q in ('price of items', 'refund', 'money back') for x in r.search(q).results]))\n"
+    )
+    runs = [
+        subprocess.run([sys.executable, "-c", code, shop.root, tmp_path / str(n)], capture_output=True, check=True, text=True, env={"PYTHONHASHSEED": str(n), "PATH": ""}).stdout
+        for n in range(2)
+    ]
+    assert runs[0] == runs[1] and json.loads(runs[0])
+
+
+def test_related_finds_what_speaks_of_the_same(shop):
+    answer = shop.related("shop/payment.py", 9)
+    assert "refund" not in symbols(answer)[:0] and answer.results[0].symbol in ("refund", "charge_card")
+    assert all((r.path, r.start_line) != ("shop/payment.py", 9) for r in answer.results)
+
+
+def test_explain_names_the_definition_at_a_line(shop):
+    assert shop.explain("shop/cart.py", 9).symbol == "Cart.add_item"
+    with pytest.raises(NotFound, match="has no line"):
+        shop.explain("shop/cart.py", 900)
+    with pytest.raises(NotFound, match="did you mean shop/cart.py"):
+        shop.explain("cart.py", 1)
+
+
+def slow_bm25f(snapshot, query):
+    """BM25F by loops over chunks, fields and terms."""
+    norms = snapshot.mean_lengths
+    counts = [[{} for _ in FIELDS] for _ in range(snapshot.chunks)]
+    for term in query.terms:
+        for number, field in enumerate(FIELDS):
+            for chunk, times in zip(*snapshot.postings(field, term.text)):
+                counts[chunk][number][term.text] = int(times)
+    scores, total = [0.0] * snapshot.chunks, 0.0
+    for term in query.terms:
+        holding = sum(any(term.text in field for field in chunk) for chunk in counts)
+        weight = term.weight * math.log(1 + (snapshot.chunks - holding + 0.5) / (holding + 0.5))
+        total += weight
+        for chunk in range(snapshot.chunks):
+            frequency = sum(
+                lexical.FIELD_WEIGHT[name] * counts[chunk][f].get(term.text, 0)
+                / (1 - lexical.FIELD_B[name] + lexical.FIELD_B[name] * snapshot.lengths[chunk, f] / norms[f])
+                for f, name in enumerate(FIELDS)
+            )
+            scores[chunk] += weight * frequency / (lexical.K1 + frequency)
+    return np.array(scores) / total
+
+
+@pytest.mark.parametrize("text", ["price of the items", "refund receipt money zebra", "Cart.total_price"])
+def test_fast_scores_equal_the_slow_reference(shop, text):
+    searcher, query = shop.searcher(), parse(text)
+    fast = lexical.score(searcher.snapshot, searcher.scales, query).chunk
+    assert np.allclose(fast, slow_bm25f(searcher.snapshot, query), atol=1e-12)
+    assert fast.max() <= 1.0
+
+
+def test_body_holds_every_term_of_the_text(shop):
+    """Origin defect 8: what is searched is the text that is stored."""
+    from wayfind.index.tokens import count
+
+    snapshot = shop.snapshot()
+    for chunk in range(snapshot.chunks):
+        text = snapshot.chunk(chunk)[1]
+        assert snapshot.lengths[chunk, BODY] == count(text).total()
+        for term in count(text):
+            assert chunk in snapshot.holding(term)
+
+
+def test_damping_lets_another_file_pass_and_keeps_the_order_inside_a_file():
+    files, scores = np.array([0, 0, 0, 1]), np.array([1.0, 0.95, 0.9, 0.8])
+    order, damped = damp(files, scores, 4)
+    assert order[0] == 0 and [i for i in order if i < 3] == [0, 1, 2]
+    assert damped[order.index(1)] == pytest.approx(0.95 * DAMPING)
+
+
+def test_ties_break_by_path_and_line():
+    assert damp(np.array([0, 1, 2, 3]), np.ones(4), 4)[0] == [0, 1, 2, 3]
+
+
+def test_nothing_is_written_into_the_repository(shop):
+    assert {p.relative_to(shop.root).as_posix() for p in Path(shop.root).rglob("*") if p.is_file()} == set(FILES)
