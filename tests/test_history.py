@@ -86,7 +86,7 @@ def histories(draw: st.DrawFn) -> list[tuple[str, Version]]:
     path, commits = "old.py", []
     for _ in range(draw(st.integers(1, 6))):
         commits.append((path, version))
-        version = dict(version)
+        before, version = version, dict(version)
         for name in draw(st.lists(st.sampled_from(sorted(version)), max_size=4)):
             if name in version and name.islower() and draw(st.integers(0, 9)) == 0:
                 del version[name]
@@ -94,7 +94,7 @@ def histories(draw: st.DrawFn) -> list[tuple[str, Version]]:
                 at = draw(st.integers(0, len(version[name])))
                 upto = draw(st.integers(at, len(version[name])))
                 version[name] = version[name][:at] + fresh(0, 3) + version[name][upto:]
-        if draw(st.integers(0, 4)) == 0:
+        if "new" not in before and draw(st.integers(0, 4)) == 0:  # not where it would be a move
             version = {"new": fresh(0, 3), **version} if draw(st.booleans()) else {**version, "new": fresh(0, 3)}
         if draw(st.integers(0, 5)) == 0:
             path = "new.py"

@@ -38,7 +38,7 @@ def stream(root: str | os.PathLike[str], deadline: float, *arguments: str) -> It
         raise Stopped from error
     try:
         pipe = git.stdout.fileno()
-        while select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        while (left := deadline - time.monotonic()) > 0 and select.select([pipe], [], [], left)[0]:
             chunk = os.read(pipe, 1 << 20)
             if not chunk:
                 if git.wait():
