@@ -94,7 +94,8 @@ def histories(draw: st.DrawFn) -> list[tuple[str, Version]]:
                 at = draw(st.integers(0, len(version[name])))
                 upto = draw(st.integers(at, len(version[name])))
                 version[name] = version[name][:at] + fresh(0, 3) + version[name][upto:]
-        if "new" not in before and draw(st.integers(0, 4)) == 0:  # not where it would be a move
+        # Not where it would be a move, or take the place of another line by line.
+        if "new" not in before and len(version) == len(before) and draw(st.integers(0, 4)) == 0:
             version = {"new": fresh(0, 3), **version} if draw(st.booleans()) else {**version, "new": fresh(0, 3)}
         if draw(st.integers(0, 5)) == 0:
             path = "new.py"
