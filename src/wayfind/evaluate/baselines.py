@@ -43,7 +43,7 @@ def hits(results: Iterable) -> list[Hit]:
 
 def wayfind(pool: Pool) -> System:
     """Wayfind's own search, as a user gets it."""
-    return lambda text, k: hits(pool.repo.search(text, k=k).results)
+    return lambda text, k: hits(pool.repo.search(text, k=k, refresh=False).results)
 
 
 def bm25(pool: Pool) -> System:

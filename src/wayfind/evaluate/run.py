@@ -28,7 +28,8 @@ MOST_COMMITS = 150
 DEEPEST = 16
 """How many times k is asked for, at most, when test code is taken out of a ranking."""
 
-Progress = Callable[[str], None]
+Progress = Callable[[str, int, int], None]
+"""Called as progress(what, done, total), total 0 where it is not known: as an index's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ def evaluate(
     if not Path(root).is_dir():
         raise NotFound(f"no such folder: {root}")
     root = Path(root).resolve()
-    say = progress or (lambda message: None)
+    say = progress or (lambda what, done, total: None)
     try:
         with tempfile.TemporaryDirectory(prefix="wayfind-eval-", ignore_cleanup_errors=True) as folder:
             run = _Run(Path(folder), tuple(systems), k, seed, limit, tuple(parts), say)
@@ -127,7 +128,7 @@ class _Run:
 
 
 def _docstring(pool: Pool, run: _Run) -> SetReport:
-    run.say("docstring: copying the tree and removing documentation")
+    run.say("docstring: copying the tree and removing documentation", 0, 0)
     try:
         made = docstring_queries(pool.root, pool.chunks, run.folder / "docstring", limit=run.limit, seed=run.seed, parts=run.parts)
     except GitError as refused:
@@ -139,12 +140,12 @@ def _commit(pool: Pool, run: _Run) -> SetReport:
     history = cut(pool.root)
     if isinstance(history, str):
         return _nothing("commit", history)
-    run.say(f"commit: copying the tree as of {history.cutoff[:12]}")
+    run.say(f"commit: copying the tree as of {history.cutoff[:12]}", 0, 0)
     try:
         folder = commit_tree(history, run.folder / "commit")
         if folder is None:
             return _nothing("commit", f"the folder did not exist at the cut-off {history.cutoff[:12]}")
-        with _index(folder, run.folder / "home-commit", run.say) as then:
+        with _index(folder, run.folder / "home", run.say) as then:
             then = replace(then, seed=run.seed)
             limit = min(run.limit, MOST_COMMITS)
             made = commit_queries(pool.root, folder, history, then.chunks, limit=limit, seed=run.seed, parts=run.parts)
@@ -163,9 +164,8 @@ _MAKERS = {"docstring": _docstring, "commit": _commit, "test": _test}
 @contextmanager
 def _index(root: Path, home: str | Path | None, say: Progress) -> Iterator[Pool]:
     """The pool of a folder, its index brought up to date first."""
-    say(f"indexing {root.name}")
     with closing(wayfind.open(root, home=home)) as repo:
-        repo.refresh()
+        repo.refresh(say)
         chunks = tuple(sorted(repo.chunks(), key=lambda c: (c.path, c.start_line, c.end_line)))
         yield Pool(repo, root, chunks)
 
@@ -173,7 +173,7 @@ def _index(root: Path, home: str | Path | None, say: Progress) -> Iterator[Pool]
 def _ask_in_copy(made: QuerySet, run: _Run) -> SetReport:
     if not made.queries:
         return _nothing(made.kind, made.note, made)
-    with _index(made.root, run.folder / f"home-{made.kind}", run.say) as pool:
+    with _index(made.root, run.folder / "home", run.say) as pool:
         return _ask(made, replace(pool, seed=run.seed), run)
 
 
@@ -188,8 +188,7 @@ def _ask(made: QuerySet, pool: Pool, run: _Run) -> SetReport:
         for number, asked in enumerate(made.queries, 1):
             found = tuple(search(asked.text, run.k))
             answered.append(Answered(asked, name, found, figures(judge(found, asked.gold), asked.gold, run.k)))
-            if number % 20 == 0 or number == len(made.queries):
-                run.say(f"{made.kind}: {name} {number} of {len(made.queries)}")
+            run.say(f"{made.kind}: {name}", number, len(made.queries))
     size = sum(not is_test(c) for c in pool.chunks) if made.without_tests else len(pool.chunks)
     ceiling = sum(precision_ceiling(q.gold) for q in made.queries) / len(made.queries)
     return SetReport(made.kind, made.queries, tuple(answered), size, dict(made.dropped), made.note, ceiling)

@@ -60,7 +60,8 @@ def command(folder: Path, *arguments: str) -> list[str]:
 
 def environment() -> dict[str, str]:
     """The caller's environment without what points git elsewhere (a hook's GIT_DIR), and without prompts or network."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("GIT_")} | QUIET
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name.startswith("GIT_CONFIG")}
+    return kept | QUIET
 
 
 def repository_of(folder: Path) -> Repository | None:
