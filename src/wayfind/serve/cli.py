@@ -1,0 +1,92 @@
+"""The `wayfind` command: a table of contents. A first word that names a command is one; anything else is searched for.
+
+Nothing heavier than click is imported here, so that `--help` answers at once; each command's module comes in with its call.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import click
+
+from wayfind import __version__
+from wayfind.serve.exits import closing_streams, exit_code_of
+
+COMMANDS = {
+    "search": ("asking", "Find what a question, a name, a snippet or a stack trace speaks of."),
+    "explain": ("asking", "Say what the definition at FILE:LINE does."),
+    "related": ("asking", "Find what resembles the definition at FILE:LINE."),
+    "index": ("indexing", "Bring the index of a repository up to date."),
+    "status": ("standing", "Show what is indexed, how fresh it is, and what was skipped."),
+    "eval": ("measuring", "Measure search on a repository, with questions held out from it."),
+    "gc": ("keeping", "Delete what no index needs any more."),
+    "forget": ("keeping", "Delete the index of a repository."),
+    "doctor": ("keeping", "Check an index for damage, and mend it."),
+    "languages": ("standing", "List the languages that are cut into definitions."),
+    "version": ("standing", "Print the version."),
+}
+"""Command -> (module of this package, what it does). The module holds it as `NAME_command`."""
+OTHER_NAMES = {"query": "search"}
+TO_COME = {"learn": ("indexing", "Adapt to a repository (not in this version).")}
+"""Kept free for later versions; not listed."""
+
+
+class _Commands(click.Group):
+    """Commands from the table, imported when they are called."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        name = OTHER_NAMES.get(name, name)
+        module, _ = {**COMMANDS, **TO_COME}.get(name, ("", ""))
+        return getattr(import_module(f"wayfind.serve.{module}"), f"{name}_command") if module else None
+
+    def format_usage(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write_usage(context.command_path, '"QUERY" [PATH]')
+        formatter.write_usage(context.command_path, "COMMAND …")
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", prog_name="wayfind")
+def wayfind() -> None:
+    """Code search: ask in words, get the right functions, with what they do and why they matched.
+
+    A first word that is a command is one; anything else is searched for, and the repository is indexed when it has to be.
+    To search for the name of a command: wayfind -- index. To search for what another program prints: git diff | wayfind -
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line. Returns the exit code: 0 found or done, 1 nothing found, 2 failed, 130 interrupted."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if os.environ.get("WAYFIND_DEBUG"):
+        logging.basicConfig(level=logging.DEBUG)
+    logging.getLogger("wayfind").addHandler(logging.NullHandler())
+    with closing_streams():
+        return exit_code_of(lambda: _run(_with_command(given)))
+
+
+def _run(arguments: list[str]) -> Any:
+    return wayfind.main(args=arguments, prog_name="wayfind", standalone_mode=False)
+
+
+def _with_command(arguments: list[str]) -> list[str]:
+    """The arguments with `search` put first where they name no command."""
+    if not arguments or "_WAYFIND_COMPLETE" in os.environ:
+        return arguments or ["--help"]
+    named = {*COMMANDS, *OTHER_NAMES, *TO_COME, "-h", "--help", "-V", "--version"}
+    return arguments if arguments[0] in named else ["search", *arguments]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,98 @@
+"""The command that builds: index. And learn, which is to come."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wayfind.errors import UsageError
+from wayfind.serve.place import new_index, opened
+from wayfind.serve.progress import meter
+from wayfind.serve.screen import counted, shown
+
+if TYPE_CHECKING:
+    from wayfind.index.refresh import Refreshed
+    from wayfind.types import IndexState
+
+LEARNING = ("--latent-dim", "--hidden-dim", "--num-epochs", "--learn")
+"""Options of the documents' `index` that belong to learning."""
+_SHOWN = 10
+
+
+def _to_come(context: click.Context, option: click.Parameter, value: Any) -> None:
+    if value is not None:
+        raise UsageError(
+            f"{option.opts[0]} belongs to learning, which will be the command `wayfind learn`; this version does not learn yet."
+            " Without that option, `wayfind index` builds an index that can be searched."
+        )
+
+
+def _learning_options(command: Any) -> Any:
+    for name in LEARNING:
+        flag = {"is_flag": True, "default": None} if name == "--learn" else {}
+        command = click.option(name, hidden=True, expose_value=False, is_eager=True, callback=_to_come, **flag)(command)
+    return command
+
+
+@click.command("index")
+@click.argument("path", required=False)
+@click.option("-o", "--output", metavar="FOLDER", help="Keep the index, self-contained, in this folder; search it with --index.")
+@click.option("--manual", metavar="FILE", help="Explanations written by hand (JSON).  [default: .wayfind/explanations.json if it is there]")
+@click.option("--rebuild", is_flag=True, help="Throw the present index away first.")
+@click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, help="Processes that read files.  [default: one a processor]")
+@_learning_options
+def index_command(path: str | None, output: str | None, manual: str | None, rebuild: bool, jobs: int) -> None:
+    """Bring the index of the repository at PATH (default: the current folder) up to date.
+
+    Searching does that too; this command shows what was done. Nothing is written into the repository.
+    """
+    from wayfind.index.refresh import Options
+    from wayfind.search.engine import state
+
+    folder = path or "."
+    home = new_index(output) if output and Path(folder).expanduser().is_dir() else None
+    if rebuild:
+        _throw_away(folder, home)
+    with opened(folder, home, Options(manual=Path(manual) if manual else None, workers=jobs)) as place, meter() as progress:
+        done = place.repository.refresh(progress)
+        progress.clear()
+        for line in _report(done, state(place.repository.snapshot()), output):
+            click.echo(line)
+
+
+def _throw_away(folder: str, home: Path | None) -> None:
+    """Delete the index of a folder, whatever wrote it and whatever state it is in."""
+    from wayfind.corpus.identity import tree_id
+    from wayfind.index.store import default_home
+
+    root = Path(folder).expanduser()
+    if root.is_dir():
+        shutil.rmtree((home or default_home()) / "trees" / tree_id(root.resolve()), ignore_errors=True)
+
+
+@click.command("learn", context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def learn_command(arguments: tuple[str, ...]) -> None:
+    """Adapt to a repository. Not in this version."""
+    raise UsageError("learning from a repository is not in this version yet; to search for the word: wayfind -- learn")
+
+
+def _report(done: Refreshed, index: IndexState, output: str | None) -> Iterator[str]:
+    """What a refresh found and did."""
+    yield f"{shown(index.root)}: {counted(index.files, 'file')} in {counted(index.chunks, 'chunk')}, {index.coverage:.1%} explained (generation {index.generation})"
+    yield f"  {done.changed:,} changed ({done.extracted:,} never seen before), {done.removed:,} removed, in {done.seconds:.1f} s"
+    if index.skipped:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(index.skipped.items(), key=lambda item: -item[1]))
+        yield f"  {sum(index.skipped.values()):,} not indexed: {reasons}"
+    if done.unmatched:
+        yield f"  {counted(len(done.unmatched), 'manual explanation')} matching nothing:"
+        yield from (f"    {shown(entry)}" for entry in done.unmatched[:_SHOWN])
+        if len(done.unmatched) > _SHOWN:
+            yield f"    and {len(done.unmatched) - _SHOWN:,} more"
+    if output:
+        yield f'  search it: wayfind search "…" --index {shown(output)}'

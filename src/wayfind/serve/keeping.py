@@ -1,0 +1,65 @@
+"""The commands that keep house: gc, forget, doctor."""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+from wayfind.errors import UsageError
+from wayfind.serve.exits import FAILED, FOUND
+from wayfind.serve.place import home_of
+from wayfind.serve.screen import shown, shown_text
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)b?", re.IGNORECASE)
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+
+
+@click.command("gc")
+@click.option("--limit", metavar="SIZE", help="Delete what was used longest ago until this size is kept, for example 500MB.")
+@click.option("--index", metavar="FOLDER", help="The index that `wayfind index --output FOLDER` wrote.")
+def gc_command(limit: str | None, index: str | None) -> None:
+    """Delete what no index needs any more: indexes of folders that are gone, content that no tree holds."""
+    from wayfind.index import maintain
+    from wayfind.index.store import default_home
+
+    click.echo(shown_text(str(maintain.gc(home_of(index) or default_home(), limit_bytes=_bytes(limit)))))
+
+
+@click.command("forget")
+@click.argument("path")
+@click.option("--index", metavar="FOLDER", help="The index that `wayfind index --output FOLDER` wrote.")
+def forget_command(path: str, index: str | None) -> None:
+    """Delete the index of the repository at PATH, which itself stays as it is."""
+    from wayfind.index import maintain
+    from wayfind.index.store import default_home
+
+    maintain.forget(path, home_of(index) or default_home())
+    click.echo(f"forgot {shown(path)}")
+
+
+@click.command("doctor")
+@click.argument("path", required=False)
+@click.option("--repair", is_flag=True, help="Mend what is found.")
+@click.option("--index", metavar="FOLDER", help="The index that `wayfind index --output FOLDER` wrote.")
+def doctor_command(path: str | None, repair: bool, index: str | None) -> int:
+    """Check the index of the repository at PATH for damage. The exit code is 2 when damage is left."""
+    from wayfind.index import maintain
+    from wayfind.index.store import default_home
+
+    findings = maintain.doctor(path or ".", home_of(index) or default_home(), repair)
+    for finding in findings:
+        click.echo(shown_text(str(finding)))
+    if not findings:
+        click.echo("no damage found")
+    return FOUND if repair or not findings else FAILED
+
+
+def _bytes(size: str | None) -> int | None:
+    """A size as `500MB` or `2g` in bytes."""
+    if size is None:
+        return None
+    match = _SIZE.fullmatch(size.strip())
+    if match is None:
+        raise UsageError(f"{size!r} is not a size; write for example 500MB or 2GB")
+    return int(float(match[1]) * _UNITS[match[2].lower()])

@@ -1,0 +1,177 @@
+"""Which repository and which index a command speaks of: PATH, --index and FILE:LINE in, an open repository out.
+
+An index lies in the user's cache folder, or, self-contained, in a folder that --output and --index name.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wayfind.errors import NotFound, UsageError
+from wayfind.serve.exits import note
+
+if TYPE_CHECKING:
+    from wayfind.api import Repository
+    from wayfind.index.refresh import Options, Tree
+    from wayfind.search.searcher import Searcher
+    from wayfind.serve.progress import Meter
+
+_PLACE = re.compile(r"(?P<file>.+?)(?::(?P<line>\d+)(?:[-:]\d+)?)?", re.DOTALL)
+_TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# Made by wayfind; see https://bford.info/cachedir/\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A repository opened for a command. `gone`: its folder is no longer there, only what was stored of it."""
+
+    tree: Tree
+    repository: Repository
+    gone: bool = False
+
+    def ready(self, refresh: bool, meter: Meter) -> Searcher:
+        """The searcher, over an index that is up to date where it can be."""
+        return self.repository.searcher() if self.gone else self.repository.ready(refresh, meter)
+
+    @property
+    def stale_files(self) -> int:
+        return len(self.repository.snapshot().paths) if self.gone else self.repository.stale_files
+
+    @property
+    def prefix(self) -> str:
+        """What to put before a result's path to reach it from the current folder; empty in the root itself."""
+        root = os.fspath(self.tree.root)
+        near = os.path.relpath(root)
+        return "" if near == "." else os.path.join(root if near.startswith("..") else near, "")
+
+
+@contextmanager
+def opened(path: str | None, home: Path | None = None, options: Options | None = None) -> Iterator[Opened]:
+    """The repository at `path`, its index in `home` or in the user's cache folder.
+
+    Without a path: the current folder, or the repository that `home` holds. Raises NotFound and UsageError.
+    """
+    from wayfind.api import Repository
+    from wayfind.index.refresh import Options
+
+    tree, gone = _tree(path, home)
+    try:
+        yield Opened(tree, Repository(tree, options or Options()), gone)
+    finally:
+        tree.close()
+
+
+def _tree(path: str | None, home: Path | None) -> tuple[Tree, bool]:
+    """The working tree, and whether its folder is gone."""
+    from wayfind.index.refresh import open_tree
+
+    if path is not None or home is None:
+        return open_tree(path or ".", home), False
+    folder, root = _only_tree(home)
+    if root.is_dir():
+        return open_tree(root, home), False
+    note(f"{root} is not there any more; this is what is stored of it")
+    return _stored_tree(home, folder, root), True
+
+
+def home_of(index: str | None) -> Path | None:
+    """The folder that --index names, if it does. Raises NotFound and UsageError where no index lies there."""
+    if index is None:
+        return None
+    home = Path(index).expanduser()
+    if not home.exists():
+        raise NotFound(f"no index at {index}; make it with: wayfind index PATH --output {index}")
+    if not (home / "content.sqlite").is_file():
+        kind = "a folder without an index" if home.is_dir() else "a file, and no index of this wayfind"
+        raise UsageError(f"{index} is {kind}; make one with: wayfind index PATH --output NEW-FOLDER")
+    return home
+
+
+def new_index(output: str) -> Path:
+    """The folder of a self-contained index to be written, made when absent; marked as a cache, so that neither walks nor
+    backups enter it. Raises UsageError where something else lies."""
+    home = Path(output).expanduser()
+    if home.exists() and not home.is_dir():
+        raise UsageError(f"{output} is a file; an index is a folder: name another place")
+    if home.is_dir() and any(home.iterdir()) and not (home / "content.sqlite").is_file():
+        raise UsageError(f"{output} holds other files; name a new or an empty folder for the index")
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (home / "CACHEDIR.TAG").write_text(_TAG)
+    (home / ".gitignore").write_text("*\n")
+    return home
+
+
+def _only_tree(home: Path) -> tuple[Path, Path]:
+    """Folder and root of the one tree that an index holds."""
+    from wayfind.index.catalogue import Catalogue
+
+    roots: dict[Path, Path] = {}
+    for file in sorted((home / "trees").glob("*/catalogue.sqlite")):
+        catalogue = Catalogue(file)
+        if root := catalogue.manifest().meta.get("root"):
+            roots[file.parent] = Path(root)
+        catalogue.close()
+    if len(roots) == 1:
+        return roots.popitem()
+    if not roots:
+        raise NotFound(f"the index {home} is empty; fill it with: wayfind index PATH --output {home}")
+    raise UsageError(f"the index {home} holds {len(roots)} repositories; name one as PATH: {', '.join(map(str, sorted(roots.values())))}")
+
+
+def _stored_tree(home: Path, folder: Path, root: Path) -> Tree:
+    from wayfind.index.catalogue import Catalogue
+    from wayfind.index.refresh import Tree
+    from wayfind.index.store import ContentStore
+
+    return Tree(root, folder, ContentStore(home / "content.sqlite"), Catalogue(folder / "catalogue.sqlite"))
+
+
+def split_place(place: str) -> tuple[str, int]:
+    """`FILE:LINE`, `FILE:LINE:COLUMN`, `FILE:FIRST-LAST` or `FILE` as (file, line), 1-based. Raises UsageError."""
+    match = _PLACE.fullmatch(place)
+    if match is None:
+        raise UsageError("expected FILE:LINE, for example src/app.py:12")
+    line = int(match["line"] or 1)
+    if line < 1:
+        raise UsageError(f"lines count from 1; found {place}")
+    return match["file"], line
+
+
+def root_around(file: str) -> str | None:
+    """The folder to open for a file when no PATH is given; None stands for the current one.
+
+    The current folder or else the nearest around the file that is indexed; where none is, the repository around the file,
+    or else the current folder if it holds the file, or else the file's own. Raises NotFound.
+    """
+    whole, here = Path(os.path.abspath(file)), Path.cwd()
+    around = sorted(whole.parents, key=lambda folder: folder != here)  # stable: nearest first after the current one
+    found = next(filter(_is_indexed, around), None) or next((folder for folder in whole.parents if (folder / ".git").exists()), None)
+    if found is None and here not in around:
+        if not whole.exists():
+            raise NotFound(f"no such file: {file}")
+        found = whole.parent
+    return os.fspath(found) if found else None
+
+
+def _is_indexed(folder: Path) -> bool:
+    from wayfind.corpus.identity import tree_id
+    from wayfind.index.store import default_home
+
+    return (default_home() / "trees" / tree_id(folder) / "catalogue.sqlite").exists()
+
+
+def within(root: Path, file: str) -> str:
+    """The file as the index names it, relative to the root. It may be written relative to the root or to the current folder."""
+    if not os.path.isabs(file) and os.path.lexists(root / file):
+        return os.path.normpath(file).replace(os.sep, "/")
+    for whole in (os.path.abspath(file), os.path.realpath(file)):
+        if Path(whole).is_relative_to(root):
+            return Path(whole).relative_to(root).as_posix()
+    if os.path.isabs(file):
+        raise NotFound(f"{file} does not lie in {root}")
+    return os.path.normpath(file)

@@ -1,0 +1,239 @@
+"""The commands that tell how things stand: status, languages, version."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wayfind import __version__
+from wayfind.serve.exits import FOUND, NOTHING
+from wayfind.serve.place import Opened, home_of, opened
+from wayfind.serve.screen import counted, shown
+from wayfind.types import IndexState
+
+if TYPE_CHECKING:
+    from wayfind.index.snapshot import Snapshot
+
+EXAMPLES = 5
+"""Skipped files named for each reason."""
+SAMPLES = 3
+"""Explanations shown of each provenance."""
+_BRIEF = 110
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What an index holds and what it lacks."""
+
+    state: IndexState
+    refreshed: int
+    """When the index was last brought up to date, seconds since 1970."""
+    languages: dict[str, tuple[int, int]]
+    """Language -> (files, chunks)."""
+    provenance: dict[str, int]
+    """Provenance -> chunks."""
+    kinds: dict[str, int]
+    skipped: dict[str, list[str]]
+    """Reason -> some of the files or folders."""
+    problems: dict[str, list[str]]
+    """What could not be done as wished -> the files."""
+    secrets: int
+    """Secrets that were masked."""
+    commits: int
+    manual_unmatched: list[str]
+    sizes: dict[str, int]
+    """Part of the index -> bytes."""
+
+
+@click.command("status")
+@click.argument("path", required=False)
+@click.option("--coverage", is_flag=True, help="Show where the explanations come from, with samples.")
+@click.option("--index", metavar="FOLDER", help="The index that `wayfind index --output FOLDER` wrote.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def status_command(path: str | None, coverage: bool, index: str | None, as_json: bool) -> int:
+    """Show what is indexed of the repository at PATH, how fresh it is, what was skipped and why. Nothing is changed."""
+    with opened(path, home_of(index)) as place:
+        if not place.tree.catalogue.generation():
+            click.echo(f"{shown(os.fspath(place.tree.root))} is not indexed yet; the first search does it, or: wayfind index")
+            return NOTHING
+        standing = stand(place)
+        if as_json:
+            from wayfind.serve.machine import dumps
+
+            click.echo(dumps(as_object(standing)))
+            return FOUND
+        for line in _lines(standing):
+            click.echo(line)
+        if coverage:
+            for line in _coverage(standing, place.repository.snapshot()):
+                click.echo(line)
+    return FOUND
+
+
+@click.command("languages")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def languages_command(as_json: bool) -> None:
+    """List the languages that are cut into definitions, those cut by their structure, and those cut into windows."""
+    from wayfind.corpus.documents import MARKS
+    from wayfind.corpus.entries import READERS
+    from wayfind.corpus.languages import LANGUAGES, has_grammar
+
+    ways = {"definitions": has_grammar, "structure": {*MARKS, *READERS}.__contains__, "windows": lambda name: True}
+    cut: dict[str, list[str]] = {way: [] for way in ways}
+    for language in LANGUAGES:
+        cut[next(way for way, does in ways.items() if does(language.name))].append(language.name)
+    if as_json:
+        click.echo(json.dumps(cut))
+        return
+    for way, names in cut.items():
+        click.echo(f"{way} ({len(names)}): {', '.join(names)}")
+
+
+@click.command("version")
+def version_command() -> None:
+    """Print the version."""
+    click.echo(f"wayfind {__version__}")
+
+
+def stand(place: Opened) -> Standing:
+    """How the index of an opened repository stands. Reads it and the tree; changes nothing."""
+    from wayfind.corpus.walk import walk
+    from wayfind.index.refresh import stale
+    from wayfind.search.engine import state
+
+    snapshot, tree = place.repository.snapshot(), place.tree
+    manifest = snapshot.manifest
+    stale_files = place.stale_files if place.gone else stale(tree, manifest)
+    skipped: dict[str, list[str]] = {}
+    for found in [] if place.gone else walk(tree.root).skips:
+        skipped.setdefault(found.reason, []).append(found.path)
+    for row in manifest.rows.values():
+        if row.reason:
+            skipped.setdefault(row.reason, []).append(row.path)
+    problems, secrets = _problems(snapshot)
+    return Standing(
+        state(snapshot, stale_files), int(manifest.meta.get("refreshed", 0)), _by_language(snapshot),
+        _counts(snapshot.provenance_of(chunk) for chunk in range(snapshot.chunks)), _counts(snapshot.kind_of(chunk) for chunk in range(snapshot.chunks)),
+        {reason: sorted(paths)[:EXAMPLES] for reason, paths in sorted(skipped.items())}, problems, secrets,
+        int(manifest.meta.get("commits", 0)), json.loads(manifest.meta.get("unmatched", "[]")),
+        {"this index": _size(tree.folder), "content of all repositories": _size_of_store(tree.store.path)},
+    )
+
+
+def as_object(standing: Standing) -> dict[str, Any]:
+    """The standing as JSON; `index` is as in an answer."""
+    from wayfind.serve.machine import SCHEMA_VERSION, index_object
+
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "index": index_object(standing.state),
+        "refreshed": standing.refreshed,
+        "languages": {name: {"files": files, "chunks": chunks} for name, (files, chunks) in standing.languages.items()},
+        "kinds": standing.kinds,
+        "provenance": standing.provenance,
+        "skipped_examples": standing.skipped,
+        "problems": standing.problems,
+        "secrets_masked": standing.secrets,
+        "commits": standing.commits,
+        "manual_unmatched": standing.manual_unmatched,
+        "bytes": standing.sizes,
+    }
+
+
+def _lines(standing: Standing) -> Iterator[str]:
+    state = standing.state
+    fresh = f"{counted(state.stale_files, 'file')} changed since; the next search takes them in" if state.stale_files else "fresh"
+    yield f"{shown(state.root)}"
+    yield _row("index", f"generation {state.generation}, {fresh}")
+    yield _row("holds", f"{counted(state.files, 'file')}, {counted(state.chunks, 'chunk')}; {counted(standing.commits, 'commit')} read")
+    yield _row("explained", f"{state.coverage:.1%} ({_human(standing.provenance):.1%} in words that people wrote)")
+    for number, (name, (files, chunks)) in enumerate(standing.languages.items()):
+        yield _row("" if number else "languages", f"{name}: {counted(files, 'file')}, {counted(chunks, 'chunk')}")
+    for number, (reason, count) in enumerate(sorted(state.skipped.items(), key=lambda item: -item[1])):
+        yield _row("" if number else "skipped", f"{count:,} {reason}{_examples(standing.skipped.get(reason, []), count)}")
+    for number, (problem, paths) in enumerate(standing.problems.items()):
+        yield _row("" if number else "problems", f"{len(paths):,} {problem}{_examples(paths[:EXAMPLES], len(paths))}")
+    if standing.secrets:
+        yield _row("secrets", f"{standing.secrets:,} masked before anything was stored")
+    if standing.manual_unmatched:
+        yield _row("manual", f"{counted(len(standing.manual_unmatched), 'explanation')} matching nothing: {shown(standing.manual_unmatched[0])}")
+    yield _row("size", ", ".join(f"{name} {_bytes(size)}" for name, size in standing.sizes.items()))
+
+
+def _coverage(standing: Standing, snapshot: Snapshot) -> Iterator[str]:
+    """Chunks by provenance of their explanation, with samples spread evenly over the repository."""
+    from wayfind.types import PROVENANCES
+
+    for provenance in PROVENANCES:
+        count = standing.provenance.get(provenance, 0)
+        if not count:
+            continue
+        yield ""
+        yield f"{provenance}: {counted(count, 'chunk')}, {count / snapshot.chunks:.1%}"
+        having = [chunk for chunk in range(snapshot.chunks) if snapshot.provenance_of(chunk) == provenance]
+        for chunk in having[:: max(1, -(-len(having) // SAMPLES))][:SAMPLES]:
+            yield f"  {_sample(snapshot, chunk)}"
+
+
+def _sample(snapshot: Snapshot, chunk: int) -> str:
+    place = f"{snapshot.paths[snapshot.file[chunk]]}:{snapshot.start[chunk]}"
+    text = " ".join(snapshot.chunk(chunk)[0].target.text.split())
+    return shown(f"{place} {snapshot.symbols[chunk]}: {text if len(text) <= _BRIEF else text[:_BRIEF] + '…'}")
+
+
+def _by_language(snapshot: Snapshot) -> dict[str, tuple[int, int]]:
+    """Language -> (files, chunks), most chunks first."""
+    files = Counter(snapshot.languages)
+    chunks = Counter(snapshot.languages[file] for file in snapshot.file.tolist())
+    return {name: (files[name], chunks[name]) for name in sorted(files, key=lambda name: (-chunks[name], name))}
+
+
+def _problems(snapshot: Snapshot) -> tuple[dict[str, list[str]], int]:
+    """Problem -> the paths that have it, and the number of secrets masked."""
+    problems: dict[str, list[str]] = {}
+    secrets = 0
+    for file, path in enumerate(snapshot.paths):
+        record = snapshot.record(file)
+        secrets += record.secrets
+        for problem in record.problems:
+            problems.setdefault(problem, []).append(path)
+    return dict(sorted(problems.items())), secrets
+
+
+def _counts(values: Iterator[str]) -> dict[str, int]:
+    return dict(Counter(values).most_common())
+
+
+def _human(provenance: dict[str, int]) -> float:
+    from wayfind.serve.output import HUMAN
+
+    return sum(count for name, count in provenance.items() if name in HUMAN) / (sum(provenance.values()) or 1)
+
+
+def _examples(paths: Sequence[str], count: int) -> str:
+    if not paths:
+        return ""
+    return f" ({', '.join(map(shown, paths))}{', …' if count > len(paths) else ''})"
+
+
+def _row(name: str, text: str) -> str:
+    return f"  {name:<10} {text}"
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
+
+
+def _size_of_store(store: Path) -> int:
+    return sum(file.stat().st_size for file in store.parent.glob(f"{store.name}*"))
+
+
+def _bytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:,.1f} kB"
