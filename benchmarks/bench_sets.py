@@ -73,6 +73,8 @@ def queries_by_corpus(options: argparse.Namespace) -> dict[str, list[dict]]:
         name = {"files": row.get("corpus"), "issues": row["id"], "cosqa": "cosqa"}[options.set]
         if not only or name in only:
             corpora[name].append(row)
+    if only - corpora.keys():
+        sys.exit(f"not in the set: {', '.join(sorted(only - corpora.keys()))}")
     missing = [name for name in corpora if not folder_of(options, name).is_dir()]
     if missing:
         sys.exit(f"not in {options.corpora}: {', '.join(missing)}; lay them out with {options.bench / 'prepare.py'} --set {options.set}")

@@ -241,6 +241,19 @@ def test_commits_of_a_folder_within_the_repository_are_asked_with_paths_from_the
     assert {q.gold[0].path for q in made.queries} == {"steps.py"} and len(made.queries) == 16
 
 
+def test_a_file_moved_since_the_cutoff_is_asked_for_where_it_was(tmp_path):
+    root = changing_history(tmp_path / "tree")
+    (root / "src").mkdir()
+    histories.git(root, "mv", "pkg", "src/pkg")
+    histories.git(root, "commit", "-qm", "Move the package below src")
+    file = root / "src/pkg/steps.py"
+    file.write_text(file.read_text().replace("x + 79", "x + 790"))
+    histories.git(root, "commit", "-qam", "Raise the last of all steps")
+    _, made = made_at_cutoff(root, tmp_path)
+    assert {q.text: str(q.gold[0]) for q in made.queries}["Raise the last of all steps"] == "pkg/steps.py:step7"
+    assert "Move the package below src" not in {q.text for q in made.queries}
+
+
 def test_commits_that_change_too_much_or_say_too_little_are_left_out_and_counted(tmp_path):
     root = changing_history(tmp_path / "tree")
     new = {f"step{n}": 1000 + n for n in range(8)}
@@ -278,6 +291,8 @@ def test_commit_queries_are_limited_and_seeded(tmp_path):
         ("feat!: drop old engines", "drop old engines"),
         ('keep "raw" output with -verbose', "keep raw output with verbose"),
         ("Fix typo", None),
+        ("Fix CI and build failures", None),
+        ("Release the lock when a build fails", "Release the lock when a build fails"),
         ("Bump foo from 1.2 to 1.3", None),
         ('Revert "Close idle connections"', None),
         ("Merge branch 'main' into feature", None),
@@ -301,7 +316,8 @@ def test_test_queries_ask_for_the_function_that_the_test_calls_and_names(tmp_pat
         "def test_parse_rejects_empty():\n    assert parse('') is None\n\n"
         "def test_parse_table_keeps_blank_rows():\n    assert parse_table(parse(' '))\n\n"
         "def test_area():\n    assert area(1, 2) == 2\n\n"
-        "def test_area_of_nothing_is_zero():\n    assert 1\n"
+        "def test_area_of_nothing_is_zero():\n    assert 1\n\n"
+        "def test_nothing_to_parse_is_fine():\n    assert parse('') == ''\n"
     )
     made = queries_from_tests(root, indexed(root, tmp_path / "home"))
     assert {q.text: str(q.gold[0]) for q in made.queries} == {
@@ -309,7 +325,7 @@ def test_test_queries_ask_for_the_function_that_the_test_calls_and_names(tmp_pat
         "parse table keeps blank rows": "shapes.py:parse_table",
     }
     assert made.without_tests
-    assert made.dropped == {"name says no more than the function's": 1, "calls no function that its name holds": 1}
+    assert made.dropped == {"name says no more than the function's": 1, "calls no function that its name holds": 2}
 
 
 # what all kinds share

@@ -150,9 +150,15 @@ def _by_scan(root: Path, files: Sequence[str]) -> Callable[[str], Iterable[tuple
 
 def _places(chunks: Sequence[Any]) -> Callable[[str, int], int | None]:
     """(path, line) -> number of the smallest chunk that holds the line."""
-    held: dict[tuple[str, int], int] = {}
+    last: Counter[str] = Counter()
+    for chunk in chunks:
+        last[chunk.path] = max(last[chunk.path], chunk.end_line)
+    held = {path: [-1] * (lines + 1) for path, lines in last.items()}
     for number in sorted(range(len(chunks)), key=lambda n: chunks[n].start_line - chunks[n].end_line):
         chunk = chunks[number]
-        for line in range(chunk.start_line, chunk.end_line + 1):
-            held[chunk.path, line] = number
-    return lambda path, line: held.get((path, line))
+        held[chunk.path][chunk.start_line : chunk.end_line + 1] = [number] * (chunk.end_line - chunk.start_line + 1)
+
+    def place(path: str, line: int) -> int | None:
+        return held[path][line] if line <= last[path] and held[path][line] >= 0 else None
+
+    return place

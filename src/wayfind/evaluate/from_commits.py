@@ -1,7 +1,8 @@
 """Held-out queries `commit`: the subject of a commit asks for the functions that it changed, in the tree as it was before.
 
 The history is cut off: the tree searched and its history end at one commit, and the queries come from what was committed
-later. A function is gold when a later commit changed it and it stood in the tree at the cut-off, under the same path and name.
+later. A function is gold when a later commit changed it and it stood in the tree at the cut-off, under the same name and in the
+same file (also where the file has since been moved once; gold names the place at the cut-off).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,6 +33,10 @@ CHORE = re.compile(
     r"|v?\d+\.\d+|wip\b|fixup!|squash!)",
     re.IGNORECASE,
 )
+HOUSEKEEPING = re.compile(
+    r"\b(typos?|lint\w*|pre-?commit|change-?log|mypy|pyright|ruff|flake8|isort|pyupgrade|black|clang-format|rustfmt|gofmt|prettier|eslint|ci)\b", re.IGNORECASE
+)
+"""A commit about these changes functions for a reason that no question about the functions would give."""
 TYPES = "fix|feat|feature|chore|docs?|refactor|tests?|perf|build|ci|style|bug|bugfix|hotfix|deps"
 NOISE = (
     re.compile(r"\(?(?:\b(?:gh|bpo|pr|issue))?[-\s]?#\d+\)?|\(?\b(?:gh|bpo)-\d+\)?", re.IGNORECASE),  # (#12), gh-12, bpo-12
@@ -95,14 +100,17 @@ def commit_queries(
     languages = {c.path: c.language for c in chunks}
     known = {clean_subject(s) for s in git(folder, "log", "-n20000", "--format=%s").splitlines()}
     found: dict[str, Query] = {}
-    for change in _changes(root, history, {path for path, _ in functions}):
+    moved = _moved(root, history)
+    paths = {path: path for path, _ in functions}
+    paths |= {new: old for new, old in moved.items() if old in paths and new not in paths}
+    for change in _changes(root, history, paths.keys()):
         text = clean_subject(change.subject)
         if text is None:
             dropped["subject says nothing"] += 1
         elif text in known:
             dropped["subject also before the cut-off"] += 1
         else:
-            gold = sorted(set(_changed(root, change, languages)) & functions)
+            gold = sorted({(paths[path], symbol) for path, symbol in _changed(root, change, paths, languages)} & functions)
             if 1 <= len(gold) <= MOST_FUNCTIONS:
                 found.setdefault(text, query("commit", text, [Gold(path, symbol) for path, symbol in gold]))
             else:
@@ -125,12 +133,18 @@ def clean_subject(subject: str) -> str | None:
     for pattern in NOISE:
         text = pattern.sub(" ", text).strip()
     text = " ".join(text.split())
-    if CHORE.match(text) or len(re.findall(r"[^\W\d_]\w*", text)) < FEWEST_WORDS:
+    if CHORE.match(text) or HOUSEKEEPING.search(text) or len(re.findall(r"[^\W\d_]\w*", text)) < FEWEST_WORDS:
         return None
     return plain(text)
 
 
-def _changes(root: Path, history: History, paths: set[str]) -> Iterator[Change]:
+def _moved(root: Path, history: History) -> dict[str, str]:
+    """Path now -> path at the cut-off, of the files moved since."""
+    fields = git(root, "diff", "-z", "-M", "--name-status", "--diff-filter=R", "--relative", history.cutoff, history.head).split("\0")
+    return {new: old for old, new in zip(fields[1::3], fields[2::3], strict=False)}
+
+
+def _changes(root: Path, history: History, paths: Container[str]) -> Iterator[Change]:
     """The commits after the cut-off, newest first, with the changed lines of the named paths only."""
     arguments = (
         "log", f"{history.cutoff}..{history.head}", "--no-merges", "--relative", "--no-renames", "--unified=0", "--no-color",
@@ -158,11 +172,11 @@ def _changes(root: Path, history: History, paths: set[str]) -> Iterator[Change]:
         yield change
 
 
-def _changed(root: Path, change: Change, languages: dict[str, str]) -> Iterator[tuple[str, str]]:
+def _changed(root: Path, change: Change, paths: Mapping[str, str], languages: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """(path, symbol) of every function in which the commit removed or added a line."""
     for revision, spans in ((f"{change.commit}^", change.before), (change.commit, change.after)):
         for path, ranges in spans.items():
-            chunks = definitions(_text_at(root, revision, path), languages[path])[0]
+            chunks = definitions(_text_at(root, revision, path), languages[paths[path]])[0]
             for start, end in ranges:
                 yield from ((path, symbol) for symbol in _touched(chunks, start, end))
 

@@ -1,7 +1,8 @@
 """Held-out queries `test`: the name of a test asks for the function that it tests; test code is taken out of the rankings.
 
-A test tests a function when it calls it and its name holds the function's name. The query therefore holds words of the name:
-these queries say how well functions are found by what is expected of them, not how well unnamed ones are.
+A test tests a function when it calls it and its name holds the function's name, in front if that is one word (`test_header_keys`
+does not test `keys`). The query therefore holds words of the name: these queries say how well functions are found by what is
+expected of them, not how well unnamed ones are.
 """
 
 from __future__ import annotations
@@ -61,6 +62,8 @@ def _tested(asked: Sequence[str], body: str, places: dict[str, Gold]) -> str | N
 
 
 def _holds(words: Sequence[str], name: Sequence[str]) -> bool:
+    if len(name) == 1:
+        return list(words[:1]) == list(name)
     return any(list(words[at : at + len(name)]) == list(name) for at in range(len(words) - len(name) + 1))
 
 
