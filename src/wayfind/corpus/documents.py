@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -97,7 +98,7 @@ def _split(chunk: Chunk, lines: Sequence[str]) -> Iterator[Chunk]:
         yield replace(chunk, start_line=start, end_line=end)
         return
     cut = _blank_line(lines, start, end)
-    yield replace(chunk, start_line=start, end_line=cut)
+    yield from _split(replace(chunk, start_line=start, end_line=cut), lines)
     below = first_paragraph(lines[cut:end])
     yield from _split(replace(chunk, start_line=cut + 1, end_line=end, docstring=below), lines)
 
@@ -341,20 +342,22 @@ _TAG = re.compile(
     re.IGNORECASE,
 )
 _INLINE = (
+    (re.compile(r"(?<=`)\\(?=\w)"), ""),
     (re.compile(r"!\[[^\]]*\]\([^)]*\)|\[!\[[^\]]*\]\([^)]*\)\]\([^)]*\)"), ""),
     (_TAG, ""),
     (re.compile(r"\[([^\]]+)\](?:\([^)]*\)|\[[^\]]*\])"), r"\1"),
-    (re.compile(r":[\w:+-]+:`~?!?([^`<]+?)\s*(?:<[^`>]*>)?`"), r"\1"),
+    (re.compile(r":[\w:+-]+:`[~!.]*([^`<]+?)\s*(?:<[^`>]*>)?`"), r"\1"),
     (re.compile(r"`([^`<]+?)\s+<[^`>]+>`__?"), r"\1"),
     (re.compile(r"``([^`]+)``|`([^`]+)`_{0,2}"), lambda found: found.group(1) or found.group(2)),
     (re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1"), r"\2"),
     (re.compile(r"(?<![\w*])\*(?=\S)([^*]+?)(?<=\S)\*(?![\w*])"), r"\1"),
     (re.compile(r"\|(\w+)\|"), r"\1"),
-    (re.compile(r"\{#[\w-]+\}|\\(?=[`*_#])"), ""),
+    (re.compile(r"\{#[\w-]+\}|\\(?=[`*_#<>])|\\ "), ""),
 )
 _NOT_PROSE = re.compile(
-    r"\s*(?:#|\.\. |\.\.$|:[\w-]+:|[|+=<]|\[!\[|!\[|```|~~~|!!! |::: |@|\$ |>>> |\[[^\]]+\]:|<!--|\{%|[-=~^*_#\"'.:+]{3,}\s*$)"
+    r"\s*(?:#|\.\. |\.\.$|:[\w -]+:(?:\s|$)|[|+=]|\[!\[|!\[|::: |!!! |@\w+$|\$ |>>> |\[[^\]]+\]:|<!--|-->|\{%|[-=~^*_#\"'.:+]{3,}\s*$)"
 )
+_ENDS_PROSE = re.compile(r"\s*(?:\.\. |\.\.$|[|+][-=|+ ]|[-=~^*_#\"'.:+]{3,}\s*$|#{1,6} |!!! |::: )")
 _ITEM = re.compile(r"\s*(?:[-*+]|\d+[.)])\s+")
 
 
@@ -370,27 +373,41 @@ def plain(text: str) -> str:
 
 
 def first_paragraph(lines: Sequence[str]) -> str:
-    """The first paragraph of prose: no heading, list mark, table, directive, code or badge. Empty when there is none."""
-    kept: list[str] = []
-    fence, item = "", ""
-    for line in lines[: 4 * PART]:
-        fence_before, fence = fence, _fence_after(line, fence)
-        if kept and (not line.strip() or fence or _ITEM.match(line)):
-            break
-        if fence or fence_before or not line.strip():
-            continue
-        if _NOT_PROSE.match(line) or line.startswith(("    ", "\t")) and not kept:
-            if kept:
+    """The first paragraph of prose, with the next where it is a few words without a full stop (a date, a default value).
+
+    No heading, table, directive, code or badge; a list's first item where there is no other prose. Empty without any.
+    """
+    items: list[str] = []
+    found: list[str] = []
+    for paragraph in _paragraphs(textwrap.dedent("\n".join(lines[: 2 * PART])).split("\n")):
+        if _ITEM.match(paragraph):
+            items.append(paragraph)
+        elif words := plain(paragraph):
+            found.append(words)
+            if len(words.split()) > 8 or words[-1] in ".!?:" or len(found) == 2:
                 break
-            continue
-        if _ITEM.match(line):
-            item = item or line
-            continue
-        kept.append(line.strip().lstrip("> "))
-        if sum(map(len, kept)) > 1_000:
-            break
-    found = plain(" ".join(kept))
-    return found if len(found.split()) > 2 or not item else plain(_ITEM.sub("", item))
+    if not found:
+        return plain(_ITEM.sub("", items[0], count=1)) if items else ""
+    return ". ".join(part.rstrip(".") for part in found[:-1]) + (". " if len(found) > 1 else "") + found[-1]
+
+
+def _paragraphs(lines: Sequence[str]) -> Iterator[str]:
+    """Paragraphs and list items of unindented text, each on one line; what is no prose is left out."""
+    kept: list[str] = []
+    fence = ""
+    for line in lines:
+        fence_before, fence = fence, _fence_after(line, fence)
+        stripped = line.strip()
+        skipped = bool(fence or fence_before or not stripped)
+        starts = not kept and (_NOT_PROSE.match(line) or line[:1].isspace())
+        if kept and (skipped or _ENDS_PROSE.match(line) or _ITEM.match(line)) or sum(map(len, kept)) > 1_000:
+            yield " ".join(kept)
+            kept = []
+            starts = _NOT_PROSE.match(line) or line[:1].isspace()
+        if not skipped and not starts:
+            kept.append(stripped.lstrip("> "))
+    if kept:
+        yield " ".join(kept)
 
 
 MARKS: dict[str, Callable[[Sequence[str]], list[Mark]]] = {

@@ -37,7 +37,7 @@ class Malformed(ValueError):
 
 @dataclass(slots=True)
 class Key:
-    """A key (or the index of a list's item) with its 1-based inclusive lines and the keys below it."""
+    """A key (or `[2]`, an item of a list) with its 1-based inclusive lines and the keys below it."""
 
     name: str
     start: int
@@ -62,16 +62,24 @@ def _cut(keys: Sequence[Key], parent: str, start: int, end: int) -> list[Chunk]:
     """Chunks that tile lines start..end, in which `keys` lie. Lines between two keys go to the second (a comment above)."""
     chunks: list[Chunk] = []
     for group, first, last in _groups(keys, start, end):
-        path = f"{parent}.{group[0].name}" if parent else group[0].name
-        if len(group) > 1:
-            names = ", ".join(dict.fromkeys(key.name for key in group))
-            chunks.append(Chunk(first, last, "entry", parent or None, names))
-        elif last - first + 1 > LARGE and group[0].children:
-            chunks += _cut(group[0].children, path, first, last)
+        only = group[0] if len(group) == 1 else None
+        path = _join(parent, group[0].name) if only or group[0].name.startswith("[") else parent
+        if only and only.children and last - first + 1 > LARGE:
+            chunks += _cut(only.children, path, first, last)
         else:
-            names = ", ".join(dict.fromkeys(child.name for child in group[0].children))
-            chunks += [Chunk(at, min(at + size - 1, last), "entry", path, names) for at, size in _parts(first, last)]
+            named = only.children if only else group
+            chunks += [Chunk(at, min(at + size - 1, last), "entry", path or None, _names(named)) for at, size in _parts(first, last)]
     return chunks or [Chunk(at, min(at + size - 1, end), "entry", parent or None) for at, size in _parts(start, end)]
+
+
+def _join(parent: str, name: str) -> str:
+    return f"{parent}{name}" if name.startswith("[") or not parent else f"{parent}.{name}"
+
+
+def _names(keys: Sequence[Key]) -> str:
+    """The names of keys, or of the keys in the items of a list, once each."""
+    named = [one for key in keys for one in (key.children if key.name.startswith("[") else [key])]
+    return ", ".join(dict.fromkeys(key.name for key in named if not key.name.startswith("[")))
 
 
 def _parts(first: int, last: int) -> Iterator[tuple[int, int]]:
@@ -136,7 +144,7 @@ class _Level:
         if self.keys is None:
             return None
         if not self.mapping:
-            self.keys.append(Key(str(len(self.keys)), line, line))
+            self.keys.append(Key(f"[{len(self.keys)}]", line, line))
         elif not self.at_value:
             self.keys.append(Key(name[:200], line, line))
         return self.keys[-1]
@@ -208,6 +216,8 @@ def json_keys(text: str) -> list[Key]:
             outline.scalar(token.strip('"'), line, line)
     if outline.levels:
         raise Malformed(f"{len(outline.levels)} brackets are not closed")
+    if not outline.top and text.strip() and not re.search(r"[\[{]", text):
+        raise Malformed("neither an object nor an array")
     return outline.top
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from wayfind.corpus.documents import first_paragraph, plain
+from wayfind.corpus.documents import plain
 from wayfind.corpus.templates import sentence
 from wayfind.types import Chunk, Target
 
@@ -34,6 +34,8 @@ def target_of(chunk: Chunk, text: str, language: str) -> Target:
     """The first rung of the ladder that says something."""
     if chunk.kind == "section":
         rungs = [("header", header)]
+    elif chunk.kind == "entry":
+        rungs = [("comment", lambda chunk, text, language: documented(chunk))]
     elif chunk.kind == "window":
         rungs = [("comment", lambda chunk, text, language: comment(comment_lines(text, language)))]
     else:
@@ -130,7 +132,7 @@ def first_sentences(prose: str) -> str:
     'Opens a file, e.g. a log. Closes it.'
     """
     sentences = _sentences(prose)
-    if len(sentences) > 1 and len(sentences[0]) < 60 and len(sentences[0]) + len(sentences[1]) < LONGEST:
+    if len(sentences) > 1 and len(sentences[0]) < 60 and sentences[1][-1:] != ":" and len(sentences[0]) + len(sentences[1]) < LONGEST:
         return f"{sentences[0]} {sentences[1]}".rstrip(" :")
     return sentences[0].rstrip(" :") if sentences else ""
 
@@ -236,14 +238,18 @@ def comment_lines(text: str, language: str) -> list[str]:
 # Headers and code ------------------------------------------------------------------------------------------------------
 
 
+_SHELL = re.compile(r"\.\. _.*|\.\. [\w:-]+::|[`~|]{2,}\w*|^\s*[|:]|\|\s*$|^\s*(?:[-*+$]|\d+[.)])\s")
+"""Marks around the words of a line: directives, fences, tables, lists."""
+
+
 def header(chunk: Chunk, text: str, language: str) -> str:
     """A section's heading with the first sentence of its prose, or with its first line where it has none."""
     title = (chunk.symbol or "").rpartition(" > ")[2]
-    said = first_sentences(plain(chunk.docstring)) or first_sentences(first_paragraph(text.split("\n")))
+    said = first_sentences(plain(chunk.docstring))
     if not said and title:
-        heading = {title, chunk.signature}
-        lines = (plain(line.strip("`~ \t")) for line in text.split("\n") if line.strip() not in heading)
-        said = next((line for line in lines if len(re.findall(r"[^\W_]", line)) > 2 and line != title), "")
+        known = {title, title.rpartition(".")[2]}
+        lines = (plain(_SHELL.sub("", line)) for line in text.split("\n") if line.strip() != chunk.signature)
+        said = next((line for line in lines if len(re.findall(r"[^\W_]", line)) > 2 and line not in known), "")
     return ": ".join(filter(None, (title, said)))
 
 

@@ -442,13 +442,16 @@ def block(facts: Facts) -> str:
 
 def configuration(facts: Facts) -> str:
     """`Configuration of tool.ruff: line-length and select.`"""
-    keys = [key for key in facts.chunk.signature.split(", ") if key and not key.isdigit()]
-    of = f" of {facts.chunk.symbol}" if facts.chunk.symbol else ""
+    keys, symbol = facts.chunk.signature, facts.chunk.symbol or ""
+    lead = f"Configuration of {symbol}" if symbol else "Configuration"
+    if re.search(r"\[\d+\]$", symbol):
+        lead = f"Items of {symbol.rpartition('[')[0] or 'a list'}"
     if keys:
-        return f"Configuration{of}: {listed(keys, 8)}."
-    value = re.search(r"[=:]\s*(\S.*)", facts.text.split("\n")[0])
-    shown = value.group(1).strip().rstrip(",") if value else ""
-    return f"Configuration{of}" + (f": {shown}." if 0 < len(shown) <= 80 and shown not in "[{|>" else ".") if of or shown else ""
+        return f"{lead}: {listed(keys.split(', '), 8)}."
+    held = re.findall(r"[^\s\[\]{}\"',:=][^\n\[\]{}\"',=]*", facts.text.partition(symbol.rpartition(".")[2] or "\0")[2] or facts.text)
+    held = [one for one in held if not one.startswith("#")]
+    shown = ", ".join(one.strip() for one in held[:8] if one.strip())
+    return f"{lead}: {shown[:120]}." if shown else f"{lead}." if symbol else ""
 
 
 def window(facts: Facts) -> str:

@@ -1,0 +1,156 @@
+"""Explanations by hand are read strictly and attached by file and lines."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from wayfind.corpus.manual import FIELDS, Manual, attach, load, normal
+from wayfind.errors import NotFound, UsageError
+from wayfind.types import Chunk, Target
+
+ENTRY = {
+    "id": 1, "file": "./sde.py", "line_range": "10-60", "component": "Dynamics",
+    "explanation": "Implements stochastic differential equations with drift and diffusion networks", "category": "core_algorithm",
+    "keywords": ["SDE", "drift"],
+}
+CHUNKS = (
+    Chunk(1, 8, "module"),
+    Chunk(10, 14, "class", "Dynamics"),
+    Chunk(16, 30, "method", "Dynamics.forward"),
+    Chunk(32, 60, "method", "Dynamics.drift"),
+    Chunk(62, 80, "function", "solve", calls=("Dynamics",)),
+    Chunk(82, 90, "block"),
+)
+
+
+def entry(**fields: object) -> Manual:
+    data = ENTRY | fields
+    start, end = map(int, str(data["line_range"] or "0-0").split("-"))
+    return Manual(str(data["id"]), str(data["file"]), start, end, str(data["component"]), str(data["explanation"]))
+
+
+def attached_to(one: Manual) -> int | str:
+    attached, unmatched = attach([one], {"sde.py": CHUNKS, "other.py": CHUNKS})
+    return unmatched[0][1] if unmatched else next(iter(attached))[1]
+
+
+def written(folder: Path, *entries: object) -> Path:
+    path = folder / "explanations.json"
+    path.write_text(json.dumps(list(entries)))
+    return path
+
+
+def test_the_example_of_the_original_is_read(tmp_path: Path) -> None:
+    (one,) = load(written(tmp_path, ENTRY))
+    assert (one.id, one.file, one.start_line, one.end_line) == ("1", "./sde.py", 10, 60)
+    assert one.keywords == ("SDE", "drift")
+    assert one.target == Target(str(ENTRY["explanation"]), "manual")
+
+
+@pytest.mark.parametrize(("given", "lines"), [("955-1015", (955, 1015)), ([955, 1015], (955, 1015)), ("7", (7, 7)), ("L3-L4", (3, 4))])
+def test_lines_are_a_text_or_a_pair(tmp_path: Path, given: object, lines: tuple[int, int]) -> None:
+    (one,) = load(written(tmp_path, ENTRY | {"line_range": given}))
+    assert (one.start_line, one.end_line) == lines
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"line_range": "60-10"}, "'line_range'"), ({"line_range": [1]}, "'line_range'"), ({"line_range": "x"}, "'line_range'"),
+        ({"line_range": [0, 4]}, "'line_range'"), ({"line_range": [True, True]}, "'line_range'"), ({"explanation": ""}, "'explanation'"),
+        ({"explanation": None}, "'explanation'"), ({"file": 3}, "'file'"), ({"keywords": "SDE"}, "'keywords'"), ({"id": [1]}, "'id'"),
+        ({"line_range": None, "component": None}, "'line_range' or 'component'"), ({"explanaton": "x"}, "nearest is 'explanation'"),
+        ({"lines": "1-2"}, "nearest is 'line_range'"),
+    ],
+)
+def test_a_malformed_entry_is_named_with_its_field(tmp_path: Path, fields: dict[str, object], told: str) -> None:
+    with pytest.raises(UsageError, match="entry 2") as problem:
+        load(written(tmp_path, ENTRY, ENTRY | {"id": 2} | fields))
+    assert told in str(problem.value)
+
+
+@pytest.mark.parametrize("text", ["{}", "", "[", "[1]", "[" * 100_000, '"x"'])
+def test_what_is_no_list_of_objects_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "explanations.json"
+    path.write_text(text)
+    with pytest.raises(UsageError):
+        load(path)
+
+
+def test_a_missing_file_and_an_id_used_twice_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(NotFound):
+        load(tmp_path / "none.json")
+    with pytest.raises(UsageError, match="entry 2: field 'id'"):
+        load(written(tmp_path, ENTRY, ENTRY))
+    with pytest.raises(UsageError, match="cannot be read"):
+        load(tmp_path)
+
+
+def test_every_field_of_the_format_is_known() -> None:
+    assert set(ENTRY) == set(FIELDS)
+
+
+def test_origin_defect_9_paths_are_compared_in_one_form() -> None:
+    """`./x.py` against `x.py`: the 30 explanations never attached."""
+    for path in ("sde.py", "./sde.py", ".\\sde.py", "src/../sde.py"):
+        assert normal(path) == "sde.py"
+        assert attached_to(entry(file=path)) == 1
+
+
+def test_origin_defect_9_a_caller_does_not_get_the_explanation() -> None:
+    """Matched by name in the text, `solve`, which calls Dynamics, would have got it too."""
+    attached, unmatched = attach([entry()], {"sde.py": CHUNKS, "other.py": CHUNKS})
+    assert list(attached) == [("sde.py", 1)] and not unmatched
+    callers_only = [chunk for chunk in CHUNKS if not (chunk.symbol or "").startswith("Dynamics")]
+    attached, unmatched = attach([entry()], {"sde.py": callers_only})
+    assert not attached
+    assert "no symbol Dynamics" in unmatched[0][1] or "no code" in unmatched[0][1]
+
+
+@pytest.mark.parametrize(
+    ("fields", "index"),
+    [
+        ({"component": "the dynamics model"}, 1),  # the lines cover the class: its head
+        ({"component": "", "line_range": "16-30"}, 2),
+        ({"component": "", "line_range": "18-25"}, 2),
+        ({"component": "", "line_range": "84-85"}, 5),
+        ({"component": "the drift", "line_range": "31-61"}, 3),
+        ({"line_range": "110-160"}, 1),  # moved: the component decides
+        ({"line_range": "110-160", "component": "Dynamics.drift()"}, 3),
+        ({"line_range": None, "component": "solve"}, 4),
+        ({"line_range": "62-80", "component": "solver.solve"}, 4),
+        ({"line_range": "62-80", "component": "solve_all"}, 4),  # renamed, the very same lines
+    ],
+)
+def test_lines_and_component_lead_to_one_chunk(fields: dict[str, object], index: int) -> None:
+    assert attached_to(entry(**fields)) == index
+
+
+def test_of_several_symbols_of_one_name_the_nearest_to_the_lines_is_taken() -> None:
+    chunks = (Chunk(1, 5, "method", "A.run"), Chunk(10, 15, "method", "B.run"), Chunk(20, 25, "method", "C.run"))
+    for lines, index in (("1-5", 0), ("11-14", 1), ("17-18", 1), ("40-50", 2)):
+        attached, _ = attach([entry(line_range=lines, component="run")], {"sde.py": chunks})
+        assert list(attached) == [("sde.py", index)]
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"file": "sd.py"}, "no file sd.py is indexed; the nearest is sde.py"),
+        ({"file": "z/quite/other.rs"}, "no file z/quite/other.rs is indexed"),
+        ({"line_range": "500-510", "component": ""}, "no code in lines 500-510"),
+        ({"line_range": None, "component": "gone"}, "no symbol gone"),
+        ({"line_range": "20-70", "component": "gone"}, "no symbol gone; lines 20-70 hold Dynamics.drift"),
+    ],
+)
+def test_an_entry_that_matches_nothing_says_why(fields: dict[str, object], reason: str) -> None:
+    assert reason in str(attached_to(entry(**fields)))
+
+
+def test_a_chunk_has_one_explanation() -> None:
+    attached, unmatched = attach([entry(), entry(id=2)], {"sde.py": CHUNKS})
+    assert attached["sde.py", 1].id == "1"
+    assert unmatched == [(entry(id=2), "its chunk has the explanation of entry 1 already")]
