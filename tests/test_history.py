@@ -86,7 +86,11 @@ def histories(draw: st.DrawFn) -> list[tuple[str, Version]]:
     path, commits = "old.py", []
     for _ in range(draw(st.integers(1, 6))):
         commits.append((path, version))
-        before, version = version, dict(version)
+        version = dict(version)
+        if "new" not in version and draw(st.integers(0, 4)) == 0:
+            # Alone, or a hunk that replaces as many lines would take it for what was there.
+            version = {"new": fresh(0, 3), **version} if draw(st.booleans()) else {**version, "new": fresh(0, 3)}
+            continue
         for name in draw(st.lists(st.sampled_from(sorted(version)), max_size=4)):
             if name in version and name.islower() and draw(st.integers(0, 9)) == 0:
                 del version[name]
@@ -94,9 +98,6 @@ def histories(draw: st.DrawFn) -> list[tuple[str, Version]]:
                 at = draw(st.integers(0, len(version[name])))
                 upto = draw(st.integers(at, len(version[name])))
                 version[name] = version[name][:at] + fresh(0, 3) + version[name][upto:]
-        # Not where it would be a move, or take the place of another line by line.
-        if "new" not in before and len(version) == len(before) and draw(st.integers(0, 4)) == 0:
-            version = {"new": fresh(0, 3), **version} if draw(st.booleans()) else {**version, "new": fresh(0, 3)}
         if draw(st.integers(0, 5)) == 0:
             path = "new.py"
     return [*commits, (path, version)]
