@@ -1,0 +1,70 @@
+"""From a comment or docstring as it stands in the source to its words: markers, tags and decoration removed."""
+
+from __future__ import annotations
+
+import html
+import inspect
+import re
+
+_OPEN = re.compile(
+    r"/\*+!?<?|//+!?<?|\#!(?!\[)|\#+:?'?(?=\W|\w|$)|--+\s*(?:\||\^)|--\[=*\[|--+|\{-+\s*\|?|\(\*+|<\#|;+|%+"
+)
+_CLOSE = re.compile(r"\s*(?:\*+/|\*+\)|-+\}|\#>|--\]=*\]|\]=*\](?:--)?)\s*$")
+_LEADER = re.compile(r"\*+(?!/)\s?|\#(?=\s|$)\s?")
+_POD = re.compile(r"^=\w+\s*", re.MULTILINE)
+_LUA_TAG = re.compile(r"^-*\s*@(?:param|return|field|class|type|overload|generic|alias|private|diagnostic|cast)\s+")
+_TAG = re.compile(r"</?\s*[A-Za-z][\w-]*(?:\s+(?:cref|name|href|langword)\s*=\s*\"([^\"]*)\"|\s+\w+\s*=\s*\"[^\"]*\")*\s*/?>")
+_HTML_TAG = re.compile(r"</?(?:p|ul|ol|li|pre|code|b|i|em|strong|a|tt|br|h\d|table|tr|td|th|blockquote|dl|dt|dd|span|div)\b[^<>]*>", re.IGNORECASE)
+_INLINE = re.compile(r"\{@\w+\s+([^{}]*)\}")
+_WORD = re.compile(r"\w", re.UNICODE)
+_LICENCE = re.compile(
+    r"copyright|licen[sc]ed? |SPDX-|permission is hereby|all rights reserved|redistribution and use|GNU (?:Lesser )?General Public",
+    re.IGNORECASE,
+)
+# Words to tools, not to readers.
+_DIRECTIVE = re.compile(
+    r"^(?:type:\s*ignore|noqa|pylint:|pragma:|mypy:|fmt:|ruff:|isort:|-\*-|vim?:|eslint-|tslint:|prettier-ignore|@ts-|istanbul |"
+    r"v8 ignore|nolint|go:\w+|\+build|rubocop:|frozen_string_literal:|encoding:|shellcheck |phpcs:|@phpstan|@psalm|NOLINT|clang-format|"
+    r"swiftlint:|swiftformat:|sourcery:|ktlint|detekt|credo:|luacheck:|stylua:|selene:|@diagnostic|region\b|endregion\b|<editor-fold|</editor-fold|"
+    r"namespace(?: [\w:]+)?$|end namespace|\.[A-Z]+$)"
+)
+
+
+def clean_comment(comment: str, xml: bool = False) -> list[str]:
+    """The lines of one comment without its markers, without rulers and words to tools. `xml`: C# tags become text.
+
+        >>> clean_comment("/** Adds {@code one}.\\n  * Twice. */")
+        ['Adds one.', 'Twice.']
+    """
+    if comment.startswith("="):
+        return [line for line in map(str.strip, _POD.sub("", comment).split("\n")) if line]
+    opened = _OPEN.match(comment)
+    block = bool(opened) and opened[0][:2] in ("/*", "(*", "{-", "<#") or comment.startswith("--[")
+    body = _CLOSE.sub("", comment) if block else comment
+    lines = []
+    for number, line in enumerate(body.split("\n")):
+        line = line.strip()
+        if number == 0 or not block:
+            line = line[found.end() :] if (found := _OPEN.match(line)) else line
+        elif found := _LEADER.match(line):
+            line = line[found.end() :]
+        line = _LUA_TAG.sub("", line.strip().lstrip("*").strip()) if comment.startswith("--") else line.strip()
+        lines.append(line)
+    text = _INLINE.sub(r"\1", "\n".join(lines))
+    if xml:
+        text = html.unescape(_TAG.sub(lambda tag: tag[1] or "", text))
+    elif comment.startswith("/**"):
+        text = html.unescape(_HTML_TAG.sub("", text))
+    return [line for line in map(str.strip, text.split("\n")) if _WORD.search(line) and not _DIRECTIVE.match(line)]
+
+
+def clean_docstring(literal: str) -> str:
+    """The text of a string literal that documents something (Python, Julia, Elixir): prefix, quotes and indent removed."""
+    body = re.sub(r"^(?:[rRuU]{1,2}|~[sS]|@doc\s+)?(\"\"\"|'''|\"|'|\[|\(|\{|\|)", "", literal)
+    body = re.sub(r"(\"\"\"|'''|\"|'|\]|\)|\}|\|)$", "", body)
+    return inspect.cleandoc(body).strip()
+
+
+def is_licence(comment: str) -> bool:
+    """Whether a comment grants rights rather than explains code."""
+    return bool(_LICENCE.search(comment))
