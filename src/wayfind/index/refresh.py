@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import time
 import uuid
 from collections import Counter, defaultdict
@@ -140,7 +141,17 @@ def _compare(found: Walk, manifest: Manifest) -> list[FileStat]:
 
 def stale(tree: Tree, manifest: Manifest) -> int:
     """Number of files that differ from the manifest now; nothing is read or written."""
-    return len(_compare(walk(tree.root), manifest))
+    return sum(_differs(tree.root, stat, manifest.rows.get(stat.path)) for stat in _compare(walk(tree.root), manifest))
+
+
+def _differs(root: Path, stat: FileStat, row: FileRow | None) -> bool:
+    """Whether a file that `_compare` names has another content; only one whose size and time are as before is read."""
+    if row is None or (row.size, row.mtime_ns) != (stat.size, stat.mtime_ns):
+        return True
+    try:
+        return _key((root / stat.path).read_bytes(), stat.path) != row.key
+    except OSError:
+        return bool(row.key)
 
 
 def _skips(found: Walk) -> dict[str, int]:
@@ -220,7 +231,7 @@ class _Work:
         if self.options.workers < 2 or len(paths) < PARALLEL_FROM:
             yield from (_extract_one(root, path) for path in paths)
             return
-        with ProcessPoolExecutor(self.options.workers) as pool:
+        with ProcessPoolExecutor(self.options.workers, initializer=_leave_interrupts_to_the_parent) as pool:
             yield from pool.map(_extract_one, [root] * len(paths), paths, chunksize=16)
 
     def _history(self, head: str | None, changed: set[str]) -> dict[str, list[Touch]]:
@@ -246,14 +257,14 @@ class _Work:
         the unchanged files whose explanations changed."""
         if not entries and not state and not self.manifest.meta.get("manual"):
             return [], set()
-        named = {manual.normal_path(entry.file) for entry in entries}
+        named = {manual.normal(entry.file) for entry in entries}
         files = {path: self.tree.store.record(row.key).chunks for path, row in self.rows.items() if row.reason is None and path in named}
         attached, unmatched = manual.attach(entries, files)
         now = {place: entry.explanation for place, entry in attached.items()}
         before = self.tree.catalogue.manual()
         self.tree.catalogue.write_manual(now)
         restated = {path for (path, number) in now.keys() | before.keys() if now.get((path, number)) != before.get((path, number))}
-        return unmatched, {path for path in restated if path in self.rows} - changed
+        return [f"entry {entry.id}: {why}" for entry, why in unmatched], {path for path in restated if path in self.rows} - changed
 
     def _write(self, paths: set[str], gone: list[str], touches: dict[str, list[Touch]]) -> None:
         """Write the changed files' segment, or all files into one when there are too many segments or dead chunks."""
@@ -313,6 +324,10 @@ def _extract_one(root: str, path: str) -> tuple[str, str, str | None, bytes, byt
     if isinstance(made, FileRecord):
         return path, _key(data, path), None, encode_record(made), encode_postings(file_postings(made))
     return path, _key(data, path), made, b"", b""
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _batches(rows: Iterator) -> Iterator[list]:
