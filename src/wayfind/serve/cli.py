@@ -77,13 +77,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> Any:
-    return wayfind.main(args=arguments, prog_name="wayfind", standalone_mode=False)
+    if "_WAYFIND_COMPLETE" in os.environ:
+        return wayfind.main(prog_name="wayfind")
+    with wayfind.make_context("wayfind", arguments) as context:
+        return wayfind.invoke(context)
 
 
 def _with_command(arguments: list[str]) -> list[str]:
     """The arguments with `search` put first where they name no command."""
-    if not arguments or "_WAYFIND_COMPLETE" in os.environ:
-        return arguments or ["--help"]
+    if not arguments:
+        return ["--help"]
     named = {*COMMANDS, *OTHER_NAMES, *TO_COME, "-h", "--help", "-V", "--version"}
     return arguments if arguments[0] in named else ["search", *arguments]
 
