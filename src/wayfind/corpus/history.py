@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from wayfind.corpus.git import Stopped, ask, stream
@@ -69,7 +70,7 @@ def touches(
     shallow = ask(root, "rev-parse", "--is-shallow-repository") != "false"
     reader = _Reader(shallow)
     try:
-        present = {path: _File(path, tuple(_Span(*span) for span in ranges)) for path, ranges in spans.items()}
+        present: _Tree = {path: _Present(path, ranges) for path, ranges in spans.items()}
         changes = b"".join(stream(root, deadline, "diff", *_DIFF, newest))
         reader.start(newest, _before(present, _file_diffs(b"\n" + changes)))
         log = ("log", *_DIFF, *_LOG, f"--max-count={limit + 1}", f"{since}..{newest}" if since else newest, "--")
@@ -131,6 +132,17 @@ class _File(NamedTuple):
     spans: tuple[_Span, ...]
 
 
+class _Present:
+    """The same for a file as it is now. Its ranges are asked for when a diff names it: most diffs name few files."""
+
+    def __init__(self, path: str, ranges: Iterable[tuple[int, int, str]]) -> None:
+        self.present, self._ranges = path, ranges
+
+    @cached_property
+    def spans(self) -> tuple[_Span, ...]:
+        return tuple(_Span(*span) for span in self._ranges)
+
+
 class _Hunk(NamedTuple):
     """Lines that were replaced. Where there are none (`lines` is 0), `first` is the line that follows the place."""
 
@@ -155,7 +167,7 @@ class _FileDiff(NamedTuple):
     hunks: list[_Hunk]
 
 
-_Tree = dict[str, _File]
+_Tree = dict[str, _File | _Present]
 
 
 class _Reader:

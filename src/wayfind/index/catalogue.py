@@ -7,12 +7,12 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from wayfind.errors import IndexBusy, IndexVersion
-from wayfind.index.store import connect, storage_error
+from wayfind.errors import IndexBusy, IndexDamaged, IndexVersion
+from wayfind.index.store import connect, inode, storage_error
 from wayfind.types import Touch
 
 CATALOGUE_VERSION = 1
@@ -77,37 +77,68 @@ class Catalogue:
 
     def __init__(self, path: Path):
         self.path = path
-        self._db = connect(path)
-        with self._errors():
-            version = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if version not in (0, CATALOGUE_VERSION):
-                raise IndexVersion(f"{path} has format {version}, this wayfind reads {CATALOGUE_VERSION}; run `wayfind index --rebuild`")
-            if version == 0:
-                self._db.executescript(SCHEMA)
+        self._open()
+
+    def _open(self) -> None:
+        self._db = connect(self.path)
+        self._inode = inode(self.path)
+        try:
+            with self._errors():
+                version = self._db.execute("PRAGMA user_version").fetchone()[0]
+                if version not in (0, CATALOGUE_VERSION):
+                    raise IndexVersion(f"{self.path} has format {version}, this wayfind reads {CATALOGUE_VERSION}; run `wayfind index --rebuild`")
+                if version == 0:
+                    self._db.executescript(SCHEMA)
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _follow(self) -> None:
+        """Open the file again where another took its place (`forget`, a repair) while this process held the old one."""
+        if not self._db.in_transaction and inode(self.path) != self._inode:
+            self._db.close()
+            self._open()
 
     def close(self) -> None:
         self._db.close()
 
     def generation(self) -> int:
         """Number of the present generation; 0 before the first."""
+        self._follow()
         with self._errors():
             row = self._db.execute("SELECT value FROM meta WHERE name = 'generation'").fetchone()
         return int(row[0]) if row else 0
 
-    def manifest(self) -> Manifest:
-        """The present generation, read in one transaction."""
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """All that is read inside belongs to one generation."""
+        if self._db.in_transaction:
+            yield
+            return
+        self._follow()
         with self._errors():
-            own = not self._db.in_transaction
-            if own:
-                self._db.execute("BEGIN")
+            self._db.execute("BEGIN")
             try:
-                meta = dict(self._db.execute("SELECT name, value FROM meta"))
-                rows = [FileRow(p.decode("utf-8", "surrogateescape"), *rest) for p, *rest in self._db.execute("SELECT * FROM file ORDER BY path")]
-                segments = tuple(name for (name,) in self._db.execute("SELECT name FROM segment ORDER BY name"))
+                yield
             finally:
-                if own:
-                    self._db.execute("COMMIT")
-        return Manifest(int(meta.get("generation", 0)), {row.path: row for row in rows}, segments, meta)
+                self._db.execute("COMMIT")
+
+    def manifest(self) -> Manifest:
+        """The present generation. Raises IndexDamaged where it does not hold what was written."""
+        with self.reading(), self._errors():
+            meta = dict(self._db.execute("SELECT name, value FROM meta"))
+            found = self._db.execute("SELECT * FROM file ORDER BY path").fetchall()
+            segments = tuple(name for (name,) in self._db.execute("SELECT name FROM segment ORDER BY name"))
+        try:
+            rows = [FileRow(path.decode("utf-8", "surrogateescape"), *rest) for path, *rest in found]
+            sum(row.size + row.mtime_ns + row.seen_ns + row.chunks + row.number for row in rows)  # TypeError where damage made one a text
+            whole = len(rows) == int(meta.get("rows", len(rows))) and {row.segment for row in rows} <= {None, *segments}
+            manifest = Manifest(int(meta.get("generation", 0)), {row.path: row for row in rows}, segments, meta)
+        except (AttributeError, TypeError, ValueError):
+            whole = False
+        if not whole:
+            raise IndexDamaged(f"{self.path} is damaged (it does not hold what was written); run `wayfind doctor --repair`, which builds it again")
+        return manifest
 
     @contextlib.contextmanager
     def writing(self, wait: float) -> Iterator[None]:
@@ -115,6 +146,7 @@ class Catalogue:
 
         Raises IndexBusy after `wait` seconds. What is written inside becomes visible at the end, all or nothing.
         """
+        self._follow()
         with self._errors():
             self._db.execute(f"PRAGMA busy_timeout={int(wait * 1000)}")
             try:
@@ -127,11 +159,31 @@ class Catalogue:
                 self._db.execute("PRAGMA busy_timeout=60000")
             try:
                 yield
+                self._db.execute("INSERT OR REPLACE INTO meta SELECT 'rows', count(*) FROM file")
                 self._db.execute("COMMIT")
             except BaseException:
                 with contextlib.suppress(sqlite3.Error):
                     self._db.execute("ROLLBACK")
                 raise
+
+    def clear(self) -> None:
+        """Forget all files, segments, commits and manual explanations; the generation stays, to be counted on."""
+        for table in ("file", "segment", "touch", "manual"):
+            self._db.execute(f"DELETE FROM {table}")
+
+    def drop(self, *, segments: Iterable[str] = (), keys: Iterable[str] = ()) -> int:
+        """Take out segments, and files that lie in them or have one of the content keys: the next refresh reads those
+        again. Returns the number of files."""
+        before = self._db.execute("SELECT count(*) FROM file").fetchone()[0]
+        self._db.executemany("DELETE FROM file WHERE segment = ?", [(name,) for name in segments])
+        self._db.executemany("DELETE FROM segment WHERE name = ?", [(name,) for name in segments])
+        self._db.executemany("DELETE FROM file WHERE key = ?", [(key,) for key in keys])
+        return before - self._db.execute("SELECT count(*) FROM file").fetchone()[0]
+
+    def check(self) -> list[str]:
+        """What SQLite finds wrong in the file."""
+        with self._errors():
+            return [text for (text,) in self._db.execute("PRAGMA integrity_check(3)") if text != "ok"]
 
     def write_files(self, rows: Sequence[FileRow], gone: Sequence[str]) -> None:
         self._db.executemany("DELETE FROM file WHERE path = ?", [(path_bytes(path),) for path in gone])
@@ -157,6 +209,11 @@ class Catalogue:
         self._db.executemany(
             "INSERT OR REPLACE INTO touch VALUES (?, ?, ?, ?, ?)", [(path_bytes(t.path), t.symbol, t.commit, t.time, t.subject) for t in touches]
         )
+
+    def move_touches(self, moved: Mapping[str, str], gone: Iterable[str]) -> None:
+        """Let the commits of renamed files (old path -> new) go with them, and drop those of files that are gone."""
+        self._db.executemany("UPDATE OR REPLACE touch SET path = ? WHERE path = ?", [(path_bytes(new), path_bytes(old)) for old, new in moved.items()])
+        self._db.executemany("DELETE FROM touch WHERE path = ?", [(path_bytes(path),) for path in gone])
 
     def touches(self) -> list[Touch]:
         """Commits that touched each definition, newest first."""

@@ -6,6 +6,7 @@ in any tree is not extracted. A process killed at any point leaves the old gener
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -13,26 +14,35 @@ import signal
 import time
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from wayfind.corpus import history, identity, manual
 from wayfind.corpus.extract import extract
 from wayfind.corpus.languages import language_of
-from wayfind.corpus.walk import Walk, walk
-from wayfind.errors import IndexDamaged, NotFound, UsageError
+from wayfind.corpus.walk import Walk, content_problem, decode, walk
+from wayfind.errors import IndexDamaged, IndexVersion, NotFound, UsageError
 from wayfind.index.catalogue import Catalogue, FileRow, Manifest
+from wayfind.index.lock import held
 from wayfind.index.segment import SegmentFile, file_postings, write_segment
-from wayfind.index.store import ContentStore, content_key, default_home, encode_postings, encode_record
+from wayfind.index.store import CORPUS_VERSION, ContentStore, content_key, default_home, encode_postings, encode_record
+from wayfind.index.tokens import TOKENS_VERSION
 from wayfind.types import FileRecord, FileStat, Touch
 
 RACY_NS = 2_000_000_000
 """A file modified less than this before it was read may have changed again within the clock's step; it is read again."""
 MOST_SEGMENTS = 8
 MOST_DEAD = 0.25
-"""More segments, or a larger share of dead chunks, and the tree's segments are merged into one."""
+"""More segments, and the smallest are merged; a larger share of dead chunks, and all are merged into one."""
+VERSIONS = f"{CORPUS_VERSION} {TOKENS_VERSION}"
+"""What made the index. One made by another is read again from the files."""
+USED_STEP = 3600
+"""Seconds between two notes that a tree is in use."""
+UNREADABLE = "unreadable"
+"""Such a file is tried again at each refresh: permissions change without a trace in size or time."""
 PARALLEL_FROM = 200
 """Below this number of files to extract, starting worker processes costs more than it saves (0.2 s a worker)."""
 _BATCH = 64
@@ -69,6 +79,8 @@ class Options:
     workers: int = 1
     wait: float = 60.0
     """Seconds to wait for another writer."""
+    rebuild: bool = False
+    """Read every file again. The present generation stays until the new one is whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +109,24 @@ def open_tree(root: str | os.PathLike[str], home: str | os.PathLike[str] | None 
     base = Path(home) if home else default_home()
     folder = base / "trees" / identity.tree_id(path)
     store = ContentStore(base / "content.sqlite")
-    return Tree(path, folder, store, Catalogue(folder / "catalogue.sqlite"))
+    try:
+        return Tree(path, folder, store, Catalogue(folder / "catalogue.sqlite"))
+    except BaseException:
+        store.close()
+        raise
+
+
+def mark_used(folder: Path, root: Path) -> None:
+    """Note that the tree is in use, in the time of its file `root`, which names its folder even where the catalogue is
+    damaged. Where it cannot be noted the tree is only older in the eyes of `gc`."""
+    note = folder / "root"
+    with contextlib.suppress(OSError):
+        if not note.exists():
+            handle = os.open(note, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with open(handle, "wb") as file:
+                file.write(os.fsencode(root))
+        elif time.time() - note.stat().st_mtime > USED_STEP:
+            os.utime(note)
 
 
 def refresh(tree: Tree, options: Options = Options(), progress: Progress | None = None) -> Refreshed:
@@ -107,23 +136,34 @@ def refresh(tree: Tree, options: Options = Options(), progress: Progress | None 
     """
     began = time.monotonic()
     say = progress or (lambda stage, done, total: None)
+    tree.store.follow()
     manifest = tree.catalogue.manifest()
     entries, manual_state = _manual_entries(tree.root, options.manual)
     found = walk(tree.root)
     say("walk", len(found.files), len(found.files))
-    head = history.head(tree.root) if options.commits else None
-    plan = _compare(found, manifest)
-    unchanged = not plan and manual_state == manifest.meta.get("manual", "") and (head or "") == manifest.meta.get("head", "")
-    if unchanged and manifest.generation and _skips(found) == manifest.skipped_by_walk:
+    head = (history.head(tree.root) or "") if options.commits else manifest.meta.get("head", "")
+    same = _made_here(tree, manifest) and (manual_state, head) == (manifest.meta.get("manual", ""), manifest.meta.get("head", ""))
+    if same and not options.rebuild and _skips(found) == manifest.skipped_by_walk and not _compare(found, manifest):
         return Refreshed(manifest.generation, 0, 0, 0, time.monotonic() - began)
-    with tree.catalogue.writing(options.wait):
-        manifest = tree.catalogue.manifest()
-        work = _Work(tree, options, manifest, found, say)
-        return work.run(entries, manual_state, head, began)
+    with held(tree.store.path.parent, alone=False, wait=options.wait), tree.catalogue.writing(options.wait):
+        present = tree.catalogue.manifest()
+        if present.meta.get("writes") != manifest.meta.get("writes"):  # another wrote meanwhile, and saw younger files
+            found = walk(tree.root)
+        _sweep(tree.folder, present)
+        if over := options.rebuild or not _made_here(tree, present):
+            present = Manifest(present.generation, {}, (), {"writes": present.meta.get("writes", "0")})
+            tree.catalogue.clear()
+        return _Work(tree, options, present, found, say, over).run(entries, manual_state, head, began)
+
+
+def _made_here(tree: Tree, manifest: Manifest) -> bool:
+    """Whether the generation was made by this version, beside the content store that is there."""
+    return manifest.generation > 0 and manifest.meta.get("made", "") == f"{VERSIONS} {tree.store.id}"
 
 
 def _compare(found: Walk, manifest: Manifest) -> list[FileStat]:
-    """Files whose size or time differ from the manifest's, and, as sizes of -1, those that are gone."""
+    """Files whose size or time differ from the manifest's or that are to be read again, and, as sizes of -1, those that
+    are gone."""
     rows, different, same = manifest.rows, [], 0
     for stat in found.files:
         row = rows.get(stat.path)
@@ -131,7 +171,7 @@ def _compare(found: Walk, manifest: Manifest) -> list[FileStat]:
             different.append(stat)
             continue
         same += 1
-        if row.size != stat.size or row.mtime_ns != stat.mtime_ns or row.seen_ns - stat.mtime_ns < RACY_NS:
+        if row.size != stat.size or row.mtime_ns != stat.mtime_ns or row.seen_ns - stat.mtime_ns < RACY_NS or row.reason == UNREADABLE:
             different.append(stat)
     if same < len(rows):
         here = {stat.path for stat in found.files}
@@ -140,7 +180,7 @@ def _compare(found: Walk, manifest: Manifest) -> list[FileStat]:
 
 
 def stale(tree: Tree, manifest: Manifest) -> int:
-    """Number of files that differ from the manifest now; nothing is read or written."""
+    """Number of files that differ from the manifest now; nothing is written, and only files that may have changed are read."""
     return sum(_differs(tree.root, stat, manifest.rows.get(stat.path)) for stat in _compare(walk(tree.root), manifest))
 
 
@@ -170,58 +210,67 @@ def _manual_entries(root: Path, given: Path | None) -> tuple[list, str]:
 class _Work:
     """One refresh while the right to write is held."""
 
-    def __init__(self, tree: Tree, options: Options, manifest: Manifest, found: Walk, say: Progress):
-        self.tree, self.options, self.manifest, self.found, self.say = tree, options, manifest, found, say
+    def __init__(self, tree: Tree, options: Options, manifest: Manifest, found: Walk, say: Progress, over: bool):
+        self.tree, self.options, self.manifest, self.found, self.say, self.over = tree, options, manifest, found, say, over
         self.rows = dict(manifest.rows)
 
-    def run(self, entries: list, manual_state: str, head: str | None, began: float) -> Refreshed:
+    def run(self, entries: list, manual_state: str, head: str, began: float) -> Refreshed:
+        mark_used(self.tree.folder, self.tree.root)
         plan = _compare(self.found, self.manifest)
         gone = [stat.path for stat in plan if stat.size < 0]
         for path in gone:
             del self.rows[path]
         changed, extracted = self._read([stat for stat in plan if stat.size >= 0])
-        spans = self._history(head, changed)
-        unmatched, restated = self._manual(entries, manual_state, changed, gone)
-        self._write(changed | restated, gone, spans)
-        news = changed or gone or restated or not self.manifest.generation or (head or "") != self.manifest.meta.get("head", "")
+        touches, retouched = self._history(head, changed, gone)
+        unmatched, restated = self._manual(entries, manual_state, changed)
+        self._write(changed | retouched | restated, gone, touches)
+        news = changed or gone or retouched or restated or self.over or head != self.manifest.meta.get("head", "")
         generation = self.manifest.generation + bool(news)
         reasons = Counter(row.reason for row in self.rows.values() if row.reason)
         walked = _skips(self.found)
         self.tree.catalogue.write_meta({
-            "generation": str(generation), "root": str(self.tree.root), "manual": manual_state, "head": head or "",
+            "generation": str(generation), "root": str(self.tree.root), "manual": manual_state, "head": head,
             "walked": json.dumps(walked), "skipped": json.dumps(dict(sorted((reasons + Counter(walked)).items()))),
             "refreshed": str(int(time.time())), "unmatched": json.dumps(unmatched),
+            "made": f"{VERSIONS} {self.tree.store.id}", "writes": str(int(self.manifest.meta.get("writes", "0")) + 1),
         })
         return Refreshed(generation, len(changed), extracted, len(gone), time.monotonic() - began, tuple(unmatched))
 
     def _read(self, stats: Sequence[FileStat]) -> tuple[set[str], int]:
         """Take in the files' present content. Returns the paths whose content is new to this tree, and how many were extracted."""
         keyed: dict[str, tuple[FileStat, int, str]] = {}
+        refused: dict[str, str] = {}
         for number, stat in enumerate(stats):
             if number % 500 == 0:
                 self.say("read", number, len(stats))
-            seen = time.time_ns()
+            seen, key = time.time_ns(), ""
             try:
-                keyed[stat.path] = (stat, seen, _key((self.tree.root / stat.path).read_bytes(), stat.path))
+                data = (self.tree.root / stat.path).read_bytes()
+                key, reason = _key(data, stat.path), content_problem(data, stat.path)
             except OSError:
-                keyed[stat.path] = (stat, seen, "")
-        stored = self.tree.store.known(key for _, _, key in keyed.values() if key)
-        missing = sorted(path for path, (_, _, key) in keyed.items() if key and key not in stored)
+                reason = UNREADABLE
+            keyed[stat.path] = (stat, seen, key)
+            if reason:
+                refused[stat.path] = reason
+        stored = self.tree.store.known(key for path, (_, _, key) in keyed.items() if path not in refused)
+        missing = sorted(path for path, (_, _, key) in keyed.items() if path not in refused and key not in stored)
         first_with = {keyed[path][2]: path for path in reversed(missing)}
         chosen = sorted(first_with.values())
         for done, batch in enumerate(_batches(self._extract(chosen))):
-            self.tree.store.put([(key, reason, record, postings) for _, key, reason, record, postings in batch])
-            stored |= {key: reason for _, key, reason, _, _ in batch}
+            made = [row for row in batch if row[1]]
+            self.tree.store.put([(key, reason, record, postings) for _, key, reason, record, postings in made])
+            stored |= {key: reason for _, key, reason, _, _ in made}
             for path, key, *_ in batch:
                 keyed[path] = (*keyed[path][:2], key)
             self.say("extract", min(len(chosen), (done + 1) * _BATCH), len(chosen))
         changed = set()
         for path, (stat, seen, key) in keyed.items():
-            before = self.rows.get(path)
-            if before and before.key == key:
+            if key and path not in refused and key not in stored:
+                continue  # its twin, whose record it was to share, changed under our hands; the next refresh reads it
+            before, reason = self.rows.get(path), refused.get(path) or stored.get(key, UNREADABLE)
+            if before and (before.key, before.reason) == (key, reason):
                 self.rows[path] = replace(before, size=stat.size, mtime_ns=stat.mtime_ns, seen_ns=seen)
                 continue
-            reason = stored.get(key, "unreadable") if key else "unreadable"
             self.rows[path] = FileRow(path, stat.size, stat.mtime_ns, seen, key, reason, 0, None, -1)
             changed.add(path)
         return changed, len(chosen)
@@ -234,25 +283,28 @@ class _Work:
         with ProcessPoolExecutor(self.options.workers, initializer=_leave_interrupts_to_the_parent) as pool:
             yield from pool.map(_extract_one, [root] * len(paths), paths, chunksize=16)
 
-    def _history(self, head: str | None, changed: set[str]) -> dict[str, list[Touch]]:
-        """Read the commits since the last refresh. Returns all touches by path."""
-        before = self.manifest.meta.get("head", "")
+    def _history(self, head: str, changed: set[str], gone: list[str]) -> tuple[dict[str, list[Touch]], set[str]]:
+        """Read the commits since the last refresh. Returns all touches by path, and the unchanged files that got new ones."""
+        catalogue, before = self.tree.catalogue, self.manifest.meta.get("head", "")
+        new_home = {self.rows[path].key: path for path in sorted(changed) if path not in self.manifest.rows}
+        moved = {path: new_home[key] for path in gone if (key := self.manifest.rows[path].key) in new_home}
+        catalogue.move_touches(moved, gone)
+        retouched: set[str] = set()
         if head and head != before:
             self.say("history", 0, 0)
-            spans = {}
-            for path, row in self.rows.items():
-                if row.reason is None:
-                    postings = self.tree.store.postings(row.key)
-                    spans[path] = [(int(a), int(b), s) for (a, b), s in zip(postings.table[:, :2], postings.symbols) if s]
+            spans = _Spans(self.tree.store, {path: row.key for path, row in self.rows.items() if row.reason is None})
             made = history.touches(self.tree.root, spans, since=before or None, limit=self.options.commits, seconds=self.options.commit_seconds)
-            self.tree.catalogue.write_touches(made.touches, replace=not before)
-            self.tree.catalogue.write_meta({"commits": str(made.commits), "commits_complete": str(int(made.complete))})
+            retouched = {touch.path for touch in made.touches}
+            if made.since is None:  # read from the beginning
+                retouched |= {touch.path for touch in catalogue.touches()}
+            catalogue.write_touches(made.touches, replace=made.since is None)
+            catalogue.write_meta({"commits": str(made.commits), "commits_complete": str(int(made.complete))})
         by_path: dict[str, list[Touch]] = defaultdict(list)
-        for touch in self.tree.catalogue.touches():
+        for touch in catalogue.touches():
             by_path[touch.path].append(touch)
-        return by_path
+        return by_path, {path for path in retouched if path in self.rows and self.rows[path].reason is None} - changed
 
-    def _manual(self, entries: list, state: str, changed: set[str], gone: list[str]) -> tuple[list[str], set[str]]:
+    def _manual(self, entries: list, state: str, changed: set[str]) -> tuple[list[str], set[str]]:
         """Attach the manual explanations again where they or their files changed. Returns what matches nothing, and
         the unchanged files whose explanations changed."""
         if not entries and not state and not self.manifest.meta.get("manual"):
@@ -267,38 +319,89 @@ class _Work:
         return [f"entry {entry.id}: {why}" for entry, why in unmatched], {path for path in restated if path in self.rows} - changed
 
     def _write(self, paths: set[str], gone: list[str], touches: dict[str, list[Touch]]) -> None:
-        """Write the changed files' segment, or all files into one when there are too many segments or dead chunks."""
-        indexed = sorted(path for path in paths if self.rows[path].reason is None)
-        kept = {row.segment for path, row in self.rows.items() if row.segment and path not in paths}
-        total = sum(row.chunks for row in self.manifest.rows.values())
-        dead = sum(row.chunks for path, row in self.manifest.rows.items() if path in paths or path in gone)
-        merge = len(kept) >= MOST_SEGMENTS or (total and self._dead_before() + dead > MOST_DEAD * total)
-        if merge:
-            indexed, kept = sorted(path for path, row in self.rows.items() if row.reason is None), set()
+        """Write one segment with the changed files and those of the segments that are merged with them."""
+        before = self.manifest.rows
+        used = {row.segment for path, row in self.rows.items() if row.segment and path not in paths}
+        merged = self._to_merge(used, paths)
+        indexed = sorted(path for path, row in self.rows.items() if row.reason is None and (path in paths or row.segment in merged))
         new = []
         if indexed:
             name = f"{uuid.uuid4().hex}.seg"
-            explained = self.tree.catalogue.manual()
-            by_path: dict[str, dict[int, str]] = defaultdict(dict)
-            for (path, number), text in explained.items():
-                by_path[path][number] = text
-            files = []
-            for done, path in enumerate(indexed):
-                if done % 1000 == 0:
-                    self.say("write", done, len(indexed))
-                postings = self.tree.store.postings(self.rows[path].key)
-                files.append(SegmentFile(path, self.rows[path].key, postings, by_path.get(path, {}), _subjects(postings.symbols, touches.get(path, ()))))
-                self.rows[path] = replace(self.rows[path], segment=name, number=done, chunks=len(postings.symbols))
+            files = list(self._segment_files(indexed, touches))
+            for number, file in enumerate(files):
+                self.rows[file.path] = replace(self.rows[file.path], segment=name, number=number, chunks=len(file.postings.symbols))
             size = write_segment(self.tree.folder / name, files)
             new = [(name, len(files), sum(len(file.postings.symbols) for file in files), size)]
-        old = set(self.manifest.segments)
-        self.tree.catalogue.write_segments(new, sorted(old - kept))
-        rows = self.manifest.rows
-        self.tree.catalogue.write_files([row for path, row in self.rows.items() if rows.get(path) is not row], gone)
+        self.tree.catalogue.write_segments(new, sorted(set(self.manifest.segments) - (used - merged)))
+        self.tree.catalogue.write_files([row for path, row in self.rows.items() if before.get(path) is not row], gone)
+        left = {row.key for path, row in before.items() if path not in self.rows or self.rows[path].key != row.key}
+        self.tree.store.renew(sorted(left - {row.key for row in self.rows.values()}))
 
-    def _dead_before(self) -> int:
-        live = sum(row.chunks for row in self.manifest.rows.values())
-        return sum(chunks for chunks in self.tree.catalogue.segment_chunks().values()) - live
+    def _segment_files(self, paths: Sequence[str], touches: dict[str, list[Touch]]) -> Iterator[SegmentFile]:
+        explained: dict[str, dict[int, str]] = defaultdict(dict)
+        for (path, number), text in self.tree.catalogue.manual().items():
+            explained[path][number] = text
+        for done, path in enumerate(paths):
+            if done % 1000 == 0:
+                self.say("write", done, len(paths))
+            key = self.rows[path].key
+            postings = self.tree.store.postings(key)
+            yield SegmentFile(path, key, postings, explained.get(path, {}), _subjects(postings.symbols, touches.get(path, ())))
+
+    def _to_merge(self, used: set[str], paths: set[str]) -> set[str]:
+        """The segments to write anew with the changed files. All, where too many chunks are dead. Else, where there are
+        too many segments, the smallest, each at most twice as large as those before together: so that a chunk is written
+        a number of times that grows with the logarithm of the tree."""
+        sizes = self.tree.catalogue.segment_chunks()
+        live: Counter[str] = Counter()
+        for path, row in self.rows.items():
+            if row.segment and path not in paths:
+                live[row.segment] += row.chunks
+        total = sum(sizes[name] for name in used)
+        if total - live.total() > MOST_DEAD * total:
+            return used
+        if len(used) < MOST_SEGMENTS:
+            return set()
+        merged: set[str] = set()
+        taken = 0
+        for name in sorted(used, key=lambda name: (live[name], name)):
+            if len(used) - len(merged) < MOST_SEGMENTS and live[name] > 2 * taken:
+                break
+            merged.add(name)
+            taken += live[name]
+        return merged
+
+
+class _Spans(Mapping[str, Sequence[tuple[int, int, str]]]):
+    """Path -> (first line, last line, symbol) of its definitions, decoded when they are looked at: a pull touches few files."""
+
+    def __init__(self, store: ContentStore, keys: dict[str, str]):
+        self._store, self._keys = store, keys
+
+    def __getitem__(self, path: str) -> _FileSpans:
+        return _FileSpans(self._store, self._keys[path])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+
+class _FileSpans(Sequence[tuple[int, int, str]]):
+    def __init__(self, store: ContentStore, key: str):
+        self._store, self._key = store, key
+
+    @cached_property
+    def _spans(self) -> list[tuple[int, int, str]]:
+        postings = self._store.postings(self._key)
+        return [(first, last, symbol) for (first, last), symbol in zip(postings.table[:, :2].tolist(), postings.symbols) if symbol]
+
+    def __getitem__(self, number):
+        return self._spans[number]
+
+    def __len__(self) -> int:
+        return len(self._spans)
 
 
 def _subjects(symbols: Sequence[str], touches: Iterable[Touch]) -> dict[int, str]:
@@ -310,7 +413,7 @@ def _subjects(symbols: Sequence[str], touches: Iterable[Touch]) -> dict[int, str
 
 
 def _key(data: bytes, path: str) -> str:
-    head = data[:HEAD].decode("utf-8", "replace")
+    head = decode(data[:HEAD])[0][:1_000]
     return content_key(hashlib.sha256(data).hexdigest(), language_of(path, head))
 
 
@@ -319,7 +422,7 @@ def _extract_one(root: str, path: str) -> tuple[str, str, str | None, bytes, byt
     try:
         data = Path(root, path).read_bytes()
     except OSError:
-        return path, "", "unreadable", b"", b""
+        return path, "", UNREADABLE, b"", b""
     made = extract(data, path)
     if isinstance(made, FileRecord):
         return path, _key(data, path), None, encode_record(made), encode_postings(file_postings(made))
@@ -341,18 +444,30 @@ def _batches(rows: Iterator) -> Iterator[list]:
         yield batch
 
 
-def sweep(tree: Tree) -> int:
-    """Delete segment files that no generation names any more (left by merges and by killed writers). Returns their number."""
-    with tree.catalogue.writing(5.0):
-        named = set(tree.catalogue.manifest().segments)
-        dead = [path for path in tree.folder.iterdir() if path.suffix in (".seg", ".tmp") and path.name not in named]
-        for path in dead:
-            path.unlink(missing_ok=True)
-    return len(dead)
+def _sweep(folder: Path, manifest: Manifest) -> int:
+    """Delete segment files that the present generation does not name: what the merge that made it replaced, and what
+    killed writers left. What is replaced now stays until the next write, for readers between manifest and files. Only
+    for the holder of the right to write. Returns the number of bytes."""
+    freed = 0
+    for path in folder.iterdir():
+        if path.suffix in (".seg", ".tmp") and path.name not in manifest.segments:
+            with contextlib.suppress(OSError):
+                size = path.stat().st_size
+                path.unlink()
+                freed += size
+    return freed
+
+
+def sweep(folder: Path, catalogue: Catalogue, wait: float = 5.0) -> int:
+    """Delete segment files that no generation names any more. Returns the number of bytes. Raises IndexBusy."""
+    with catalogue.writing(wait):
+        return _sweep(folder, catalogue.manifest())
 
 
 def require(manifest: Manifest) -> Manifest:
-    """The manifest, if it holds a generation. Raises IndexDamaged otherwise."""
+    """The manifest, if it holds a generation of this version. Raises IndexDamaged or IndexVersion otherwise."""
     if not manifest.generation:
         raise IndexDamaged("there is no index yet; run `wayfind index`")
+    if (made := manifest.meta.get("made", "").rpartition(" ")[0]) != VERSIONS:
+        raise IndexVersion(f"the index was made by another version of wayfind ({made or 'unknown'}, this one makes {VERSIONS}); run `wayfind index`")
     return manifest

@@ -14,7 +14,7 @@ import numpy as np
 
 from wayfind.errors import IndexDamaged
 from wayfind.index.catalogue import Manifest
-from wayfind.index.refresh import Tree
+from wayfind.index.refresh import Tree, mark_used, require
 from wayfind.index.segment import BODY, FIELDS, Segment
 from wayfind.index.store import ContentStore
 from wayfind.types import KINDS, PROVENANCES, Chunk, FileRecord, Target
@@ -23,18 +23,21 @@ _ATTEMPTS = 5
 
 
 def open_snapshot(tree: Tree) -> Snapshot:
-    """The present generation of the tree. Raises IndexDamaged when there is none or a checksum is wrong."""
+    """The present generation of the tree. Raises IndexDamaged when there is none or something in it is wrong, IndexVersion
+    when its terms were made by another version."""
     for attempt in range(_ATTEMPTS):
-        manifest = tree.catalogue.manifest()
-        if not manifest.generation:
-            raise IndexDamaged("there is no index yet; run `wayfind index`")
+        tree.store.follow()
+        with tree.catalogue.reading():
+            manifest = require(tree.catalogue.manifest())
+            manual = tree.catalogue.manual() if manifest.meta.get("manual") else {}
         try:
             segments = [Segment(tree.folder / name) for name in manifest.segments]
-        except FileNotFoundError as error:  # merged away between the two reads
+        except FileNotFoundError as error:  # a merge has replaced it between the two reads, twice
             if attempt + 1 == _ATTEMPTS:
                 raise IndexDamaged(f"the index file {error.filename} is gone; run `wayfind doctor --repair`") from error
             continue
-        return Snapshot(manifest, segments, tree.store, tree.catalogue.manual() if manifest.meta.get("manual") else {})
+        mark_used(tree.folder, tree.root)
+        return Snapshot(manifest, segments, tree.store, manual)
     raise AssertionError
 
 
@@ -51,17 +54,15 @@ class Snapshot:
         self._file_map = [np.full(segment.files, -1, np.int64) for segment in segments]
         for i, files in enumerate(self._file_map):
             mine = np.flatnonzero(where[:, 0] == i)
-            if len(mine) and where[mine, 1].max() >= len(files):
-                raise IndexDamaged("the catalogue and its segments disagree; run `wayfind doctor --repair`")
+            _verify(segments[i], [(rows[n].number, rows[n].path, rows[n].key) for n in mine.tolist()])
             files[where[mine, 1]] = mine
-        # All chunks of all segments, then only the live ones, ordered by file and line.
+        # All chunks of all segments, then only the live ones, by file; a file's chunks lie together in the order of lines.
         file = np.concatenate([np.zeros(0, np.int64), *(m[s.arrays["chunk_file"]] for m, s in zip(self._file_map, segments))])
-        start = self._gather("chunk_start")
-        order = np.lexsort((start, file))
+        order = np.argsort(file, kind="stable")
         order = order[np.searchsorted(file[order], 0) :]
         self._order = order
         self.file = file[order]
-        self.start, self.end = start[order].astype(np.int64), self._gather("chunk_end")[order].astype(np.int64)
+        self.start, self.end = (self._gather(name)[order].astype(np.int64) for name in ("chunk_start", "chunk_end"))
         self.kind, self.provenance = self._gather("chunk_kind")[order], self._gather("chunk_provenance")[order]
         self.lengths = np.concatenate([np.zeros((0, len(FIELDS)), np.uint32), *(s.arrays["lengths"] for s in segments)])[order]
         self.chunks, self.files = len(order), len(rows)
@@ -156,6 +157,13 @@ class Snapshot:
     def texts(self) -> Iterator[tuple[int, str]]:
         """(file, text) of every file, in order."""
         return ((number, self.store.record(key).text) for number, key in enumerate(self.keys))
+
+
+def _verify(segment: Segment, rows: Sequence[tuple[int, str, str]]) -> None:
+    """Raise IndexDamaged unless the segment holds each path and content at the number where the catalogue has it."""
+    paths, keys = segment.strings("path").all(), segment.strings("key").all()
+    if not all(0 <= number < len(paths) and (paths[number], keys[number]) == (path, key) for number, path, key in rows):
+        raise IndexDamaged(f"{segment.path} and its catalogue disagree; run `wayfind doctor --repair`, which builds the index again")
 
 
 @lru_cache(maxsize=512)

@@ -13,10 +13,11 @@ import time
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 
-from wayfind.errors import IndexDamaged, IndexVersion, StorageError
+from wayfind.errors import IndexBusy, IndexDamaged, IndexVersion, StorageError
 from wayfind.index.segment import FIELDS, FilePostings
 from wayfind.index.tokens import TOKENS_VERSION
 from wayfind.types import Chunk, FileRecord, Target
@@ -33,28 +34,94 @@ def content_key(digest: str, language: str) -> str:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """A connection in write-ahead mode to a private (0600) database, made when absent.
+    """A connection in write-ahead mode to a private (0600) database, made when absent. Where it may only be read, a
+    connection that reads.
 
     Raises StorageError where the folder cannot be written, IndexDamaged where the file is no database.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(path.parent)
         if not path.exists():
             path.touch(mode=0o600)
-        connection = sqlite3.connect(path, timeout=60.0, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
+        if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+            return _write_ahead(_opened(path, "rw"))
+        return _reading(path)
     except (OSError, sqlite3.Error) as error:
         raise storage_error(error, path) from error
-    return connection
+
+
+def private_folder(path: Path) -> None:
+    """Make a folder that only its owner enters (0700), and the folders of ours above it."""
+    if not path.is_dir():
+        if path.parent.name in ("trees", "wayfind"):
+            private_folder(path.parent)
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def _opened(path: Path, mode: str) -> sqlite3.Connection:
+    name = f"file:{quote(os.fsencode(path))}?{'mode=' if len(mode) == 2 else ''}{mode}"
+    return sqlite3.connect(name, timeout=60.0, isolation_level=None, check_same_thread=False, uri=True)
+
+
+def _write_ahead(connection: sqlite3.Connection) -> sqlite3.Connection:
+    deadline = time.monotonic() + 60.0
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=NORMAL")
+            return connection
+        except sqlite3.OperationalError as error:  # two processes open a new file at once: SQLite does not wait here
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                connection.close()
+                raise
+            time.sleep(0.01)
+        except sqlite3.Error:
+            connection.close()
+            raise
+
+
+def _reading(path: Path) -> sqlite3.Connection:
+    """A connection to a database in a folder that cannot be written. SQLite reads there either beside a process that
+    writes, or, when no journal is left, from a file that is taken not to change."""
+    connection = _opened(path, "ro")
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master")
+        return connection
+    except sqlite3.OperationalError:
+        connection.close()
+        journal = path.with_name(f"{path.name}-wal")
+        if journal.exists() and journal.stat().st_size:
+            raise
+        return _opened(path, "immutable=1")
+
+
+def inode(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another that took its place; None when there is none."""
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return state.st_dev, state.st_ino
 
 
 def storage_error(error: Exception, path: Path) -> Exception:
     """The Wayfind error that says what SQLite or the system refused."""
     text = str(error)
-    if "malformed" in text or "not a database" in text or "corrupt" in text:
+    if "locked" in text:
+        return IndexBusy(f"another process holds {path} for longer than a minute; try again when it is done")
+    if "malformed" in text or "not a database" in text or "corrupt" in text or "no such" in text or "decode to UTF-8" in text:
         return IndexDamaged(f"{path} is damaged ({text}); run `wayfind doctor --repair`, which builds it again")
     return StorageError(f"cannot use {path}: {text}. Free space or permit writing there, or set WAYFIND_HOME to another folder.")
+
+
+SCHEMA = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS content(key TEXT PRIMARY KEY, reason TEXT, record BLOB, postings BLOB, checksum INTEGER, used INTEGER) WITHOUT ROWID;
+INSERT OR IGNORE INTO meta VALUES ('id', lower(hex(randomblob(8))));
+PRAGMA user_version={STORE_VERSION};
+COMMIT
+"""
 
 
 class ContentStore:
@@ -62,19 +129,29 @@ class ContentStore:
 
     def __init__(self, path: Path):
         self.path = path
-        self._db = connect(path)
+        self._open()
+
+    def _open(self) -> None:
+        self._db = connect(self.path)
+        self._inode = inode(self.path)
         try:
-            version = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if version not in (0, STORE_VERSION):
-                raise IndexVersion(f"{path} has format {version}, this wayfind reads {STORE_VERSION}; run `wayfind doctor --repair`")
-            if version == 0:
-                self._db.executescript(
-                    "BEGIN IMMEDIATE;"
-                    "CREATE TABLE IF NOT EXISTS content(key TEXT PRIMARY KEY, reason TEXT, record BLOB, postings BLOB, checksum INTEGER, used INTEGER)"
-                    f" WITHOUT ROWID; PRAGMA user_version={STORE_VERSION}; COMMIT"
-                )
-        except sqlite3.Error as error:
-            raise storage_error(error, path) from error
+            with self._errors():
+                version = self._db.execute("PRAGMA user_version").fetchone()[0]
+                if version not in (0, STORE_VERSION):
+                    raise IndexVersion(f"{self.path} has format {version}, this wayfind reads {STORE_VERSION}; run `wayfind doctor --repair`")
+                if version == 0:
+                    self._db.executescript(SCHEMA)
+                (self.id,) = self._db.execute("SELECT value FROM meta WHERE name = 'id'").fetchone() or ("",)
+                """Made with the store. A tree whose catalogue names another id was built beside a store that is gone."""
+        except BaseException:
+            self._db.close()
+            raise
+
+    def follow(self) -> None:
+        """Open the file again where another took its place (a repair) while this process held the old one."""
+        if inode(self.path) != self._inode:
+            self._db.close()
+            self._open()
 
     def close(self) -> None:
         self._db.close()
@@ -84,18 +161,21 @@ class ContentStore:
         found: dict[str, str | None] = {}
         for some in _slices(list(dict.fromkeys(keys))):
             with self._errors():
-                found.update(self._db.execute(f"SELECT key, reason FROM content WHERE key IN ({_marks(some)})", some))
+                rows = self._db.execute(
+                    f"SELECT key, reason, CASE WHEN reason IS NULL THEN NULL ELSE checksum END FROM content WHERE key IN ({_marks(some)})", some
+                )
+                found.update((key, reason) for key, reason, checksum in rows if reason is None or checksum == _checksum(key, reason, b"", b""))
         return found
 
     def put(self, rows: Iterable[tuple[str, str | None, bytes, bytes]]) -> None:
-        """Store (key, reason, record, postings) rows in one transaction; a key that is there already stays."""
-        today = int(time.time() // 86400)
+        """Store (key, reason, record, postings) rows in one transaction, in place of what is there under their keys."""
+        now = int(time.time())
         with self._errors():
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 self._db.executemany(
-                    "INSERT OR IGNORE INTO content VALUES (?, ?, ?, ?, ?, ?)",
-                    [(key, reason, record, counts, _checksum(key, reason, record, counts), today) for key, reason, record, counts in rows],
+                    "INSERT OR REPLACE INTO content VALUES (?, ?, ?, ?, ?, ?)",
+                    [(key, reason, record, counts, _checksum(key, reason, record, counts), now) for key, reason, record, counts in rows],
                 )
                 self._db.execute("COMMIT")
             except BaseException:
@@ -120,25 +200,47 @@ class ContentStore:
             raise IndexDamaged(f"{self.path}: the content {key[:12]} is damaged (checksum); run `wayfind doctor --repair`, which builds it again")
         return row[1], row[2]
 
-    def check(self) -> list[str]:
-        """Keys of damaged rows; reads everything."""
+    def renew(self, keys: Iterable[str], now: float | None = None) -> None:
+        """Note that the content was in use until now: `gc` keeps it a while longer."""
+        moment = int(time.time() if now is None else now)
         with self._errors():
-            return [key for key, reason, record, counts, checksum in self._db.execute("SELECT key, reason, record, postings, checksum FROM content") if _checksum(key, reason, record, counts) != checksum]
+            for some in _slices(list(keys)):
+                self._db.execute(f"UPDATE content SET used = ? WHERE key IN ({_marks(some)})", (moment, *some))
 
-    def keys(self) -> set[str]:
+    def check(self) -> list[str]:
+        """Keys of damaged rows; reads everything. Raises IndexDamaged where SQLite itself cannot read the file."""
         with self._errors():
-            return {key for (key,) in self._db.execute("SELECT key FROM content")}
+            problems = [text for (text,) in self._db.execute("PRAGMA integrity_check(3)") if text != "ok"]
+            if problems:
+                raise IndexDamaged(f"{self.path} is damaged ({problems[0]}); run `wayfind doctor --repair`, which builds it again")
+            rows = self._db.execute("SELECT key, reason, record, postings, checksum FROM content")
+            return [key for key, reason, record, counts, checksum in rows if _checksum(key, reason, record, counts) != checksum]
+
+    def used(self) -> dict[str, int]:
+        """Key -> when the content was last stored or let go by a tree, seconds since 1970."""
+        with self._errors():
+            return dict(self._db.execute("SELECT key, used FROM content"))
 
     def delete(self, keys: Iterable[str]) -> None:
         """Remove rows; the room is used again, and given back by `vacuum`."""
         with self._errors():
-            for some in _slices(list(keys)):
-                self._db.execute(f"DELETE FROM content WHERE key IN ({_marks(some)})", some)
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                for some in _slices(list(keys)):
+                    self._db.execute(f"DELETE FROM content WHERE key IN ({_marks(some)})", some)
+                self._db.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    self._db.execute("ROLLBACK")
+                raise
 
     def vacuum(self) -> None:
+        """Give the room of deleted rows back to the system, where it is a tenth of the file or more."""
         with self._errors():
-            self._db.execute("VACUUM")
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            free, pages = (self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_count"))
+            if free * 10 >= pages:
+                self._db.execute("VACUUM")
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
@@ -198,7 +300,12 @@ def default_home() -> Path:
 
 
 def _checksum(key: str, reason: str | None, record: bytes, counts: bytes) -> int:
-    return zlib.crc32(counts, zlib.crc32(record, zlib.crc32(f"{key} {reason or ''}".encode())))
+    return zlib.crc32(_bytes(counts), zlib.crc32(_bytes(record), zlib.crc32(f"{key} {'' if reason is None else reason!r}".encode("utf-8", "replace"))))
+
+
+def _bytes(value: object) -> bytes:
+    """A column as it should be; where damage made it another type, bytes that no checksum fits."""
+    return value if isinstance(value, bytes) else repr(value).encode("utf-8", "replace") + b"\0"
 
 
 def _slices(values: list[str]) -> Iterator[list[str]]:
