@@ -89,7 +89,8 @@ def features(searcher: Searcher, query: Query, lexical: Lexical, allowed: np.nda
     chosen = np.flatnonzero(first > 0)
     if len(chosen) > CANDIDATES:
         least = np.partition(first[chosen], -CANDIDATES)[-CANDIDATES]
-        chosen = chosen[first[chosen] >= least][: 2 * CANDIDATES]
+        above, level = chosen[first[chosen] > least], chosen[first[chosen] == least]
+        chosen = np.sort(np.concatenate([above, level[: 2 * CANDIDATES - len(above)]]))
     files = snapshot.file[chosen]
     symbol, symbol_exact = _symbol_signals(searcher, chosen, words)
     definition = np.array([asked.get(chunk, 0.0) for chunk in chosen.tolist()])
