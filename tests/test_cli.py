@@ -332,12 +332,12 @@ def test_rebuild_starts_from_nothing(ask, own: Path) -> None:
 
 
 def test_manual_explanations_come_first(ask, own: Path, tmp_path: Path) -> None:
-    entry = {"id": "1", "file": "./loans.py", "line_range": "28-30", "component": "fine", "explanation": "The price of being late."}
+    entry = {"id": "1", "file": "./loans.py", "line_range": "25-27", "component": "fine", "explanation": "The price of being late."}
     lost = {"id": "2", "file": "gone.py", "line_range": "1-2", "component": "gone", "explanation": "Nowhere."}
     (tmp_path / "manual.json").write_text(json.dumps([entry, lost]))
     _, out, _ = ask("index", own, "--manual", tmp_path / "manual.json")
     assert "1 manual explanation matching nothing" in out and "no file gone.py is indexed" in out
-    assert "The price of being late." in ask("explain", "loans.py:29", own, "--no-refresh")[1]
+    assert "The price of being late." in ask("explain", "loans.py:26", own, "--no-refresh")[1]
 
 
 @pytest.mark.parametrize("option", [["--num-epochs", "3"], ["--latent-dim", "16"], ["--hidden-dim", "64"], ["--learn"]])

@@ -35,8 +35,13 @@ class Opened:
     gone: bool = False
 
     def ready(self, refresh: bool, meter: Meter) -> Searcher:
-        """The searcher, over an index that is up to date where it can be."""
-        return self.repository.searcher() if self.gone else self.repository.ready(refresh, meter)
+        """The searcher, over an index that is up to date where it can be; else how much has changed is counted."""
+        if self.gone:
+            return self.repository.searcher()
+        searcher = self.repository.ready(refresh, meter)
+        if not refresh:
+            self.repository.count_stale()
+        return searcher
 
     @property
     def stale_files(self) -> int:
