@@ -21,13 +21,17 @@ from wayfind.evaluate.queries import Hit
 from wayfind.evaluate.referee import write_results
 from wayfind.evaluate.run import _without_tests, evaluate
 
-VERBS = ("open", "close", "merge", "split", "count", "rotate", "shrink", "label")
+ENDS = {
+    "open": "before sunrise", "close": "after dinner", "merge": "into their neighbours", "split": "at its weakest joint", "count": "twice a year",
+    "rotate": "clockwise", "shrink": "until nothing remains", "label": "by colour",
+}
+VERBS = tuple(ENDS)
 NOUNS = ("window", "ledger", "socket", "forest", "wallet")
 
 
 def function(verb, noun):
     return (
-        f'def {verb}_{noun}(value):\n    """{verb.title()} every {noun} that somebody left behind."""\n'
+        f'def {verb}_{noun}(value):\n    """{verb.title()} every {noun} {ENDS[verb]}."""\n'
         f"    found = [{noun} for {noun} in value if {noun}]\n    return {verb}(found)\n"
     )
 

@@ -23,6 +23,9 @@ FEWEST_WORDS = 4
 MOST_PER_FILE = 3
 FEWEST_BODY_LINES = 2
 """Lines of code below the signature; shorter ones are accessors whose documentation says what the name says."""
+HEAD = 8
+"""Words of a documentation that must be found in order to take a place in the text for it."""
+MOST_BETWEEN = 3
 TOKEN = re.compile(r"\w+")
 MARKUP = (
     (re.compile(r"<[^<>]{1,60}>"), " "),
@@ -175,8 +178,8 @@ def _blank_and_ask(folder: Path, drawn: Sequence[Candidate], limit: int, dropped
 
 
 def _only(chunks: Sequence[Chunk], symbol: str) -> Chunk | None:
-    """The chunk of a symbol that occurs once."""
-    found = [c for c in chunks if c.symbol == symbol]
+    """The function of a symbol that only one has."""
+    found = [c for c in chunks if c.symbol == symbol and c.kind in ("function", "method")]
     return found[0] if len(found) == 1 else None
 
 
@@ -188,27 +191,29 @@ def _others(chunks: Sequence[Chunk], symbol: str) -> Counter[tuple[str | None, s
 def _documentation_lines(lines: Sequence[str], chunk: Chunk) -> tuple[int, int] | None:
     """First and last line (1-based) of a chunk's documentation with its markers, or None where it is not found as such."""
     wanted = TOKEN.findall(chunk.docstring)
-    if not wanted:
-        return None
     first = max(1, chunk.start_line - len(chunk.docstring.split("\n")) - 3)
     tokens = [(token, number) for number in range(first, chunk.end_line + 1) for token in TOKEN.findall(lines[number - 1])]
-    spoken = [token for token, _ in tokens]
-    head = wanted[: min(len(wanted), 8)]
-    for at in range(len(spoken) - len(head) + 1):
-        if spoken[at : at + len(head)] == head:
-            start, end = tokens[at][1], _last_line(tokens, at, wanted)
-            return _with_markers(lines, start, end, chunk)
+    head = min(len(wanted), HEAD)
+    for at, (token, number) in enumerate(tokens):
+        if wanted and token == wanted[0]:
+            read, end = _aligned(tokens, at, wanted)
+            if read >= head:
+                return _with_markers(lines, number, end, chunk)
     return None
 
 
-def _last_line(tokens: Sequence[tuple[str, int]], at: int, wanted: Sequence[str]) -> int:
-    """Line of the last word of the documentation that follows from `at` without a gap."""
-    last = at
-    for offset, word in enumerate(wanted):
-        if at + offset >= len(tokens) or tokens[at + offset][0] != word:
+def _aligned(tokens: Sequence[tuple[str, int]], at: int, wanted: Sequence[str]) -> tuple[int, int]:
+    """How many words of the documentation follow in the text from `at`, and the line of the last.
+
+    Up to `MOST_BETWEEN` words of the text may stand between two of them: markup that cleaning has removed (`{@code x}`).
+    """
+    read = 0
+    for word in wanted:
+        found = next((n for n in range(at, min(at + MOST_BETWEEN + 1, len(tokens))) if tokens[n][0] == word), None)
+        if found is None:
             break
-        last = at + offset
-    return tokens[last][1]
+        read, last, at = read + 1, tokens[found][1], found + 1
+    return read, last
 
 
 def _with_markers(lines: Sequence[str], start: int, end: int, chunk: Chunk) -> tuple[int, int] | None:
@@ -232,7 +237,7 @@ def _with_markers(lines: Sequence[str], start: int, end: int, chunk: Chunk) -> t
     if opening is not None:
         closing = next((n for n in range(end, min(len(lines), end + 400) + 1) if re.search(r"\*/|-\}|\*\)|=end|#>", lines[n - 1])), None)
         return None if closing is None else (opening, closing)
-    return (start, end) if re.match(r"""[rRuUbB]?["']""", line) else None
+    return (start, end) if re.match(r"""(@\w+\s+)?[rRuUbB]?["']""", line) else None
 
 
 def _blanked(text: str, span: tuple[int, int], chunk: Chunk, language: str) -> str:

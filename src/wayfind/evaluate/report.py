@@ -14,6 +14,8 @@ from wayfind.evaluate.run import Answered, Report, SetReport
 
 OURS, BASELINE = "wayfind", "bm25"
 SLICES = ("all", "unnamed")
+FEWEST = 10
+"""Below this number of queries the text shows no figure of a slice: resampling so few says nothing about others. JSON has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,22 +169,25 @@ def _block(report: Report, kind: str, part: str, cells: Sequence[Figure]) -> lis
         return []
     metrics = list(dict.fromkeys(f.metric for f in cells))
     width = max(len(name) for name in (*report.systems, f"{OURS} - {BASELINE}"))
-    lines = ["", f"{kind}, {part} (n={cells[0].interval.n})", " " * (width + 2) + "".join(f"{m:<23}" for m in metrics).rstrip()]
+    n = cells[0].interval.n
+    if part != "all" and n < FEWEST:
+        return ["", f"{kind}, {part} (n={n}): too few for a figure"]
+    lines = ["", f"{kind}, {part} (n={n})", " " * (width + 3) + "".join(f" {m:<24}" for m in metrics).rstrip()]
     for name in report.systems:
         row = {f.metric: f.interval for f in cells if f.system == name and f.minus is None}
-        lines.append(f"  {name:<{width}}" + "".join(f"{_plain(row[m]):<23}" for m in metrics).rstrip())
+        lines.append(f"  {name:<{width}} " + "".join(f"{_plain(row[m]):<25}" for m in metrics).rstrip())
     difference = {f.metric: f.interval for f in cells if f.minus is not None}
     if difference:
-        lines.append(f"  {f'{OURS} - {BASELINE}':<{width}}" + "".join(f"{_signed(difference[m]):<23}" for m in metrics).rstrip())
+        lines.append(f"  {f'{OURS} - {BASELINE}':<{width}} " + "".join(f"{_signed(difference[m]):<25}" for m in metrics).rstrip())
     return lines
 
 
 def _plain(i: Interval) -> str:
-    return f"  {i.mean:.3f} [{i.low:.3f}, {i.high:.3f}]"
+    return f" {i.mean:.3f} [{i.low:.3f}, {i.high:.3f}]"
 
 
 def _signed(i: Interval) -> str:
-    return f" {i.mean:+.3f} [{i.low:+.3f}, {i.high:+.3f}]"
+    return f"{i.mean:+.3f} [{i.low:+.3f}, {i.high:+.3f}]"
 
 
 def _worst_lines(report: Report) -> list[str]:
