@@ -6,6 +6,7 @@ how the index grew.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, lru_cache
@@ -121,6 +122,17 @@ class Snapshot:
         item, times = np.concatenate(items), np.concatenate(counts)
         order = np.argsort(item, kind="stable")
         return item[order], times[order]
+
+    def file_words(self, field: str) -> dict[str, np.ndarray]:
+        """Every word of a file field with the live files that have it, ascending."""
+        found: dict[str, list[np.ndarray]] = defaultdict(list)
+        for segment, files in zip(self.segments, self._file_map):
+            starts = segment.arrays[f"{field}.starts"]
+            items = files[segment.arrays[f"{field}.items"]]
+            for number in np.flatnonzero(np.diff(starts)).tolist():
+                here = items[starts[number] : starts[number + 1]]
+                found[segment.vocabulary[number]].append(here[here >= 0])
+        return {word: np.sort(np.concatenate(parts)) if len(parts) > 1 else np.sort(parts[0]) for word, parts in found.items()}
 
     def prefixed(self, prefix: str) -> list[str]:
         """Terms that begin with `prefix`, in alphabetical order."""

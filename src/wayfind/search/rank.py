@@ -11,7 +11,7 @@ from a file that has one already is damped. Every addend is in the answer (`sign
 | name, name_exact | share of the query met by the file's name; share of the name met by the query |
 | folder | share of the query met by the folders |
 | symbol, symbol_exact | the same two for the chunk's symbol |
-| definition | the chunk defines an identifier that the query spells out |
+| definition | the chunk defines the identifier that is the query; half for one that stands in a longer query |
 | mentioned | the query names the file (path, module, frame of a trace); twice that for the line |
 | test, example, legacy, prose, data, head | demotions: share of the score that is taken off |
 | repeat | what damping takes off |
@@ -36,11 +36,11 @@ SIGNALS = ("lexical", "covered", "file", "name", "name_exact", "folder", "symbol
 DEMOTIONS = ("test", "example", "legacy", "declaration", "prose", "data", "head")
 
 WEIGHTS = {
-    "lexical": 1.0, "covered": 0.3, "file": 0.6, "name": 0.5, "name_exact": 0.15, "folder": 0.15, "symbol": 0.2,
+    "lexical": 1.0, "covered": 0.15, "file": 0.6, "name": 0.5, "name_exact": 0.15, "folder": 0.15, "symbol": 0.5,
     "symbol_exact": 0.15, "definition": 1.0, "mentioned": 0.5,
 }
 DEMOTED = {"test": 0.5, "example": 0.4, "legacy": 0.3, "declaration": 0.15, "prose": 0.35, "data": 0.4, "head": 0.1}
-DAMPING = 0.75
+DAMPING = 0.8
 """Factor on the n-th result of one file: DAMPING**(n-1)."""
 
 _HEADS = [KINDS.index(kind) for kind in ("module", "block")]
@@ -93,7 +93,8 @@ def features(searcher: Searcher, query: Query, lexical: Lexical, allowed: np.nda
         chosen = np.sort(np.concatenate([above, level[: 2 * CANDIDATES - len(above)]]))
     files = snapshot.file[chosen]
     symbol, symbol_exact = _symbol_signals(searcher, chosen, words)
-    definition = np.array([asked.get(chunk, 0.0) for chunk in chosen.tolist()])
+    whole = 1.0 if query.kind == "identifier" else 0.5
+    definition = np.array([whole * asked.get(chunk, 0.0) for chunk in chosen.tolist()])
     signals = np.column_stack([
         lexical.chunk[chosen], lexical.covered[chosen], lexical.file[files], name[files], name_exact[files], folder[files],
         symbol, symbol_exact, definition, mentioned[files] + np.array([lines.get(chunk, 0.0) for chunk in chosen.tolist()]),

@@ -64,7 +64,7 @@ class Searcher:
         return np.array([language in DATA for language in self.snapshot.languages], bool)
 
     def _paths_matching(self, pattern: re.Pattern[str]) -> np.ndarray:
-        return np.array([bool(pattern.search(path)) for path in self.snapshot.paths], bool)
+        return np.fromiter((pattern.search(path) is not None for path in self.snapshot.paths), bool, self.snapshot.files)
 
     @cached_property
     def places(self) -> Places:
@@ -79,15 +79,10 @@ class PathWords:
     """The words of one part of the paths, and the files that have them."""
 
     def __init__(self, snapshot: Snapshot, field: str):
-        words = set()
-        for segment in snapshot.segments:
-            words |= {segment.vocabulary[n] for n in np.flatnonzero(np.diff(segment.arrays[f"{field}.starts"]))}
-        self.words = sorted(words)
-        self._files = {}
+        self._files = snapshot.file_words(field)
+        self.words = sorted(self._files)
         self.count = np.zeros(snapshot.files)
-        for word in self.words:
-            files = snapshot.postings(field, word)[0]
-            self._files[word] = files
+        for files in self._files.values():
             self.count[files] += 1
 
     def match(self, word: str) -> list[tuple[str, np.ndarray, float]]:
