@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-_WORD = re.compile(r"[A-Z]{2,}(?=s\b|s?_|\b|\d|[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+(?:\.\d+)*|[^\W\d_A-Za-z]+")
+_WORD = re.compile(r"[A-Z]{2,}(?=s\b|s?_|\b|\d|[A-Z][a-z])\d*|[A-Z]?[a-z]+\d*|[A-Z]+\d*|\d+|[^\W\d_A-Za-z]+")
 
 IRREGULAR = {"get": "returns", "do": "does", "go": "goes", "has": "has", "is": "is", "fetch": "fetches", "undo": "undoes",
              "redo": "redoes"}
@@ -77,18 +77,22 @@ _LETTER = re.compile(r"[FHLMNRSX](?:[A-Z0-9]|$)")
 def words(name: str) -> list[str]:
     """The words of an identifier; acronyms keep their capitals.
 
-    >>> words("parseHTTPResponse"), words("split_words2"), words("userIDs")
-    (['parse', 'HTTP', 'response'], ['split', 'words', '2'], ['user', 'IDs'])
+    >>> words("parseHTTPResponse"), words("split_sha256"), words("userIDs")
+    (['parse', 'HTTP', 'response'], ['split', 'sha256'], ['user', 'IDs'])
     """
-    found = _WORD.findall(re.sub(r"([A-Z]{2,}s)(?![a-z])", r"\1_", name))
-    return [word if len(word) > 1 and word.rstrip("s").isupper() and not name.isupper() else word.lower() for word in _join_plural(found)]
+    found = _joined_plural(_WORD.findall(re.sub(r"([A-Z]{2,}s)(?![a-z])", r"\1_", name)))
+    return [word if _is_acronym(word) and not name.isupper() else word.lower() for word in found]
 
 
-def _join_plural(found: Sequence[str]) -> list[str]:
-    """Put the plural s back to its acronym (`IDs`)."""
+def _is_acronym(word: str) -> bool:
+    return len(word.rstrip("s")) > 1 and word.rstrip("s").isupper()
+
+
+def _joined_plural(found: Sequence[str]) -> list[str]:
+    """The words with the plural s put back to its acronym (`IDs`)."""
     joined: list[str] = []
     for word in found:
-        if word == "s" and joined and joined[-1].isupper() and len(joined[-1]) > 1:
+        if word == "s" and joined and _is_acronym(joined[-1]):
             joined[-1] += "s"
         else:
             joined.append(word)

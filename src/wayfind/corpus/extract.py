@@ -7,6 +7,7 @@ record says `failed`.
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -42,7 +43,7 @@ def extract(data: bytes, path: str) -> FileRecord | str:
         return reason
     text, encoding = walk.decode(data)
     language = languages.language_of(path, text[:1_000])
-    text, masked = secrets.mask(text, f"file.{language}")
+    text, masked = secrets.mask(text, _file_name(language))
     lines = text.split("\n")
     chunks, problems = _chunks(text, language)
     problems = ([encoding] if encoding else []) + problems
@@ -53,6 +54,14 @@ def extract(data: bytes, path: str) -> FileRecord | str:
     chunks, failed = _with_targets(chunks, lines, language)
     problems += failed
     return FileRecord(language, text, tuple(chunks), tuple(dict.fromkeys(problems)), masked)
+
+
+@functools.cache
+def _file_name(language: str) -> str:
+    """A name for files of the language, in place of the path: texts that share a record are masked alike."""
+    known = next((one for one in languages.LANGUAGES if one.name == language), languages.Language("text"))
+    names = [*known.names.split(), *(f"file.{extension}" for extension in known.extensions.split()[:1])]
+    return names[0 if language == "dockerfile" else -1] if names else "file"
 
 
 def _chunks(text: str, language: str) -> tuple[list[Chunk], list[str]]:

@@ -35,12 +35,12 @@ def target_of(chunk: Chunk, text: str, language: str) -> Target:
     if chunk.kind == "section":
         rungs = [("header", header)]
     elif chunk.kind == "entry":
-        rungs = [("comment", lambda chunk, text, language: documented(chunk))]
+        rungs = [("docstring", described), ("comment", lambda chunk, text, language: documented(chunk))]
     elif chunk.kind == "window":
         rungs = [("comment", lambda chunk, text, language: comment(comment_lines(text, language)))]
     else:
         rungs = [("docstring", lambda chunk, text, language: documented(chunk)),
-                 ("comment", lambda chunk, text, language: comment(chunk.comments.split("\n")))]
+                 ("comment", noted)]
     rungs += [("synthetic", sentence), ("code", code)]
     for provenance, rung in rungs:
         if words := rung(chunk, text, language):
@@ -178,25 +178,41 @@ _CODE = re.compile(
 _MARKERS = re.compile(r"^[\s#/*!;%<>-]+|[\s#/*=~-]+$")
 
 
+NEAR = 6
+"""Lines from its beginning in which a comment is taken to be about the chunk, or a quarter of the chunk where that is more."""
+
+HEADS = frozenset({"class", "interface", "enum", "type"})
+"""Kinds whose inner comments are about their members."""
+
+
+def noted(chunk: Chunk, text: str, language: str) -> str:
+    """The first informative comment near the beginning of a definition or block."""
+    if chunk.kind in HEADS or not chunk.comments:
+        return ""
+    lines = text.split("\n")
+    beginning = "\n".join(lines[: max(NEAR, len(lines) // 4)])
+    near = (words for first, words in _joined(chunk.comments.split("\n")) if first[:40] in beginning)
+    return next((first_sentences(words) for words in near if _informative(words)), "")
+
+
 def comment(lines: Sequence[str]) -> str:
     """The first informative comment of those given one a line: no directive, disabled code, licence or separator."""
-    return next((first_sentences(words) for words in _joined(lines) if _informative(words)), "")
+    return next((first_sentences(words) for _, words in _joined(lines) if _informative(words)), "")
 
 
-def _joined(lines: Sequence[str]) -> Iterator[str]:
-    """Comments as whole sentences: a line that goes on where the one before ended without a full stop is put to it."""
-    kept = ""
+def _joined(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The first line as it stands, and whole sentences: a line that goes on where the one before did not end is put to it."""
+    first = kept = ""
     for line in lines:
         words = plain(_MARKERS.sub("", line))
-        goes_on = kept and words[:1].islower() and kept[-1] not in ".!?:;" and len(kept) > 40
-        if goes_on:
+        if kept and words[:1].islower() and kept[-1] not in ".!?:;" and len(kept) > 40:
             kept = f"{kept} {words}"
             continue
         if kept:
-            yield kept
-        kept = words
+            yield first, kept
+        first, kept = line, words
     if kept:
-        yield kept
+        yield first, kept
 
 
 def _informative(words: str) -> bool:
@@ -204,7 +220,7 @@ def _informative(words: str) -> bool:
         return False
     letters = re.findall(r"[^\W\d_]{2,}", words)
     dense = sum(map(len, letters)) >= 0.6 * len(words)
-    return dense and (len(letters) >= 3 or not words.isascii() and len(words) >= 6)
+    return dense and (min(len(letters), len(words.split())) >= 3 or not words.isascii() and len(words) >= 6)
 
 
 _BLOCK = r"/\*+(?P<block>[\s\S]*?)\*/"
@@ -231,11 +247,30 @@ def comment_lines(text: str, language: str) -> list[str]:
     pattern = _STYLE.get(language)
     if pattern is None:
         return []
-    found = (match.group("line") or match.group("block") or "" for match in pattern.finditer(text))
-    return [line for comment in found for line in comment.split("\n")]
+    blocks: list[str] = []
+    end = -1
+    for match in pattern.finditer(text):
+        words = match.group("line") or match.group("block") or ""
+        goes_on = blocks and not text[end : match.start()].strip(" \t") and match.group("block") in (None, "")
+        blocks[-1:] = [f"{blocks[-1]}\n{words}"] if goes_on else [*blocks[-1:], words]
+        end = match.end() + 1
+    return [line for block in blocks if not _LICENCE.search(block) for line in block.split("\n")]
 
 
 # Headers and code ------------------------------------------------------------------------------------------------------
+
+
+_DESCRIPTION = re.compile(r"^([ \t]*)[\"']?(?:description|summary|help)[\"']?\s*[:=]\s*([\"']?)(\w.{9,})", re.MULTILINE)
+
+
+def described(chunk: Chunk, text: str, language: str) -> str:
+    """What a configuration entry says about itself under `description` or `summary`, where it lies next to its keys."""
+    found = _DESCRIPTION.search(text)
+    first = next((line for line in text.split("\n")[1:] if line.strip()), "")
+    if found is None or len(found.group(1)) > max(4, len(first) - len(first.lstrip())):
+        return ""
+    words = found.group(3).rstrip(", ").rstrip(found.group(2) or None).replace('\\"', '"')
+    return first_sentences(plain(words)) if len(words.split()) > 2 else ""
 
 
 _SHELL = re.compile(r"\.\. _.*|\.\. [\w:-]+::|[`~|]{2,}\w*|^\s*[|:]|\|\s*$|^\s*(?:[-*+$]|\d+[.)])\s")

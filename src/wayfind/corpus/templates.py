@@ -24,14 +24,15 @@ class Facts:
 
     @property
     def name(self) -> str:
-        """The last part of the symbol."""
-        return re.split(r"\.|::|#|/(?=\w+$)", (self.chunk.symbol or "").rstrip(".:#"))[-1].strip("`'\" ")
+        """The last part of the symbol; an operator's signs count as a name."""
+        found = _LAST_NAME.search(self.chunk.symbol or "")
+        return found.group(1) if found else ""
 
     @property
     def owner(self) -> str:
         """The class or module named before the last part."""
-        parts = re.split(r"\.|::|#", self.chunk.symbol or "")
-        return parts[-2] if len(parts) > 1 else ""
+        before = (self.chunk.symbol or "")[: -len(self.name) or None] if self.name else ""
+        return re.split(r"\.|::|#", before.rstrip(".:#"))[-1].strip()
 
     @property
     def parameters(self) -> list[str]:
@@ -43,6 +44,8 @@ class Facts:
         names = (re.split(r"\.|::|->", call)[-1] for call in self.chunk.calls)
         return [name for name in dict.fromkeys(names) if name and name not in (self.name, *EVERYWHERE)]
 
+
+_LAST_NAME = re.compile(r"(operator\s*\W+|[^\W\d][\w$-]*[!?=']*|[^\w\s.]+)$")
 
 EVERYWHERE = frozenset("len str int print isinstance super String Some Ok Err println printf append push self toString None bool list dict Error clone into unwrap".split())
 """Calls that say nothing about what a function is for."""
@@ -108,7 +111,8 @@ def _split_commas(signature: str, at: int) -> list[str]:
 
 def _parameter(part: str, language: str) -> str:
     """The name in one parameter's declaration."""
-    part = re.sub(r"@\w+(?:\([^)]*\))?|/\*.*?\*/|\[\[.*?\]\]", " ", part).split("=")[0].strip()
+    part = re.sub(r"@\w+(?:\([^)]*\))?|/\*.*?\*/|\[\[.*?\]\]", " ", part)
+    part = part.split("=")[-1 if language == "elixir" else 0].strip()
     if language in _NAME_LAST:
         part = re.sub(r"\[[^\]]*\]|<.*>", " ", part)
         if language in ("c", "cpp", "objc") and not re.search(r"\w[\s*&]+\w", part):
@@ -184,6 +188,7 @@ def dunder(facts: Facts) -> str:
 
 
 def _operator(facts: Facts) -> str:
+    """`Operator == of Router on other.`"""
     found = re.search(r"\boperator\s*([^\s\w(]{1,3}|\(\)|\w+)", facts.chunk.signature)
     of = f" of {facts.owner}" if facts.owner and facts.owner != "operator" else ""
     return f"Operator {found.group(1)}{of}{_takes(facts, ' on ')}." if found and facts.name.startswith("operator") else ""
@@ -213,7 +218,7 @@ def predicate(facts: Facts) -> str:
     return f"Tells whether {subject} {verb} {rest}."
 
 
-_TEST = re.compile(r"^(?:tests?|should|spec|it|check)(?=[_A-Z\s\d]|$)|_?(?:tests?|spec)$", re.IGNORECASE)
+_TEST = re.compile(r"^_*(?:[Tt]ests?|TEST|should|spec|it|check)(?=[_A-Z\s\d]|$)|_?(?:[Tt]ests?|[Ss]pec)$")
 
 
 def test(facts: Facts) -> str:
@@ -225,14 +230,13 @@ def test(facts: Facts) -> str:
     parts = words(_TEST.sub("", name)) or words(name)
     if not parts or parts == ["test"]:
         return generic(facts)
-    verb = next((at for at, part in enumerate(parts[1:], 1) if part in THIRD_PERSONS), 0)
     tested = " ".join(parts)
-    if verb:
+    if len(parts) > 2 and parts[0] in THIRD_PERSONS:
+        return f"Tests that it {tested}."
+    if any(part in THIRD_PERSONS for part in parts[1:-1]):
         return f"Tests that {tested}."
-    if is_verb(parts[0], len(parts) == 1):
-        return f"Tests that it {_conjugated(parts)}." if len(parts) > 1 else f"Tests {tested}."
-    of = f" of {facts.owner}" if facts.owner else ""
-    return f"Tests {tested}{of}."
+    suite = f" ({facts.owner})" if facts.owner else ""
+    return f"Tests {tested}{suite}."
 
 
 def handler(facts: Facts) -> str:
@@ -266,55 +270,93 @@ def converter(facts: Facts) -> str:
     owner = f"{article(facts.owner)} {facts.owner}" if facts.owner and facts.owner[:1].isupper() else ""
     if parts[0] == "from":
         return f"Creates {owner} from {rest}{_takes(facts)}." if owner else f"Converts from {rest}{_takes(facts)}."
-    given = "" if owner else listed(facts.parameters[:1])
-    return f"{'Gives' if parts[0] == 'as' else 'Converts'} {owner or given} {parts[0]} {rest}." if owner or given else f"Converts {parts[0]} {rest}."
+    converted = facts.parameters[0] if len(facts.parameters) == 1 else owner
+    return f"{'Gives' if parts[0] == 'as' else 'Converts'} {converted} {parts[0]} {rest}." if converted else f"Converts {parts[0]} {rest}."
+
+
+def macro(facts: Facts) -> str:
+    """`Macro MIN (a, b).`"""
+    if not facts.chunk.signature.startswith("#"):
+        return ""
+    return f"Macro {facts.name}{_in_brackets(facts)}{_calling(facts)}."
 
 
 def verb(facts: Facts) -> str:
-    """`Loads the config from path.` for names that begin with a known verb."""
+    """`Loads the config, given path; calls open.` for names that begin with a known verb."""
     parts = words(facts.name)
-    hidden = parts[:1] and parts[0] in ("do", "try", "async", "maybe", "internal", "un", "re", "auto", "lazy") and len(parts) > 1
-    lead = parts[1:] if hidden and is_verb(parts[1], len(parts) == 2) else parts
-    if lead and is_verb(lead[0], len(lead) == 1 and not facts.parameters and not facts.calls):
-        return f"{_capital(_verb_phrase(facts, third_person(lead[0]), lead[1:]))}{_takes(facts)}{_calls(facts)}."
-    if lead and lead[0] in THIRD_PERSONS and lead[0] != "does":
-        return f"{_capital(_verb_phrase(facts, lead[0], lead[1:]))}{_takes(facts)}{_calls(facts)}."
+    if len(parts) > 1 and parts[0] in _HELPERS and is_verb(parts[1], len(parts) == 2):
+        parts = parts[1:]
+    if not parts or facts.name.isupper():
+        return ""
+    if is_verb(parts[0], len(parts) == 1 and not facts.parameters and not facts.calls):
+        return f"{_verb_phrase(facts, third_person(parts[0]), parts[1:])}{_takes(facts)}{_calls(facts)}."
+    if len(parts) > 1 and parts[0] in THIRD_PERSONS and parts[0] != "does":
+        return f"{_verb_phrase(facts, parts[0], parts[1:])}{_takes(facts)}{_calls(facts)}."
+    return ""
+
+
+_HELPERS = frozenset("do try async maybe internal auto lazy inner safe really".split())
+"""Words before the verb that say how, not what."""
+
+
+def prefixed_verb(facts: Facts) -> str:
+    """`Prints the npm version (nvm).` for names whose verb stands after or before a module's name (`llist_destroy`)."""
+    parts = words(facts.name)
+    if "_" not in facts.name.strip("_") or facts.owner or facts.name.isupper() or len(parts) < 2:
+        return ""
+    tail = f"{_takes(facts)}{_calls(facts)}."
+    if len(parts) > 2 and is_verb(parts[1], alone=True):
+        return f"{_capital(third_person(parts[1]))} {noun_phrase(parts[2:])} ({parts[0]}){tail}"
+    if is_verb(parts[-1], alone=True):
+        return f"{_capital(third_person(parts[-1]))} {noun_phrase(parts[:-1])}{tail}"
     return ""
 
 
 def generic(facts: Facts) -> str:
-    """`Function split_words of text and limit: calls findall and lower.`"""
+    """`Function split_words (text, limit): calls findall and lower.`"""
     if not facts.name:
         return ""
-    noun = "Method" if facts.chunk.kind == "method" else "Test" if facts.chunk.kind == "test" else "Function"
-    tail = f"{_takes(facts)}{_calls(facts)}"
-    spoken = " ".join(words(facts.name))
-    known = f" ({spoken})" if spoken.lower() != facts.name.lower() and " " in spoken else ""
-    return f"{noun} {facts.name}{known}{_of(facts)}{tail}."
+    noun = {"method": "Method", "test": "Test"}.get(facts.chunk.kind, "Function")
+    place = f" of {facts.owner}" if facts.owner else ""
+    return f"{noun} {facts.name}{_in_brackets(facts)}{place}{_calling(facts)}."
+
+
+_MODULES = frozenset({"elixir", "ocaml", "haskell", "lua", "perl", "zig", "julia", "powershell", "erlang", "fsharp"})
+"""Languages in which what owns a function is a module, of which there is only one."""
 
 
 def _verb_phrase(facts: Facts, third: str, rest: Sequence[str]) -> str:
-    """Verb, object and the class they belong to."""
-    if not rest:
-        obj = f"{article(facts.owner)} {facts.owner}" if facts.owner[:1].isupper() else listed(facts.parameters[:1])
-        return _capital(f"{third} {obj}".strip())
-    return _capital(f"{third} {noun_phrase(rest)}{_of(facts)}")
-
-
-def _conjugated(parts: Sequence[str]) -> str:
-    return " ".join([third_person(parts[0]), *parts[1:]])
+    """Verb, object and the class they belong to; a verb alone acts on its class, or for it where it takes parameters."""
+    owner, single = facts.owner, facts.language in _MODULES or not facts.owner[:1].isupper()
+    named = owner if single else f"{article(owner)} {owner}"
+    if rest:
+        place = f" of {named}" if third in ("returns", "sets") else f" in {owner}"
+        return _capital(f"{third} {noun_phrase(rest)}{place if owner else ''}")
+    if not owner:
+        return _capital(f"{third} {facts.parameters[0]}" if facts.parameters and third != "returns" else third)
+    if single:
+        return _capital(f"{third} in {owner}")
+    return _capital(f"{named} {third}" if facts.parameters else f"{third} {named}")
 
 
 def _of(facts: Facts) -> str:
-    return f" of {article(facts.owner)} {facts.owner}" if facts.owner[:1].isupper() else f" of {facts.owner}" if facts.owner else ""
+    return f" in {facts.owner}" if facts.owner else ""
 
 
 def _takes(facts: Facts, lead: str = ", given ") -> str:
     return f"{lead}{listed(facts.parameters)}" if facts.parameters else ""
 
 
+def _in_brackets(facts: Facts) -> str:
+    return f" ({', '.join(facts.parameters[:6])})" if facts.parameters else ""
+
+
 def _calls(facts: Facts) -> str:
     return f"; calls {listed(facts.calls)}" if facts.calls else ""
+
+
+def _calling(facts: Facts) -> str:
+    return f": calls {listed(facts.calls)}" if facts.calls else ""
 
 
 def _capital(text: str) -> str:
@@ -325,16 +367,16 @@ def _capital(text: str) -> str:
 
 _MEMBER = re.compile(
     r"^\s+(?:(?:public|private|protected|internal|static|final|readonly|export|const|var|let|val|lateinit|override|pub(?:\([\w ]+\))?|mut|abstract|declare|@\w+)\s+)*"
-    r"(?:[\w<>\[\],.?*&: ]+\s[*&]?)??([A-Za-z_]\w*)\??\s*(?::(?!:)|=(?!=)|;|,\s*$|\s[\w\[\]*.]+(?:\s*`.*)?$)",
+    r"(?!(?:use|using|typedef|friend|include|mixin|extend|namespace|import|goto)\s)(?:[\w<>\[\],.?*&: ]+\s[*&]?)??\$?([A-Za-z_]\w*)\??\s*(?::(?!:)|=(?!=)|;|,\s*$|\s[\w\[\]*.]+(?:\s*`.*)?$)",
 )
 _GO_FIELD = re.compile(r"^\s+([A-Za-z_]\w*)(?:,\s*\w+)*\s+[\w\[\]*.{}()]+")
-_NOT_MEMBERS = frozenset("return if else for while case default switch try catch super self this end def break continue pass import from use package throw raise assert elif match".split())
+_NOT_MEMBERS = frozenset("public private protected default signals slots return if else for while case default switch try catch super self this end def break continue pass import from use package throw raise assert elif match".split())
 
 
-def members(facts: Facts) -> list[str]:
-    """Names declared in the body of a class head, an enum or an interface."""
+def members(facts: Facts, whole: bool = False) -> list[str]:
+    """Names declared in the body of a class head, an enum or an interface; `whole` where the text has no head of its own."""
     pattern = _GO_FIELD if facts.language == "go" else _MEMBER
-    lines = facts.text[:8_000].split("\n")[1:]
+    lines = facts.text[:8_000].split("\n")[0 if whole else 1 :]
     indents = [len(line) - len(line.lstrip()) for line in lines if line.strip() and not line.lstrip().startswith(("#", "//", "*", "/*", "@", "\"\"\"", "'''"))]
     least = min((indent for indent in indents if indent), default=0)
     found = (pattern.match(line) for line in lines if line[: least + 1].strip() and not line.lstrip().startswith(("#", "//", "*", "/*")))
@@ -359,14 +401,12 @@ def class_head(facts: Facts) -> str:
     if not facts.name:
         return ""
     named = {"class": "Class", "interface": "Interface", "type": "Type"}.get(facts.chunk.kind, "Class")
-    found = re.search(r"\b(struct|trait|protocol|interface|object|module|record|union|mixin|impl|extension|typeclass|namespace|enum)\b", facts.chunk.signature)
+    found = re.search(r"\b(struct|trait|protocol|instance|interface|object|module|record|union|mixin|impl|extension|typeclass|namespace|enum)\b", facts.chunk.signature)
     if found and facts.chunk.kind in ("class", "type"):
         named = {"impl": "Implementation of"}.get(found.group(1), _capital(found.group(1)))
     bases, declared = listed(_bases(facts), 3), listed(members(facts), 6)
-    spoken = " ".join(words(facts.name))
-    known = f" ({spoken})" if " " in spoken else ""
     tail = (f" based on {bases}" if bases else "") + (f"; declares {declared}" if declared else "")
-    return f"{named} {facts.name}{known}{tail}."
+    return f"{named} {facts.name}{tail}."
 
 
 def enum(facts: Facts) -> str:
@@ -388,16 +428,16 @@ def constant(facts: Facts) -> str:
     keys = re.findall(r"^\s*[\"']?([A-Za-z_][\w.-]*)[\"']?\s*(?::(?!:)|=>|,\s*$|=(?!=))", "\n".join(facts.text.split("\n")[1:]), re.MULTILINE)
     strings = re.findall(r"[\"']([\w .-]{2,30})[\"']", facts.text)
     held = listed(keys, 6) or listed(strings, 6)
-    spoken = " ".join(words(facts.name))
-    return f"Constant {facts.name}" + (f" ({spoken})" if " " in spoken else "") + (f": {held}." if held else f"{_calls(facts)}.")
+    return f"Constant {facts.name}" + (f": {held}." if held else f"{_calls(facts)}.")
 
 
 def type_alias(facts: Facts) -> str:
     """`Type UserId stands for int.`"""
     if not facts.name:
         return ""
-    value = re.search(rf"\b{re.escape(facts.name)}\b[^=\n]*=\s*([^;\n{{]+)", facts.text)
-    alias = re.search(rf"\btypedef\s+(.+?)\s*\**\b{re.escape(facts.name)}\s*;", facts.text)
+    name = re.escape(facts.name)
+    value = re.search(rf"\b{name}\b\s*(?:<.*>|\[.*\])?\s*(?::\s*[\w.]+\s*)?=\s*([^;\n{{]+)", facts.text)
+    alias = re.search(rf"\btypedef\s+(.+?)\s*\**\b{name}\s*;", facts.text)
     means = (value or alias).group(1).strip() if value or alias else ""
     if means and len(means) <= 80 and "{" not in means:
         return f"Type {facts.name} stands for {means.rstrip(' ,|(')}."
@@ -406,7 +446,7 @@ def type_alias(facts: Facts) -> str:
 
 def module(facts: Facts) -> str:
     """`Module head: imports re and sys.`"""
-    names = [re.sub(r"[\"';]", "", name) for name in facts.chunk.imports]
+    names = [re.sub(r"^.*[.\\](?=\w+[.\\]\w+$)", "", re.sub(r"[\"';]", "", name)) for name in facts.chunk.imports]
     names = [name for name in dict.fromkeys(names) if name]
     if names:
         return f"Module head: imports {listed(names, 8)}."
@@ -425,16 +465,60 @@ def block(facts: Facts) -> str:
         return f"Runs when executed as a script{_calls(facts)}."
     assigned = listed(list(dict.fromkeys(_ASSIGNED.findall(facts.text[:8_000]))), 5)
     exported = re.findall(r"^\s*(?:export\s+(?:\*|\{[^}]*\}|default\s+\w+)|module\.exports|pub use|__all__)", facts.text, re.MULTILINE)
-    defined = listed(re.findall(r"^\s*#\s*(?:define|ifdef|ifndef|undef)\s+(\w+)", facts.text, re.MULTILINE), 5)
+    defined = listed(re.findall(r"^\s*#\s*define\s+(\w+)", facts.text, re.MULTILINE), 5)
     imports = listed(list(facts.chunk.imports), 6)
     said = [f"sets {assigned}" if assigned else "", f"calls {listed(facts.calls)}" if facts.calls else "",
-            f"uses the macros {defined}" if defined and not assigned else "", f"imports {imports}" if imports else ""]
+            f"defines {defined}" if defined and not assigned else "", f"imports {imports}" if imports else ""]
     said = [one for one in said if one]
-    lead = "Exports" if exported and not said else "Top-level code"
+    lead = "Exports" if exported and not said else f"Part of {facts.chunk.symbol}" if facts.chunk.symbol else "Top-level code"
+    if heads := re.match(r"(?:unsafe\s+)?impl\b(?:<[^{]*?>)?\s+(?:(.+?)\s+for\s+)?([^{]+?)(?:\s+where\b.*)?\s*\{?$", facts.chunk.signature):
+        trait, target = heads.groups()
+        return f"Implementation of {trait} for {target}." if trait else f"Implementation of {target}."
     if said:
         return f"{lead}: {'; '.join(said)}."
-    held = _first_words(facts.text)
-    return f"{lead}: {held}." if held else ""
+    if shebang := re.match(r"#!\s*(?:\S*/env\s+)?(?:\S*/)?(\w+)", facts.text):
+        return f"Script for {shebang.group(1)}."
+    if returned := re.search(r"^return\s+([\w.]+)\s*$", facts.text, re.MULTILINE):
+        return f"Top-level code: returns {returned.group(1)}."
+    if opened := re.match(r"\s*(?:inline\s+)?namespace\s+([\w:.]+)\s*\{?\s*$", facts.text.split("\n")[0]):
+        return f"Opens the namespace {opened.group(1)}."
+    if closed := re.match(r"\s*\}\s*//\s*(?:end\s+)?(?:of\s+)?namespace\s+([\w:]+)", facts.text):
+        return f"Closes the namespace {closed.group(1)}."
+    return _remark(facts.text) or _declared(facts, lead)
+
+
+def _declared(facts: Facts, lead: str) -> str:
+    """`Part of Router: declares prefix.`, or the names that occur where nothing is declared."""
+    if found := re.match(r"\s*(?:@\w+[^\n]*\s+)*(?:public |private |fileprivate )?extension\s+([\w.]+)(?:\s*:\s*([\w., ]+))?", facts.text):
+        bases = listed(re.findall(r"[\w.]+", found.group(2) or ""))
+        return f"Extension of {found.group(1)}" + (f" based on {bases}." if bases else ".")
+    if names := members(facts, whole=True):
+        return f"{lead}: declares {listed(names, 6)}."
+    names = [name for name in re.findall(r"[^\W\d]\w{2,}", _without_strings(facts.text)) if name not in _KEYWORDS]
+    return f"{lead}: mentions {listed(names, 6)}." if names else ""
+
+
+def _without_strings(text: str) -> str:
+    return re.sub(r"\"[^\"\n]*\"|'[^'\n]*'|//[^\n]*|/\*[\s\S]*?\*/", " ", text[:8_000])
+
+
+_KEYWORDS = frozenset(
+    "abstract async await begin bool boolean break case catch char class const constexpr continue def default defer define delete do done double echo "
+    "elif else elsif end endif enum esac except export extends extern false final finally float fn for friend from func function global goto "
+    "if ifdef ifndef impl implements import in include inline instance int interface internal is lambda let local long loop match module mut "
+    "namespace new nil none not null object of open operator or override package pass pragma private protected protocol pub public raise readonly require rescue "
+    "return self short signed static std string struct super switch template then this throw throws trait true try type typedef typename "
+    "undef union unless unsigned until use using val var virtual void volatile when where while with yield available".split()
+)
+"""Words of the languages themselves, which say nothing about a block."""
+
+
+def _remark(text: str) -> str:
+    """`Heading comment: Joins.` for a block of comments alone."""
+    comments = [line for line in text.split("\n") if line.strip()]
+    is_remark = all(re.match(r"\s*(?:#(?!\s*(?:define|if|el|end|pragma|include))|//|--|/?\*|;|%|\{-)", line) for line in comments)
+    remark = " ".join(words for line in comments if (words := re.sub(r"^(?:\W*MARK:)?[^\w]+|[^\w.)]+$", "", line)))
+    return f"Heading comment: {remark[:120]}." if is_remark and re.search(r"[^\W\d_]{3}", remark) else ""
 
 
 # Documents -------------------------------------------------------------------------------------------------------------
@@ -455,9 +539,15 @@ def configuration(facts: Facts) -> str:
 
 
 def window(facts: Facts) -> str:
-    """`Text that begins: Frequently asked questions.`"""
-    held = _first_words(facts.text)
-    return f"Text that begins: {held}" if held else ""
+    """`Text that begins: Frequently asked questions.` or `Table of 9 columns that begins: v0.4.2, 2011-08-26, src.`"""
+    rows = [re.split(r"\t|\s*[,;|]\s*|\s{2,}", line.strip()) for line in facts.text.split("\n")[:50] if line.strip()]
+    columns = len(rows[len(rows) // 2]) if rows else 0
+    if columns > 2 and len(rows) > 4 and sum(len(row) == columns for row in rows) > 0.8 * len(rows):
+        return f"Table of {columns} columns that begins: {', '.join(cell for cell in rows[0] if cell)[:120]}."
+    if held := _first_words(facts.text):
+        return f"Text that begins: {held}"
+    short = [cells[0] for cells in rows if len(cells) == 1 and len(cells[0]) <= 40]
+    return f"List of lines such as {listed(short[:3])}." if len(short) > 4 and len(short) > 0.8 * len(rows) else ""
 
 
 def _first_words(text: str) -> str:
@@ -466,7 +556,7 @@ def _first_words(text: str) -> str:
     return next((line[:120] for line in lines if len(re.findall(r"[^\W\d_]{3,}", line)) > 1), "")
 
 
-FUNCTION = (constructor, dunder, accessor, entry_point, predicate, handler, converter, verb, generic)
+FUNCTION = (constructor, dunder, macro, accessor, entry_point, predicate, handler, converter, verb, prefixed_verb, generic)
 TEMPLATES: dict[str, Sequence[Callable[[Facts], str]]] = {
     "function": FUNCTION,
     "method": FUNCTION,
