@@ -26,7 +26,7 @@ _DIRECTIVE = re.compile(
     r"^(?:type:\s*ignore|noqa|pylint:|pragma:|mypy:|fmt:|ruff:|isort:|-\*-|vim?:|eslint-|tslint:|prettier-ignore|@ts-|istanbul |"
     r"v8 ignore|nolint|go:\w+|\+build|rubocop:|frozen_string_literal:|encoding:|shellcheck |phpcs:|@phpstan|@psalm|NOLINT|clang-format|"
     r"swiftlint:|swiftformat:|sourcery:|ktlint|detekt|credo:|luacheck:|stylua:|selene:|@diagnostic|region\b|endregion\b|<editor-fold|</editor-fold|"
-    r"namespace(?: [\w:]+)?$|end namespace|\.[A-Z]+$)"
+    r"MARK:|namespace(?: [\w:]+)?$|end namespace|\.[A-Z]+$)"
 )
 
 

@@ -31,7 +31,11 @@ LONG_OWNER_LINES = 40
 """Documented declarations of an interface or class are chunks of their own when it is longer than this."""
 DEEPEST = 5_000
 """Queries on deeper trees take seconds to minutes (100,000 nested calls: 51 s), so such a file is cut by lines."""
+WIDEST_ERROR = 20_000
+"""Children of an error node: 80,000 open brackets take 9 s."""
 PARSE_SECONDS = 5.0
+READ_BYTES = 32_768
+"""The parser asks for text at an offset, again and again where it looks back; a slice to the end each time is quadratic."""
 SIGNATURE_CHARACTERS = 300
 MOST_CALLS = 60
 MOST_IMPORTS = 100
@@ -40,6 +44,8 @@ _CONTAINERS = frozenset(("class", "interface", "enum", "type", "impl", "module",
 _OWNERS = _CONTAINERS - {"package"}
 _LEAVES = frozenset(("function", "declaration", "test"))
 _HEADS = frozenset(("class", "interface", "enum", "impl", "module"))
+# A header named `.h` and an OCaml interface tell only by their grammar what they are.
+_SECOND_READINGS = {"ocaml": "ocaml_interface", "c": "cpp"}
 _KINDS = {"impl": "block", "module": "class", "object": "block", "declaration": "function"}
 _CLOSERS = re.compile(
     r"(?:[\s\[\](){}<>;,.:=*/#|&+-]|@end\b|\b(?:end|endif|fi|done|esac|private|protected|public)\b)*|\s*#\s*(?:if|ifdef|ifndef|else|elif)\b.*"
@@ -127,10 +133,10 @@ def _parse(code: bytes, language: str) -> tuple[Node | None, str, list[str]]:
     if not has_grammar(language) or language not in SYNTAXES:
         return None, language, ["no-grammar"]
     root = _root(code, language)
-    if root is not None and root.has_error and language == "ocaml":
-        other = _root(code, "ocaml_interface")
-        if other is not None and not other.has_error:
-            root, language = other, "ocaml_interface"
+    if root is not None and root.has_error and language in _SECOND_READINGS:
+        other = _root(code, _SECOND_READINGS[language])
+        if other is not None and (not other.has_error or 2 * _error_bytes(other) < _error_bytes(root)):
+            root, language = other, _SECOND_READINGS[language]
     if root is None:
         return None, language, ["timeout"]
     if _is_deep(root):
@@ -143,7 +149,7 @@ def _root(code: bytes, language: str) -> Node | None:
     parser = parser_for(language)
     try:
         tree = parser.parse(
-            lambda offset, _point: code[offset:] if offset else code,
+            lambda offset, _point: code[offset : offset + READ_BYTES],
             encoding="utf8",
             progress_callback=lambda _offset, _error: time.monotonic() > deadline,
         )
@@ -153,11 +159,26 @@ def _root(code: bytes, language: str) -> Node | None:
     return tree.root_node
 
 
+def _error_bytes(root: Node) -> int:
+    """The bytes that the grammar could not place. Walks into nodes with errors only."""
+    total, stack = 0, [root]
+    while stack:
+        node = stack.pop()
+        if node.is_error:
+            total += node.end_byte - node.start_byte
+        elif node.has_error:
+            stack.extend(node.children)
+    return total
+
+
 def _is_deep(root: Node) -> bool:
-    """Whether one of 64 nodes, evenly spread, lies deeper than `DEEPEST`. A tree of fewer nodes cannot be deep."""
+    """Whether one of 64 nodes, evenly spread, lies deeper than `DEEPEST`; a tree of fewer nodes cannot. Brackets that are
+    never closed make the same depth as children of one error node."""
     count = root.descendant_count
     if count <= DEEPEST:
         return False
+    if root.has_error and any(node.is_error and node.child_count > WIDEST_ERROR for node in (root, *root.children)):
+        return True
     cursor = root.walk()
     for sample in range(64):
         cursor.goto_descendant(sample * count // 64)
@@ -257,6 +278,8 @@ def _definition(role: str, node: Node, captures: dict, source: _Source) -> _Defi
         if body is None or last == first:
             return None
     name = _name(node, captures, source)
+    if not name and role != "test":
+        return None
     until = captures["head"][0].end_byte if "head" in captures else end
     if body is not None and body.start_byte > node.start_byte:
         until = body.start_byte
@@ -318,17 +341,17 @@ def _first_string(body: Node, source: _Source) -> str:
 def _name(node: Node, captures: dict, source: _Source) -> str:
     """The name as written, without what the language wraps around it."""
     syntax = source.syntax
-    if "name" not in captures:
+    name = captures["name"][0] if "name" in captures else node.child_by_field_name("name")
+    if name is None:
         if node.type in ("method_definition", "method_declaration"):
             return _selector(node, source)
         if node.type.endswith("operator_declaration"):
             return "operator" + _text(node, source).partition("operator")[2].partition("(")[0].strip()
         return syntax.names.get(node.type, "")
-    name = captures["name"][0]
     while inner := _inner_declarator(name):
         name = inner
     written = _text(name, source)
-    if node.type == "instance":
+    if node.type == "instance":  # Haskell's `instance Eq a => Show (Box a) where`.
         return re.sub(r"^instance\s+|^.*=>\s*|\s+where\b.*", "", " ".join(_text(node, source)[:300].split()))[:100]
     if written in _TEST_MACROS:
         arguments = re.search(r"\(([^)]*)\)", source.text(name.end_byte, node.end_byte))
@@ -585,20 +608,44 @@ def _spans(owners: list[int], source: _Source) -> list[tuple[int, int, int]]:
 
 
 def _absorbed(spans: list[tuple[int, int, int]], source: _Source) -> list[tuple[int, int, int]]:
-    """Runs that only close something (`}`, `end`, `#endif`) joined to the run before them."""
+    """Spans without those that would say nothing alone. Rows that only close something (`}`, `end`, `#endif`) and section
+    rulers go to the span before them, one row of nobody that opens something (`describe("x", () => {`) to the one after."""
     trailing = {row for mark in source.trails for row in range(mark.first, mark.last + 1)}
-    commented = {mark.first: mark for mark in source.comments if not mark.alone}
+    rulers = {mark.first: mark for mark in source.comments if mark.first == mark.last}
+    closers = {row: mark for row, mark in rulers.items() if not mark.alone}
     joined: list[tuple[int, int, int]] = []
     opened: set[int] = set()
     for start, end, owner in spans:
         head = owner >= 0 and owner not in opened
         opened.add(owner)
-        if joined and not head and end - start < 8 and all(_closes(row, source, commented, trailing) for row in range(start, end + 1)):
-            joined[-1] = (joined[-1][0], end, joined[-1][2])
-        elif joined and joined[-1][2] == owner and not head:
-            joined[-1] = (joined[-1][0], end, owner)
-        else:
-            joined.append((start, end, owner))
+        if joined and not head:
+            ruler = end - start < 8 and all(_closes(row, source, rulers, trailing) for row in range(start, end + 1))
+            rest = end + 1 if ruler else start
+            while rest <= end and _closes(rest, source, closers, trailing):
+                rest += 1
+            if rest > start:
+                last = next(row for row in range(rest - 1, start - 1, -1) if source.rows[row].strip())
+                joined[-1] = (joined[-1][0], last, joined[-1][2])
+            if rest > end:
+                continue
+            start = rest
+            if joined[-1][2] == owner:
+                joined[-1] = (joined[-1][0], end, owner)
+                continue
+        joined.append((start, end, owner))
+    return _opened(joined, source)
+
+
+def _opened(spans: list[tuple[int, int, int]], source: _Source) -> list[tuple[int, int, int]]:
+    """Spans, where the last row of nobody that opens a definition's surroundings begins that definition's span."""
+    joined: list[tuple[int, int, int]] = []
+    for start, end, owner in spans:
+        if joined and owner >= 0 > joined[-1][2]:
+            first, last, _ = joined[-1]
+            if first == last > 0 and source.rows[last].rstrip().endswith((b"{", b"(", b" do")):
+                joined.pop()
+                start = first
+        joined.append((start, end, owner))
     return joined
 
 

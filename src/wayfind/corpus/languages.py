@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import importlib
 import re
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -178,7 +179,10 @@ def grammar_of(language: str) -> Grammar:
     if not found:
         raise KeyError(f"no grammar for {language!r}")
     module, _, function = found.partition(":")
-    return Grammar(getattr(importlib.import_module(f"tree_sitter_{module}"), function or "language")())
+    pointer = getattr(importlib.import_module(f"tree_sitter_{module}"), function or "language")()
+    with warnings.catch_warnings():  # Perl's package gives an address where the others give a capsule.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return Grammar(pointer)
 
 
 @functools.cache

@@ -1,8 +1,8 @@
 """What a definition looks like in each language: two tree-sitter queries and a few words per language.
 
-The first query finds definitions. A pattern captures the definition under its role, its `@name`, and, where the grammar
-has no field for it, its `@body` (the signature ends before it), its `@head` (the signature ends with it) or the `@scope` that
-owns it (a Go receiver). Roles:
+The first query finds definitions. A pattern captures the definition under its role, and, where the grammar has no field of
+that name, its `@name`, its `@body` (the signature ends before it), its `@head` (the signature ends with it) or the `@scope` that owns it (a Go receiver).
+Roles:
 
     function      a chunk of its own; whatever is nested in it stays part of it
     member        a function where it takes more than one line (an object literal's function, a macro), else nothing
@@ -39,7 +39,8 @@ ROLES = frozenset(
 class Syntax:
     """How one language writes definitions. `wrappers` are nodes that begin a definition before its own node (`export`,
     `template<>`); `names` gives definitions without a name one, by node type; `test_name` and `test_lead` are patterns of
-    a test's name and of the annotation on it; `merge` joins neighbours of one name (clauses, overloads)."""
+    a test's name and of the annotation on it; `merge` joins neighbours of one name (clauses, overloads); `doc_in_body` is Python's docstring, `doc_below` OCaml's comment under
+    a value, `xml_docs` C#'s tags."""
 
     definitions: str
     references: str
@@ -65,8 +66,8 @@ def queries_for(language: str) -> tuple[Query, Query]:
 
 _PYTHON = Syntax(
     definitions="""
-(function_definition name: (identifier) @name) @function
-(class_definition name: (identifier) @name) @class
+(function_definition) @function
+(class_definition) @class
 (module (expression_statement (assignment left: (identifier) @name right: (_) @body)) @constant (#match? @name "^_*[A-Z][A-Z0-9_]*$"))
 """,
     references="""
@@ -84,12 +85,15 @@ _PYTHON = Syntax(
 )
 
 _JAVASCRIPT_DEFINITIONS = """
-(function_declaration name: (_) @name) @function
-(generator_function_declaration name: (_) @name) @function
-(class_declaration name: (_) @name) @class
+(function_declaration) @function
+(generator_function_declaration) @function
+(class_declaration) @class
 (variable_declarator name: (identifier) @name value: [(arrow_function body: (_) @body) (function_expression body: (_) @body) (generator_function body: (_) @body)]) @function
 (variable_declarator name: (identifier) @name value: (class body: (_) @body)) @class
-(method_definition name: (_) @name) @function
+(method_definition) @function
+(arguments (function_expression name: (_) @name) @function)
+(binary_expression right: (function_expression name: (_) @name) @function)
+(export_statement (function_expression name: (_) @name) @function)
 (pair key: (_) @name value: [(arrow_function body: (statement_block) @body) (function_expression body: (_) @body)]) @member
 (assignment_expression left: (member_expression) @name right: [(arrow_function body: (_) @body) (function_expression body: (_) @body) (generator_function body: (_) @body)]) @function
 (assignment_expression left: (member_expression) @name right: (class body: (_) @body)) @class
@@ -126,41 +130,45 @@ _JAVASCRIPT_WRAPPERS = frozenset(
     ("export_statement", "lexical_declaration", "variable_declaration", "expression_statement", "ambient_declaration")
 )  # fmt: skip
 
+_DEFAULT_EXPORTS = {"class_declaration": "default", "function_declaration": "default", "generator_function_declaration": "default"}
+
 _JAVASCRIPT = Syntax(
     definitions=_JAVASCRIPT_DEFINITIONS
     + "(field_definition property: (_) @name value: [(arrow_function body: (_) @body) (function_expression body: (_) @body)]) @function",
     references=_JAVASCRIPT_REFERENCES + _JSX,
     wrappers=_JAVASCRIPT_WRAPPERS,
+    names=_DEFAULT_EXPORTS,
 )
 
 _TYPESCRIPT_DEFINITIONS = (
     _JAVASCRIPT_DEFINITIONS
     + """
 (public_field_definition name: (_) @name value: [(arrow_function body: (_) @body) (function_expression body: (_) @body)]) @function
-(abstract_class_declaration name: (_) @name) @class
-(interface_declaration name: (_) @name) @interface
-(type_alias_declaration name: (_) @name) @type
-(enum_declaration name: (_) @name) @enum
-(internal_module name: (identifier) @name) @module
-(function_signature name: (_) @name) @function
-(method_signature name: (_) @name) @declaration
-(abstract_method_signature name: (_) @name) @declaration
+(abstract_class_declaration) @class
+(interface_declaration) @interface
+(type_alias_declaration) @type
+(enum_declaration) @enum
+(internal_module) @module
+(function_signature) @function
+(method_signature) @declaration
+(abstract_method_signature) @declaration
 """
 )
-_TYPESCRIPT = Syntax(_TYPESCRIPT_DEFINITIONS, _JAVASCRIPT_REFERENCES, _JAVASCRIPT_WRAPPERS, merge=True)
-_TSX = Syntax(_TYPESCRIPT_DEFINITIONS, _JAVASCRIPT_REFERENCES + _JSX, _JAVASCRIPT_WRAPPERS, merge=True)
+_TYPESCRIPT = Syntax(_TYPESCRIPT_DEFINITIONS, _JAVASCRIPT_REFERENCES, _JAVASCRIPT_WRAPPERS, _DEFAULT_EXPORTS, merge=True)
+_TSX = Syntax(_TYPESCRIPT_DEFINITIONS, _JAVASCRIPT_REFERENCES + _JSX, _JAVASCRIPT_WRAPPERS, _DEFAULT_EXPORTS, merge=True)
 
 _JAVA = Syntax(
     definitions="""
-(method_declaration !body name: (_) @name) @declaration
-(method_declaration name: (_) @name) @function
-(constructor_declaration name: (_) @name) @function
-(compact_constructor_declaration name: (_) @name) @function
-(class_declaration name: (_) @name) @class
-(record_declaration name: (_) @name) @class
-(interface_declaration name: (_) @name) @interface
-(annotation_type_declaration name: (_) @name) @interface
-(enum_declaration name: (_) @name) @enum
+(method_declaration !body) @declaration
+(method_declaration) @function
+(constructor_declaration) @function
+(compact_constructor_declaration) @function
+(field_declaration declarator: (variable_declarator name: (_) @name value: (object_creation_expression (class_body) @body))) @member
+(class_declaration) @class
+(record_declaration) @class
+(interface_declaration) @interface
+(annotation_type_declaration) @interface
+(enum_declaration) @enum
 """,
     references="""
 (method_invocation name: (_) @call)
@@ -174,7 +182,7 @@ _JAVA = Syntax(
 
 _GO = Syntax(
     definitions="""
-(function_declaration name: (_) @name) @function
+(function_declaration) @function
 (method_declaration
   receiver: (parameter_list (parameter_declaration type: [
     (type_identifier) @scope (generic_type type: (_) @scope)
@@ -182,9 +190,9 @@ _GO = Syntax(
   name: (_) @name) @function
 (type_spec name: (_) @name type: (struct_type (_) @body)) @class
 (type_spec name: (_) @name type: (interface_type)) @interface
-(type_spec name: (_) @name) @type
-(type_alias name: (_) @name) @type
-(method_elem name: (_) @name) @declaration
+(type_spec) @type
+(type_alias) @type
+(method_elem) @declaration
 (source_file (const_declaration (const_spec name: (_) @name)) @constant)
 (source_file (var_declaration (var_spec name: (_) @name)) @constant)
 (source_file (var_declaration (var_spec_list (var_spec name: (_) @name))) @constant)
@@ -201,17 +209,17 @@ _GO = Syntax(
 
 _RUST = Syntax(
     definitions="""
-(function_item name: (_) @name) @function
-(function_signature_item name: (_) @name) @declaration
+(function_item) @function
+(function_signature_item) @declaration
 (macro_definition name: (_) @name . "{"? @body) @function
-(struct_item name: (_) @name) @class
-(union_item name: (_) @name) @class
-(enum_item name: (_) @name) @enum
-(trait_item name: (_) @name) @interface
-(type_item name: (_) @name) @type
+(struct_item) @class
+(union_item) @class
+(enum_item) @enum
+(trait_item) @interface
+(type_item) @type
 (impl_item type: (_) @name) @impl
-(const_item name: (_) @name) @constant
-(static_item name: (_) @name) @constant
+(const_item) @constant
+(static_item) @constant
 """,
     references="""
 (call_expression function: [
@@ -252,7 +260,7 @@ _CPP = Syntax(
 (declaration declarator: (reference_declarator (function_declarator)) @name) @declaration
 (field_declaration declarator: [
   (function_declarator) (pointer_declarator declarator: (function_declarator)) (reference_declarator (function_declarator))] @name) @declaration
-(concept_definition name: (_) @name) @type
+(concept_definition) @type
 """,
     references=_C_REFERENCES
     + """
@@ -264,18 +272,18 @@ _CPP = Syntax(
 
 _CSHARP = Syntax(
     definitions="""
-(method_declaration !body name: (_) @name) @declaration
-(method_declaration name: (_) @name) @function
-(constructor_declaration name: (_) @name) @function
-(destructor_declaration name: (_) @name) @function
+(method_declaration !body) @declaration
+(method_declaration) @function
+(constructor_declaration) @function
+(destructor_declaration) @function
 [(operator_declaration) (conversion_operator_declaration) (indexer_declaration)] @function
-(property_declaration name: (_) @name) @declaration
-(delegate_declaration name: (_) @name) @type
-(class_declaration name: (_) @name) @class
-(struct_declaration name: (_) @name) @class
-(record_declaration name: (_) @name) @class
-(interface_declaration name: (_) @name) @interface
-(enum_declaration name: (_) @name) @enum
+(property_declaration) @declaration
+(delegate_declaration) @type
+(class_declaration) @class
+(struct_declaration) @class
+(record_declaration) @class
+(interface_declaration) @interface
+(enum_declaration) @enum
 (compilation_unit (global_statement (local_function_statement name: (_) @name) @function))
 """,
     references="""
@@ -296,10 +304,10 @@ _CSHARP = Syntax(
 
 _RUBY = Syntax(
     definitions="""
-(method name: (_) @name) @function
-(singleton_method name: (_) @name) @function
-(class name: (_) @name) @class
-(module name: (_) @name) @module
+(method) @function
+(singleton_method) @function
+(class) @class
+(module) @module
 (assignment left: (constant) @name right: (_) @body) @constant
 (call method: (identifier) @_test arguments: (argument_list . (string) @name) block: (_) @body
   (#any-of? @_test "it" "specify" "test" "scenario" "should")) @test
@@ -318,13 +326,13 @@ _RUBY = Syntax(
 
 _PHP = Syntax(
     definitions="""
-(method_declaration !body name: (_) @name) @declaration
-(method_declaration name: (_) @name) @function
-(function_definition name: (_) @name) @function
-(class_declaration name: (_) @name) @class
-(trait_declaration name: (_) @name) @class
-(interface_declaration name: (_) @name) @interface
-(enum_declaration name: (_) @name) @enum
+(method_declaration !body) @declaration
+(method_declaration) @function
+(function_definition) @function
+(class_declaration) @class
+(trait_declaration) @class
+(interface_declaration) @interface
+(enum_declaration) @enum
 (program (const_declaration (const_element (name) @name)) @constant)
 (function_call_expression function: (name) @_test arguments: (arguments . (argument [(string) (encapsed_string)] @name) (argument [(anonymous_function body: (_) @body) (arrow_function body: (_) @body)]))
   (#any-of? @_test "it" "test")) @test
@@ -349,21 +357,21 @@ _KOTLIN = Syntax(
     definitions="""
 (function_declaration (_) @scope . "." . name: (_) @name) @function
 (function_declaration name: (_) @name (function_body) @body) @function
-(function_declaration name: (_) @name) @declaration
+(function_declaration) @declaration
 (secondary_constructor) @function
 (class_declaration "interface" name: (_) @name) @interface
 (class_declaration name: (_) @name (enum_class_body) @body) @enum
 (class_declaration name: (_) @name (class_body) @body) @class
-(class_declaration name: (_) @name) @class
+(class_declaration) @class
 (object_declaration name: (_) @name (class_body)? @body) @class
 (type_alias type: (_) @name) @type
 (source_file (property_declaration (variable_declaration (identifier) @name)) @constant)
-(property_declaration (variable_declaration (identifier) @name) (getter)) @member
+(property_declaration (variable_declaration (identifier) @name) [(getter) (object_literal)] @body) @member
 """,
     references="""
 (call_expression . [(identifier) @call (navigation_expression (identifier) @call .)])
 [(line_comment) (block_comment)] @comment
-(annotation) @lead
+[(annotation) (annotated_expression)] @lead
 (import (qualified_identifier) @imported) @import
 """,
     names={"secondary_constructor": "constructor"},
@@ -372,14 +380,14 @@ _KOTLIN = Syntax(
 
 _SWIFT = Syntax(
     definitions="""
-(function_declaration name: [(simple_identifier) (custom_operator)] @name) @function
-(protocol_function_declaration name: (simple_identifier) @name) @declaration
+(function_declaration) @function
+(protocol_function_declaration) @declaration
 [(init_declaration) (deinit_declaration) (subscript_declaration)] @function
 (class_declaration declaration_kind: "extension" name: (_) @name) @impl
 (class_declaration declaration_kind: "enum" name: (_) @name) @enum
-(class_declaration name: (_) @name) @class
-(protocol_declaration name: (_) @name) @interface
-(typealias_declaration name: (_) @name) @type
+(class_declaration) @class
+(protocol_declaration) @interface
+(typealias_declaration) @type
 (property_declaration name: (_) @name computed_value: (_) @body) @member
 (source_file (property_declaration name: (_) @name value: (_) @body) @constant)
 """,
@@ -396,16 +404,16 @@ _SWIFT = Syntax(
 
 _SCALA = Syntax(
     definitions="""
-(function_definition name: (_) @name) @function
-(function_declaration name: (_) @name) @declaration
-(class_definition name: (_) @name) @class
-(object_definition name: (_) @name) @class
-(package_object name: (_) @name) @class
-(trait_definition name: (_) @name) @interface
-(enum_definition name: (_) @name) @enum
-(type_definition name: (_) @name) @type
+(function_definition) @function
+(function_declaration) @declaration
+(class_definition) @class
+(object_definition) @class
+(package_object) @class
+(trait_definition) @interface
+(enum_definition) @enum
+(type_definition) @type
 (val_definition pattern: (identifier) @name value: (_) @body) @member
-(given_definition name: (_) @name) @member
+(given_definition) @member
 (call_expression function: (call_expression function: (identifier) @_test arguments: (arguments . (_) @name)) arguments: [(block) (case_block)] @body
   (#any-of? @_test "test" "it" "property" "checkAll" "testAsync")) @test
 (infix_expression left: (_) @name operator: (identifier) @_test right: (block) @body (#eq? @_test "in")) @test
@@ -422,7 +430,7 @@ _SCALA = Syntax(
 
 _LUA = Syntax(
     definitions="""
-(function_declaration name: (_) @name) @function
+(function_declaration) @function
 (assignment_statement (variable_list . name: (_) @name) (expression_list . value: (function_definition parameters: (_) @head))) @function
 (field name: (_) @name value: (function_definition parameters: (_) @head)) @member
 (chunk (variable_declaration (assignment_statement (variable_list . name: (_) @name) (expression_list . value: (table_constructor) @body))) @constant)
@@ -477,12 +485,12 @@ _HASKELL = Syntax(
 (declarations (function (infix operator: (_) @name)) @function)
 (declarations (bind name: (_) @name) @function)
 (declarations (foreign_import signature: (signature name: (_) @name)) @function)
-(data_type name: (_) @name) @type
-(newtype name: (_) @name) @type
-(type_synonym name: (_) @name) @type
-(type_family name: (_) @name) @type
-(class name: (_) @name) @interface
-(instance name: (_) @name) @class
+(data_type) @type
+(newtype) @type
+(type_synonym) @type
+(type_family) @type
+(class) @interface
+(instance) @class
 """,
     references="""
 (apply function: [(variable) @call (qualified id: (variable) @call)])
@@ -499,7 +507,7 @@ _HASKELL = Syntax(
 _ZIG = Syntax(
     definitions="""
 (function_declaration name: (_) @name type: (builtin_type) @_type (#eq? @_type "type")) @class
-(function_declaration name: (_) @name) @function
+(function_declaration) @function
 (variable_declaration (identifier) @name (struct_declaration)) @class
 (variable_declaration (identifier) @name (union_declaration)) @class
 (variable_declaration (identifier) @name (enum_declaration)) @enum
@@ -518,13 +526,13 @@ _ZIG = Syntax(
 
 _BASH = Syntax(
     definitions="""
-(function_definition name: (_) @name) @function
+(function_definition) @function
 (program (variable_assignment name: (_) @name value: (array)) @constant)
 """,
     references="""
 (command name: (command_name (word) @call))
 (comment) @comment
-(command name: (command_name (word) @_source) argument: (_) @imported (#any-of? @_source "source" ".")) @import
+(command name: (command_name (word) @_source) . argument: (_) @imported (#any-of? @_source "source" ".")) @import
 """,
     not_calls=frozenset(
         ("echo", "printf", "exit", "return", "cd", "set", "test", "[", "[[", "command", "read", "shift", "eval", "true", "false", "source",
@@ -576,10 +584,10 @@ _OCAML = Syntax(_OCAML_DEFINITIONS, _OCAML_REFERENCES, wrappers=frozenset(("valu
 
 _PERL = Syntax(
     definitions="""
-(subroutine_declaration_statement name: (_) @name) @function
-(method_declaration_statement name: (_) @name) @function
-(package_statement name: (_) @name) @package
-(class_statement name: (_) @name) @package
+(subroutine_declaration_statement) @function
+(method_declaration_statement) @function
+(package_statement) @package
+(class_statement) @package
 (ambiguous_function_call_expression function: (_) @_test arguments: (list_expression . (_) @name (anonymous_subroutine_expression body: (_) @body))
   (#any-of? @_test "subtest" "test")) @test
 """,
@@ -615,10 +623,10 @@ _DART = Syntax(
 (declaration [(constructor_signature) @name (constant_constructor_signature) @name (function_signature name: (_) @name) (getter_signature name: (_) @name)]) @declaration
 ((function_signature name: (_) @name) @function . (function_body) @body)
 ((getter_signature name: (_) @name) @function . (function_body) @body)
-(class_definition name: (_) @name) @class
+(class_definition) @class
 (mixin_declaration (identifier) @name (class_body) @body) @class
 (extension_declaration class: (_) @name) @impl
-(enum_declaration name: (_) @name) @enum
+(enum_declaration) @enum
 (type_alias (type_identifier) @name) @type
 ((identifier) @_test . (selector (argument_part (arguments . (argument (string_literal) @name) (argument (function_expression) @body)))) (#any-of? @_test "test" "testWidgets")) @test
 """,
@@ -634,12 +642,12 @@ _DART = Syntax(
 
 _GROOVY = Syntax(
     definitions="""
-(method_declaration name: (_) @name) @function
-(constructor_declaration name: (_) @name) @function
-(function_definition name: (_) @name) @function
-(class_declaration name: (_) @name) @class
-(interface_declaration name: (_) @name) @interface
-(enum_declaration name: (_) @name) @enum
+(method_declaration) @function
+(constructor_declaration) @function
+(function_definition) @function
+(class_declaration) @class
+(interface_declaration) @interface
+(enum_declaration) @enum
 """,
     references="""
 (method_invocation name: (_) @call)
