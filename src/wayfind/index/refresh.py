@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import signal
+import threading
 import time
 import uuid
 from collections import Counter, defaultdict
@@ -280,7 +281,7 @@ class _Work:
         if self.options.workers < 2 or len(paths) < PARALLEL_FROM:
             yield from (_extract_one(root, path) for path in paths)
             return
-        with ProcessPoolExecutor(self.options.workers, initializer=_leave_interrupts_to_the_parent) as pool:
+        with ProcessPoolExecutor(self.options.workers, initializer=_begin_worker) as pool:
             yield from pool.map(_extract_one, [root] * len(paths), paths, chunksize=16)
 
     def _history(self, head: str, changed: set[str], gone: list[str]) -> tuple[dict[str, list[Touch]], set[str]]:
@@ -429,8 +430,16 @@ def _extract_one(root: str, path: str) -> tuple[str, str, str | None, bytes, byt
     return path, _key(data, path), made, b"", b""
 
 
-def _leave_interrupts_to_the_parent() -> None:
+def _begin_worker() -> None:
+    """Leave interrupts to the parent, and end when it does: an orphan would hold the home's lock for ever."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
 
 
 def _batches(rows: Iterator) -> Iterator[list]:
