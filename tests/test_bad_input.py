@@ -425,22 +425,60 @@ def test_all_streams_closed_harm_nothing(own: Path, home: Path) -> None:
     assert found(command("late reader", own, "--json", home=home))
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
-def test_an_interrupted_index_is_taken_up_again(tmp_path: Path, own_home: Path, jobs: str) -> None:
-    root = plant(tmp_path / "many", {f"f{n}.py": f"def function_{n}(a):\n    return a + {n}\n" * 20 for n in range(1500)})
-    line = [sys.executable, "-m", "wayfind.serve.cli", "index", str(root), "--jobs", jobs]
-    with subprocess.Popen(line, env={**os.environ, "WAYFIND_HOME": str(own_home)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True) as running:
-        _until(lambda: list(own_home.glob("content.sqlite-wal")) or running.poll() is not None)
-        os.killpg(running.pid, signal.SIGINT)
-        out, err = running.communicate(timeout=60)
+@pytest.fixture
+def indexing(tmp_path: Path, own_home: Path):
+    """Start to index many files; hands out the running process once it has stored the first of them."""
+    plant(tmp_path / "many", {f"f{n}.py": f"def function_{n}(a):\n    return a + {n}\n" * 8 for n in range(1000)})
+    running = []
+
+    def start(jobs: int) -> subprocess.Popen:
+        line = [sys.executable, "-m", "wayfind.serve.cli", "index", str(tmp_path / "many"), "--jobs", str(jobs)]
+        environment = {**os.environ, "WAYFIND_HOME": str(own_home)}
+        running.append(subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True))
+        _until(lambda: sum(file.stat().st_size for file in own_home.glob("content.sqlite*")) > 100_000)
+        return running[0]
+
+    yield start
+    for process in running:
+        process.communicate(timeout=60)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_interrupted_index_is_taken_up_again(tmp_path: Path, own_home: Path, indexing, jobs: int) -> None:
+    running = indexing(jobs)
+    os.killpg(running.pid, signal.SIGINT)
+    out, err = running.communicate(timeout=60)
     assert (running.returncode, out, err) == (130, b"", b"")
-    assert found(command("function_7", root, "--json", "-k", "1", home=own_home))[0]["path"] == "f7.py"
+    assert found(command("function_7", tmp_path / "many", "--json", "-k", "1", home=own_home))[0]["path"] == "f7.py"
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_killed_index_costs_nothing_and_leaves_no_process(tmp_path: Path, own_home: Path, indexing, jobs: int) -> None:
+    running = indexing(jobs)
+    running.kill()
+    _until(lambda: not _alive(running.pid))
+    assert not _alive(running.pid)
+    assert found(command("function_7", tmp_path / "many", "--json", "-k", "1", home=own_home))[0]["path"] == "f7.py"
+    assert command("doctor", tmp_path / "many", "--repair", home=own_home).returncode == 0
+
+
+def _alive(group: int) -> list[str]:
+    """Processes of a group that run."""
+    states = []
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, pgrp = file.read_text().rpartition(")")[2].split()[:3]
+        except OSError:
+            continue
+        if int(pgrp) == group and state != "Z":
+            states.append(file.parent.name)
+    return states
 
 
 def test_an_interrupt_while_waiting_for_input(library: Path, home: Path) -> None:
     line = [sys.executable, "-m", "wayfind.serve.cli", "-", str(library)]
     with subprocess.Popen(line, env={**os.environ, "WAYFIND_HOME": str(home)}, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as running:
-        _until(lambda: "pipe_read" in Path(f"/proc/{running.pid}/wchan").read_text() or "pipe" in Path(f"/proc/{running.pid}/wchan").read_text(), seconds=3)
+        _until(lambda: "pipe" in Path(f"/proc/{running.pid}/wchan").read_text(), seconds=3)
         running.send_signal(signal.SIGINT)
         assert running.wait(30) == 130
 

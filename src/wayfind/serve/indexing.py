@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from wayfind.errors import UsageError
+from wayfind.errors import NotFound, UsageError
 from wayfind.serve.place import new_index, opened
 from wayfind.serve.progress import meter
 from wayfind.serve.screen import counted, shown
@@ -67,12 +67,11 @@ def index_command(path: str | None, output: str | None, manual: str | None, rebu
 
 def _throw_away(folder: str, home: Path | None) -> None:
     """Delete the index of a folder, whatever wrote it and whatever state it is in."""
-    from wayfind.corpus.identity import tree_id
+    from wayfind.index.maintain import forget
     from wayfind.index.store import default_home
 
-    root = Path(folder).expanduser()
-    if root.is_dir():
-        shutil.rmtree((home or default_home()) / "trees" / tree_id(root.resolve()), ignore_errors=True)
+    with contextlib.suppress(NotFound):
+        forget(folder, home or default_home())
 
 
 @click.command("learn", context_settings={"ignore_unknown_options": True})

@@ -9,9 +9,11 @@ import click
 from wayfind.errors import UsageError
 from wayfind.serve.exits import FAILED, FOUND
 from wayfind.serve.place import home_of
-from wayfind.serve.screen import shown, shown_text
+from wayfind.serve.screen import counted, shown, shown_text
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)b?", re.IGNORECASE)
+_MENDS_ITSELF = ("version",)
+"""Findings that the next refresh takes care of."""
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
@@ -20,10 +22,11 @@ _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 @click.option("--index", metavar="FOLDER", help="The index that `wayfind index --output FOLDER` wrote.")
 def gc_command(limit: str | None, index: str | None) -> None:
     """Delete what no index needs any more: indexes of folders that are gone, content that no tree holds."""
+    most = _bytes(limit)
     from wayfind.index import maintain
     from wayfind.index.store import default_home
 
-    click.echo(shown_text(str(maintain.gc(home_of(index) or default_home(), limit_bytes=_bytes(limit)))))
+    click.echo(shown_text(str(maintain.gc(home_of(index) or default_home(), most))))
 
 
 @click.command("forget")
@@ -34,8 +37,8 @@ def forget_command(path: str, index: str | None) -> None:
     from wayfind.index import maintain
     from wayfind.index.store import default_home
 
-    maintain.forget(path, home_of(index) or default_home())
-    click.echo(f"forgot {shown(path)}")
+    gone = maintain.forget(path, home_of(index) or default_home())
+    click.echo(f"{shown(gone.root)}: forgot its index; {counted(gone.contents, 'content')} that nothing else used, {gone.freed:,} bytes given back")
 
 
 @click.command("doctor")
@@ -43,16 +46,19 @@ def forget_command(path: str, index: str | None) -> None:
 @click.option("--repair", is_flag=True, help="Mend what is found.")
 @click.option("--index", metavar="FOLDER", help="The index that `wayfind index --output FOLDER` wrote.")
 def doctor_command(path: str | None, repair: bool, index: str | None) -> int:
-    """Check the index of the repository at PATH for damage. The exit code is 2 when damage is left."""
+    """Check the index of the repository at PATH (default: all indexes) for damage. The exit code is 2 when some is left."""
     from wayfind.index import maintain
     from wayfind.index.store import default_home
 
-    findings = maintain.doctor(path or ".", home_of(index) or default_home(), repair)
+    findings = maintain.doctor(home_of(index) or default_home(), path, repair)
     for finding in findings:
         click.echo(shown_text(str(finding)))
     if not findings:
         click.echo("no damage found")
-    return FOUND if repair or not findings else FAILED
+    elif not repair:
+        click.echo("mend it with: wayfind doctor --repair")
+    left = [finding for finding in findings if not finding.repaired and not (repair and finding.what in _MENDS_ITSELF)]
+    return FAILED if left else FOUND
 
 
 def _bytes(size: str | None) -> int | None:
