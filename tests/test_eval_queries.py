@@ -284,6 +284,7 @@ def test_commit_queries_are_limited_and_seeded(tmp_path):
         ("fix(parser): keep empty lines in tables (#812)", "keep empty lines in tables"),
         ("Fixed #35489 -- Fixed vertical alignment of raw fields.", "Fixed vertical alignment of raw fields"),
         ("Refs #1, #22 -- Added tests for it", "Added tests for it"),
+        ("Refs CVE-2026-12 -- Prevented collisions of salts.", "Prevented collisions of salts"),
         ("[PROJ-12] Close idle connections early", "Close idle connections early"),
         ("gh-1234: Close idle connections early (GH-99)", "Close idle connections early"),
         ("[3.12] bpo-99: Close idle connections", "Close idle connections"),

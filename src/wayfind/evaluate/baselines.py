@@ -9,7 +9,6 @@ import random
 import re
 import shutil
 import subprocess
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,8 @@ from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from wayfind.errors import UsageError
 from wayfind.evaluate.queries import STOP_WORDS, Hit
@@ -132,18 +133,14 @@ def _by_scan(root: Path, files: Sequence[str]) -> Callable[[str], Iterable[tuple
     """keyword -> (path, line) of the indexed files, from one lower-case text of them all in memory."""
     texts = [(root / path).read_bytes().decode("utf-8", "replace").lower() for path in files]
     whole = "\n".join(texts)
-    ends = [match.start() for match in re.finditer("\n", whole)]
-    firsts = [0, *accumulate(text.count("\n") + 1 for text in texts)]
+    ends = np.array([match.start() for match in re.finditer("\n", whole)], dtype=np.int64)
+    firsts = np.array([0, *accumulate(text.count("\n") + 1 for text in texts)], dtype=np.int64)
 
     def search(keyword: str) -> Iterable[tuple[str, int]]:
-        at = whole.find(keyword)
-        while at >= 0:
-            number = bisect_right(ends, at - 1)
-            file = bisect_right(firsts, number) - 1
-            yield files[file], number - firsts[file] + 1
-            if number == len(ends):
-                break
-            at = whole.find(keyword, ends[number])
+        found = np.fromiter((match.start() for match in re.finditer(re.escape(keyword), whole)), dtype=np.int64)
+        lines = np.unique(np.searchsorted(ends, found))
+        holders = np.searchsorted(firsts, lines, side="right") - 1
+        return [(files[file], line) for file, line in zip(holders.tolist(), (lines - firsts[holders] + 1).tolist(), strict=True)]
 
     return search
 

@@ -40,7 +40,7 @@ HOUSEKEEPING = re.compile(
 TYPES = "fix|feat|feature|chore|docs?|refactor|tests?|perf|build|ci|style|bug|bugfix|hotfix|deps"
 NOISE = (
     re.compile(r"\(?(?:\b(?:gh|bpo|pr|issue))?[-\s]?#\d+\)?|\(?\b(?:gh|bpo)-\d+\)?", re.IGNORECASE),  # (#12), gh-12, bpo-12
-    re.compile(r"\[?\b[A-Z][A-Z0-9]+-\d+\b\]?:?"),  # [PROJ-12]
+    re.compile(r"\[?\b[A-Z][A-Z0-9]+(?:-\d+)+\b\]?:?"),  # [PROJ-12], CVE-2020-12
     re.compile(r"^\s*\[[^\]]{1,20}\]\s*:?"),  # [3.12], [net]
     re.compile(rf"^\s*(?:{TYPES})(?:\([^)]*\))?!?:\s*", re.IGNORECASE),
     re.compile(r"^\s*(?:(?:fix(?:es|ed)?|refs?|closes?|closed|resolves?)\b[\s,]*)+(?:--|:|-)\s*", re.IGNORECASE),  # Fixed #1 -- (Django)
