@@ -117,7 +117,8 @@ def commit_queries(
                 dropped["no function of the cut-off changed" if not gold else f"more than {MOST_FUNCTIONS} functions changed"] += 1
     pool = [q for q in found.values() if parts is None or part_of(q) in parts]
     chosen = random.Random(seed).sample(sorted(pool, key=lambda q: q.id), min(limit, len(pool)))
-    note = f"searched as of commit {history.cutoff[:12]}; asked by later commits"
+    then = f"commit {history.cutoff[:12]}"
+    note = f"searched as of {then}; asked by later commits" if chosen else f"no commit after {then} changed 1 to {MOST_FUNCTIONS} functions of that time"
     return QuerySet("commit", folder, tuple(sorted(chosen, key=lambda q: q.id)), dropped, note=note)
 
 

@@ -111,8 +111,9 @@ def plot(report: Report, file: Path) -> None:
         raise UsageError("nothing to plot: the repository gave no query")
     canvas = Canvas(figsize=(9, 4), layout="constrained")
     for axes, part in zip(canvas.subplots(1, 2, sharey=True), SLICES, strict=True):
-        _panel(axes, report.systems, [f for f in cells if f.slice == part])
-        axes.set_title(f"{part} queries")
+        shown = [f for f in cells if f.slice == part and (part == "all" or f.interval.n >= FEWEST)]
+        _panel(axes, report.systems, shown)
+        axes.set_title(f"{part} queries" if shown else f"{part} queries: fewer than {FEWEST}")
     canvas.axes[0].set_ylabel(metric)
     canvas.axes[0].legend(fontsize="small")
     try:
