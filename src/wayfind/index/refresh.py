@@ -73,7 +73,7 @@ class Options:
     """What a refresh takes into account beside the tree itself."""
 
     manual: Path | None = None
-    """File of manual explanations; None: `.wayfind/explanations.json` of the tree, when it is there."""
+    """File of manual explanations; None: the one given last, else `.wayfind/explanations.json` of the tree, when it is there."""
     commits: int = 2000
     """How many commits of the history are read at most; 0: none."""
     commit_seconds: float = 8.0
@@ -139,7 +139,7 @@ def refresh(tree: Tree, options: Options = Options(), progress: Progress | None 
     say = progress or (lambda stage, done, total: None)
     tree.store.follow()
     manifest = tree.catalogue.manifest()
-    entries, manual_state = _manual_entries(tree.root, options.manual)
+    entries, manual_state = _manual_entries(tree.root, options.manual or _manual_before(manifest))
     found = walk(tree.root)
     say("walk", len(found.files), len(found.files))
     head = (history.head(tree.root) or "") if options.commits else manifest.meta.get("head", "")
@@ -152,7 +152,8 @@ def refresh(tree: Tree, options: Options = Options(), progress: Progress | None 
             found = walk(tree.root)
         _sweep(tree.folder, present)
         if over := options.rebuild or not _made_here(tree, present):
-            present = Manifest(present.generation, {}, (), {"writes": present.meta.get("writes", "0")})
+            kept = {name: value for name, value in present.meta.items() if name in ("writes", "manual_file") and not (name == "manual_file" and options.rebuild)}
+            present = Manifest(present.generation, {}, (), kept)
             tree.catalogue.clear()
         return _Work(tree, options, present, found, say, over).run(entries, manual_state, head, began)
 
@@ -199,6 +200,12 @@ def _skips(found: Walk) -> dict[str, int]:
     return dict(sorted(Counter(skip.reason for skip in found.skips).items()))
 
 
+def _manual_before(manifest: Manifest) -> Path | None:
+    """The file of manual explanations that an earlier refresh was given, while it is there."""
+    path = Path(manifest.meta.get("manual_file", ""))
+    return path if path.is_file() else None
+
+
 def _manual_entries(root: Path, given: Path | None) -> tuple[list, str]:
     path = given or root / ".wayfind" / "explanations.json"
     if not given and not path.is_file():
@@ -231,6 +238,7 @@ class _Work:
         walked = _skips(self.found)
         self.tree.catalogue.write_meta({
             "generation": str(generation), "root": str(self.tree.root), "manual": manual_state, "head": head,
+            "manual_file": str(self.options.manual.resolve()) if self.options.manual else self.manifest.meta.get("manual_file", ""),
             "walked": json.dumps(walked), "skipped": json.dumps(dict(sorted((reasons + Counter(walked)).items()))),
             "refreshed": str(int(time.time())), "unmatched": json.dumps(unmatched),
             "made": f"{VERSIONS} {self.tree.store.id}", "writes": str(int(self.manifest.meta.get("writes", "0")) + 1),
