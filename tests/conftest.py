@@ -82,7 +82,7 @@ def plant(root: Path, files: Mapping[str, str | bytes]) -> Path:
 
 def command(*arguments: str | Path, home: Path, cwd: Path | None = None, given: bytes | None = None, env: Mapping[str, str] | None = None, **more) -> subprocess.CompletedProcess:
     """Run the command in a process of its own, warnings as errors, and return what it printed and its exit code."""
-    line = [sys.executable, "-W", "error", "-m", "wayfind.serve.cli", *map(os.fspath, arguments)]
+    line = [sys.executable, "-W", "error", "-m", "wayfind", *map(os.fspath, arguments)]
     surroundings = {**os.environ, "WAYFIND_HOME": str(home), **(env or {})}
     stdin = {"input": given} if given is not None else {"stdin": subprocess.DEVNULL}
     return subprocess.run(line, cwd=cwd, env=surroundings, capture_output=True, timeout=120, check=False, **stdin, **more)

@@ -324,20 +324,20 @@ def test_an_index_of_two_repositories_asks_which(ask, own: Path, library: Path, 
     assert ask("search", "book", own, "--index", tmp_path / "both")[0] == 0
 
 
-def test_rebuild_starts_from_nothing(ask, own: Path) -> None:
+def test_rebuild_makes_the_index_anew(ask, own: Path) -> None:
     ask("index", own)
-    plant(own, {"new.py": "def new():\n    pass\n"})
-    assert "generation 2" in ask("index", own)[1]
-    assert "generation 1" in ask("index", own, "--rebuild")[1]
+    assert "5 changed" in ask("index", own, "--rebuild")[1]
+    assert ask("late reader pays", own)[0] == 0
 
 
-def test_manual_explanations_come_first(ask, own: Path, tmp_path: Path) -> None:
+def test_manual_explanations_come_first_and_stay(ask, own: Path, tmp_path: Path) -> None:
     entry = {"id": "1", "file": "./loans.py", "line_range": "25-27", "component": "fine", "explanation": "The price of being late."}
     lost = {"id": "2", "file": "gone.py", "line_range": "1-2", "component": "gone", "explanation": "Nowhere."}
     (tmp_path / "manual.json").write_text(json.dumps([entry, lost]))
     _, out, _ = ask("index", own, "--manual", tmp_path / "manual.json")
     assert "1 manual explanation matching nothing" in out and "no file gone.py is indexed" in out
-    assert "The price of being late." in ask("explain", "loans.py:26", own, "--no-refresh")[1]
+    plant(own, {"new.py": "def new():\n    pass\n"})
+    assert "The price of being late." in ask("explain", "loans.py:26", own)[1]
 
 
 @pytest.mark.parametrize("option", [["--num-epochs", "3"], ["--latent-dim", "16"], ["--hidden-dim", "64"], ["--learn"]])

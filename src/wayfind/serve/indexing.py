@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wayfind.errors import NotFound, UsageError
+from wayfind.errors import IndexError_, UsageError
 from wayfind.serve.place import new_index, opened
 from wayfind.serve.progress import meter
 from wayfind.serve.screen import counted, shown
@@ -42,8 +41,8 @@ def _learning_options(command: Any) -> Any:
 @click.command("index")
 @click.argument("path", required=False)
 @click.option("-o", "--output", metavar="FOLDER", help="Keep the index, self-contained, in this folder; search it with --index.")
-@click.option("--manual", metavar="FILE", help="Explanations written by hand (JSON).  [default: .wayfind/explanations.json if it is there]")
-@click.option("--rebuild", is_flag=True, help="Throw the present index away first.")
+@click.option("--manual", metavar="FILE", help="Explanations written by hand (JSON); later refreshes use the file too.  [default: .wayfind/explanations.json if it is there]")
+@click.option("--rebuild", is_flag=True, help="Make the index anew, whatever state it is in.")
 @click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, help="Processes that read files.  [default: one a processor]")
 @_learning_options
 def index_command(path: str | None, output: str | None, manual: str | None, rebuild: bool, jobs: int) -> None:
@@ -57,20 +56,23 @@ def index_command(path: str | None, output: str | None, manual: str | None, rebu
     folder = path or "."
     home = new_index(output) if output and Path(folder).expanduser().is_dir() else None
     if rebuild:
-        _throw_away(folder, home)
-    with opened(folder, home, Options(manual=Path(manual) if manual else None, workers=jobs)) as place, meter() as progress:
+        _forget_if_unusable(folder, home)
+    with opened(folder, home, Options(Path(manual) if manual else None, workers=jobs, rebuild=rebuild)) as place, meter() as progress:
         done = place.repository.refresh(progress)
         progress.clear()
         for line in _report(done, state(place.repository.snapshot()), output):
             click.echo(line)
 
 
-def _throw_away(folder: str, home: Path | None) -> None:
-    """Delete the index of a folder, whatever wrote it and whatever state it is in."""
+def _forget_if_unusable(folder: str, home: Path | None) -> None:
+    """Delete the index of a folder when it cannot even be opened, being damaged or of another version."""
     from wayfind.index.maintain import forget
+    from wayfind.index.refresh import open_tree
     from wayfind.index.store import default_home
 
-    with contextlib.suppress(NotFound):
+    try:
+        open_tree(folder, home).close()
+    except IndexError_:
         forget(folder, home or default_home())
 
 
