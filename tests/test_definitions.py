@@ -431,8 +431,7 @@ def assert_tiles(text: str, chunks: list[Chunk]) -> None:
         assert chunk.kind in KINDS
         covered.extend(range(chunk.start_line, chunk.end_line + 1))
     assert covered == sorted(set(covered))
-    # The grammars work in bytes, so white space is ASCII's.
-    assert {number for number, line in enumerate(lines, 1) if line.encode("utf-8", "replace").strip()} <= set(covered)
+    assert {number for number, line in enumerate(lines, 1) if line.strip()} <= set(covered)
 
 
 @pytest.mark.parametrize("name", sorted(EXPECTED))
@@ -631,6 +630,22 @@ def test_defect_7_the_files_description_is_not_its_functions():
 def test_a_licence_above_the_first_definition_is_not_its_documentation():
     chunk = definitions("// Copyright 2024 Someone. Licensed under the MIT licence.\nint f(void) { return 1; }\n", "c")[0][-1]
     assert (chunk.symbol, chunk.docstring) == ("f", "")
+
+
+def test_a_macro_before_a_namespace_does_not_swallow_the_file():
+    text = "namespace app {\nAPP_NAMESPACE_BEGIN\nnamespace in {\n\nint one(int x) { return x; }\n\n}  // namespace in\n}\n"
+    assert ("function", "one", 5) in {(c.kind, c.symbol, c.start_line) for c in definitions(text, "cpp")[0]}
+
+
+def test_macros_that_the_grammar_does_not_know_hide_no_class_and_no_method():
+    text = (
+        "class APP_LOCKABLE APP_EXPORT Mutex final : public Base {\n public:\n  // Locks.\n  void Lock() APP_ACQUIRES() { lock(); }\n"
+        "  int* get(int* absl_nonnull x APP_ATTRIBUTE_BOUND) const APP_PURE { return x; }\n};\n"
+    )
+    chunks, problems = definitions(text, "cpp")
+    assert problems == []
+    assert [(c.kind, c.symbol) for c in chunks] == [("class", "Mutex"), ("method", "Mutex.Lock"), ("method", "Mutex.get")]
+    assert chunks[1].signature == "void Lock() APP_ACQUIRES()"
 
 
 # Comments.

@@ -54,6 +54,23 @@ _BODIES = frozenset(
     ("block", "function_body", "class_body", "enum_class_body", "compound_statement", "do_block", "body_statement", "script_block")
 )
 _NO_IMPORTS = frozenset(("self", "as", "super", "static", "crate", "qualified", "import", "module", "given", ".", ".."))
+# Macros of C that stand where its grammar allows none. Each is read as a space: of 853 C++ files (abseil) 288 have syntax
+# errors so, 696 otherwise, and their classes and test cases are found.
+_MACRO = rb"[A-Z][A-Z0-9]*_[A-Z0-9_]+\b"
+_ARGUMENTS = rb"(?:[ \t]*\((?:[^()\n;{}]|\([^()\n;{}]*\))*\))?"
+_MACROS = re.compile(
+    # Alone on a line, before anything but a body, and not in a macro: FMT_BEGIN_NAMESPACE.
+    rb"(?<!\\\n)^[ \t]*" + _MACRO + _ARGUMENTS + rb"(?=[ \t]*$)(?!\s*[{:])"
+    # Before the name of a class: class API_EXPORT Queue.
+    rb"|(?:(?<=class )|(?<=struct ))(?:" + _MACRO + _ARGUMENTS + rb"\s+)+(?=[A-Za-z_])"
+    # After the parameters of a function: void lock() EXCLUSIVE_LOCK();
+    rb"|(?:(?<=\))|(?<=\)\sconst)|(?<=override)|(?<=noexcept))(?:\s+" + _MACRO + _ARGUMENTS + rb")+(?=\s*[;{])"
+    # Before the type of a definition: REDIS_STATIC node *create(
+    rb"|^" + _MACRO + rb"(?=[ \t]+(?:const |static |inline |unsigned |struct )*\w[\w:]*(?:[ \t]+|[ \t]*[*&]+[ \t]*)\w+\()"
+    # After a parameter or a star.
+    rb"|\b[A-Z_]*(?:ATTRIBUTE|LIFETIME|UNUSED)_?[A-Z_]*\b(?=\s*[,)])|\b\w+_(?:nonnull|nullable|nullability_unknown)\b",
+    re.MULTILINE,
+)
 _TEST_MACROS = frozenset(("TEST", "TEST_F", "TEST_P", "TYPED_TEST", "TYPED_TEST_P", "BENCHMARK_F", "TEST_CASE"))
 
 
@@ -132,6 +149,8 @@ def _parse(code: bytes, language: str) -> tuple[Node | None, str, list[str]]:
     """The root of the tree (None when the file must be cut by lines), the grammar that read it, and problems."""
     if not has_grammar(language) or language not in SYNTAXES:
         return None, language, ["no-grammar"]
+    if language in ("c", "cpp", "objc"):
+        code = _MACROS.sub(lambda macro: re.sub(rb"[^\n]", b" ", macro[0]), code)
     root = _root(code, language)
     if root is not None and root.has_error and language in _SECOND_READINGS:
         other = _root(code, _SECOND_READINGS[language])
@@ -348,8 +367,13 @@ def _name(node: Node, captures: dict, source: _Source) -> str:
         if node.type.endswith("operator_declaration"):
             return "operator" + _text(node, source).partition("operator")[2].partition("(")[0].strip()
         return syntax.names.get(node.type, "")
+    declarators = []
     while inner := _inner_declarator(name):
+        declarators.append(name.type)
         name = inner
+    if node.type == "function_definition" and node.child_by_field_name("declarator") and "function_declarator" not in declarators:
+        if name.type != "operator_cast":
+            return ""  # `MACRO namespace x {` is read as a function `x`, whose body would swallow the file.
     written = _text(name, source)
     if node.type == "instance":  # Haskell's `instance Eq a => Show (Box a) where`.
         return re.sub(r"^instance\s+|^.*=>\s*|\s+where\b.*", "", " ".join(_text(node, source)[:300].split()))[:100]

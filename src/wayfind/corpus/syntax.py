@@ -356,6 +356,7 @@ _PHP = Syntax(
 _KOTLIN = Syntax(
     definitions="""
 (function_declaration (_) @scope . "." . name: (_) @name) @function
+(source_file (function_declaration) @function)
 (function_declaration name: (_) @name (function_body) @body) @function
 (function_declaration) @declaration
 (secondary_constructor) @function
