@@ -20,7 +20,6 @@ TEST_PATH = re.compile(
 )
 EXAMPLE_PATH = re.compile(r"(?:^|/)(?:_?examples?|samples?|demos?|tutorials?|benchmarks?|benches|playground|sandbox)(?:/|$)", re.I)
 LEGACY_PATH = re.compile(r"(?:^|/|[-_.])(?:compat|_?compatibility|legacy|deprecated|vendor|vendored|_vendor|third[-_]?party|extern|external|polyfills?|shims?)(?:/|[-_.])", re.I)
-DECLARATION_PATH = re.compile(r"\.d\.ts$|\.pyi$|(?:^|/)(?:__init__|index|mod|lib|doc|package-info)\.[^/.]+$")
 PROSE = frozenset({"markdown", "rst", "text"})
 DATA = frozenset({"json", "yaml", "toml", "ini", "xml", "html", "css", "csv", "svg", "make", "cmake", "dockerfile"})
 SHORTEST_PREFIX = 3
@@ -50,10 +49,6 @@ class Searcher:
     @cached_property
     def is_legacy(self) -> np.ndarray:
         return self._paths_matching(LEGACY_PATH)
-
-    @cached_property
-    def is_declaration(self) -> np.ndarray:
-        return self._paths_matching(DECLARATION_PATH)
 
     @cached_property
     def is_prose(self) -> np.ndarray:
