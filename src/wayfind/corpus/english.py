@@ -140,9 +140,7 @@ def article(name: str) -> str:
         return "an"
     if _LETTER.match(start) and (len(start) < 2 or not start[1:2].islower()):
         return "an"
-    if re.match(r"(?:eu|one(?![a-z])|once|u(?:ni(?![nm])|se|r[il]|ti|sa|tf|u|$|[A-Z_]))", start, re.IGNORECASE if not start.isupper() else 0):
-        return "a"
-    if start[:1] == "U" and start[1:2].isupper():
+    if re.match(r"U[A-Z]|[Ee]u|[Oo]ne(?![a-z])|[Oo]nce|[Uu](?:ni(?![nm])|se|r[il]|ti|sa|tf|u|$|[A-Z_])", start):
         return "a"
     return "an" if start[:1].lower() in "aeiou" and start else "a"
 

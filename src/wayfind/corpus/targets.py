@@ -71,8 +71,12 @@ _TAGS = (
     (re.compile(r"<(?:see|seealso|paramref|typeparamref)\s+\w+=\"(?:\w:)?([^\"]+)\"\s*/?>"), r"\1"),
     (re.compile(r"[@\\](?:brief|summary|desc(?:ription)?|short|internal)\b:?\s*"), ""),
     (re.compile(r"[@\\](?:c|p|a|b|em|ref)\s+(?=\w)"), ""),
-    (re.compile(r"\{@inheritDoc\}|@inheritdoc", re.IGNORECASE), ""),
+    (re.compile(r"\{@inheritDoc\}|@inheritdoc|\[Report a problem\]\([^)]*\)", re.IGNORECASE), ""),
+    (re.compile(r"(?<!\w)\[`?([A-Za-z][\w.:()]*)`?\](?![\[(\w])"), r"\1"),
 )
+_BANNER = re.compile(r"\S\s*[-=~*#_]{6,}\s*$|^\s*[\w.:]+\(\)\s*:?\s*$")
+"""A heading filled up with dashes, or a function's name alone: what stands above the text proper."""
+
 _UNDERLINE = re.compile(r"\s*([-=~^*#_.\"'+])\1{2,}\s*$")
 
 
@@ -90,13 +94,17 @@ def _lead(lines: Sequence[str]) -> str:
     """The first paragraph before any field, example or underlined section."""
     kept: list[str] = []
     for number, line in enumerate(lines):
-        below = lines[number + 1] if number + 1 < len(lines) else ""
-        if _UNDERLINE.match(line) or _UNDERLINE.match(below) and not kept:
+        if _BANNER.search(line):
+            kept = []
             continue
-        if _FIELDS.match(line) or _UNDERLINE.match(below):
+        below = lines[number + 1] if number + 1 < len(lines) else ""
+        is_field = _FIELDS.match(line)
+        if _UNDERLINE.match(line) or _UNDERLINE.match(below) and not kept and not is_field:
+            continue
+        if is_field or _UNDERLINE.match(below):
             if kept:
                 break
-            if _FIELDS.match(line) and not line.lstrip().startswith("#"):
+            if is_field and not line.lstrip().startswith("#"):
                 return ""
             continue
         if not line.strip():
@@ -179,20 +187,41 @@ _MARKERS = re.compile(r"^[\s#/*!;%<>-]+|[\s#/*=~-]+$")
 
 
 NEAR = 6
-"""Lines from its beginning in which a comment is taken to be about the chunk, or a quarter of the chunk where that is more."""
+"""Lines from the beginning of a block in which a comment is taken to be about it."""
 
 HEADS = frozenset({"class", "interface", "enum", "type"})
 """Kinds whose inner comments are about their members."""
 
 
 def noted(chunk: Chunk, text: str, language: str) -> str:
-    """The first informative comment near the beginning of a definition or block."""
+    """The first informative comment on a line of its own, before the first statement of a function or near a block's top.
+
+    One that stands deeper, or behind code, is about that code: as the explanation of the whole it would mislead.
+    """
     if chunk.kind in HEADS or not chunk.comments:
         return ""
     lines = text.split("\n")
-    beginning = "\n".join(lines[: max(NEAR, len(lines) // 4)])
+    is_function = chunk.kind in ("function", "method", "test")
+    body = _body_start(lines, chunk.signature) if is_function else 0
+    reach = next((at for at in range(body, len(lines)) if _STATEMENT.match(lines[at])), len(lines)) if is_function else NEAR
+    beginning = "\n".join(line for line in lines[body if is_function else 0 : reach] if not _STATEMENT.match(line))
     near = (words for first, words in _joined(chunk.comments.split("\n")) if first[:40] in beginning)
     return next((first_sentences(words) for words in near if _informative(words)), "")
+
+
+_STATEMENT = re.compile(r"(?!\s*(?:#(?!\s*(?:define|if|el|end|include|undef|pragma))|//|--|/\*|\*|%|;|\(\*|\{-|[{}()\[\]]*\s*$))\s*\S")
+"""A line that holds more than a comment or brackets."""
+
+
+def _body_start(lines: Sequence[str], signature: str) -> int:
+    """Index of the line after the signature's last."""
+    wanted = re.sub(r"\s", "", signature)
+    seen = ""
+    for at, line in enumerate(lines[:40]):
+        seen += re.sub(r"\s", "", line)
+        if wanted and wanted in seen:
+            return at + 1
+    return 1
 
 
 def comment(lines: Sequence[str]) -> str:
@@ -205,7 +234,7 @@ def _joined(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
     first = kept = ""
     for line in lines:
         words = plain(_MARKERS.sub("", line))
-        if kept and words[:1].islower() and kept[-1] not in ".!?:;" and len(kept) > 40:
+        if kept and words and (_HALF.search(kept) or words[:1].islower() and kept[-1] not in ".!?:;" and len(kept) > 40):
             kept = f"{kept} {words}"
             continue
         if kept:
@@ -213,6 +242,10 @@ def _joined(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
         first, kept = line, words
     if kept:
         yield first, kept
+
+
+_HALF = re.compile(r"(?:,|\b(?:and|or|the|an?|of|to|in|for|with|by|is|are|be|from|as|if|when))$")
+"""The end of a line that cannot be the end of a sentence."""
 
 
 def _informative(words: str) -> bool:

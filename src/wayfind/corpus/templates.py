@@ -8,47 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
-from wayfind.corpus.english import THIRD_PERSONS, article, is_verb, listed, noun_phrase, third_person, words
+from wayfind.corpus.english import NOUNS_ALONE, THIRD_PERSONS, article, is_verb, listed, noun_phrase, third_person, words
+from wayfind.corpus.facts import NOT_MEMBERS, Facts, bases, members
 from wayfind.types import Chunk
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What a sentence may use."""
-
-    chunk: Chunk
-    text: str
-    language: str
-
-    @property
-    def name(self) -> str:
-        """The last part of the symbol; an operator's signs count as a name."""
-        found = _LAST_NAME.search(self.chunk.symbol or "")
-        return found.group(1) if found else ""
-
-    @property
-    def owner(self) -> str:
-        """The class or module named before the last part."""
-        before = (self.chunk.symbol or "")[: -len(self.name) or None] if self.name else ""
-        return re.split(r"\.|::|#", before.rstrip(".:#"))[-1].strip()
-
-    @property
-    def parameters(self) -> list[str]:
-        return parameters(self.chunk.signature, self.name, self.language)
-
-    @property
-    def calls(self) -> list[str]:
-        """The last parts of the names called, without the function's own and without errors raised."""
-        names = (re.split(r"\.|::|->", call)[-1] for call in self.chunk.calls)
-        return [name for name in dict.fromkeys(names) if name and name not in (self.name, *EVERYWHERE)]
-
-
-_LAST_NAME = re.compile(r"(operator\s*\W+|[^\W\d][\w$-]*[!?=']*|[^\w\s.]+)$")
-
-EVERYWHERE = frozenset("len str int print isinstance super String Some Ok Err println printf append push self toString None bool list dict Error clone into unwrap".split())
-"""Calls that say nothing about what a function is for."""
 
 
 def sentence(chunk: Chunk, text: str, language: str) -> str:
@@ -64,77 +27,20 @@ def sentence(chunk: Chunk, text: str, language: str) -> str:
     return ""
 
 
-# Signatures ------------------------------------------------------------------------------------------------------------
-
-_NAME_LAST = frozenset({"c", "cpp", "java", "csharp", "dart", "objc", "groovy", "php", "powershell", "perl", "bash"})
-_NOT_PARAMETERS = frozenset({"self", "cls", "this", "mut", "void", "const", "final", "var", "val", "let", "ref", "out", "in", "_", "params", "readonly", "public",
-                             "private", "protected", "static", "inout", "comptime", "anytype", "noalias", "implicit", "using", "register", "unsigned", "struct"})
-
-
-def parameters(signature: str, name: str, language: str) -> list[str]:
-    """Names of the parameters in a signature, in order, without the receiver.
-
-    >>> parameters("func (r *Router) Get(path string, h http.Handler) error", "Get", "go")
-    ['path', 'h']
-    >>> parameters("static int add(const char *key, int size)", "add", "c")
-    ['key', 'size']
-    """
-    at = signature.rfind(f"{name}(") if name else -1
-    at = at + len(name) if at >= 0 else _first_bracket(signature, name)
-    if at < 0:
-        return []
-    found = [_parameter(part, language) for part in _split_commas(signature, at)]
-    return list(dict.fromkeys(one for one in found if one))
-
-
-def _first_bracket(signature: str, name: str) -> int:
-    start = signature.find(name) + len(name) if name and name in signature else 0
-    return signature.find("(", start)
-
-
-def _split_commas(signature: str, at: int) -> list[str]:
-    """The parts between the bracket at `at` and its partner, cut at commas outside other brackets."""
-    depth, start, parts = 0, at + 1, []
-    for position in range(at, min(len(signature), at + 2_000)):
-        sign = signature[position]
-        if sign in "([{<" and not (sign == "<" and signature[position - 1] in " ="):
-            depth += 1
-        elif sign in ")]}" or sign == ">" and signature[position - 1] not in "-=":
-            depth -= 1
-            if depth <= 0:
-                return [*parts, signature[start:position]]
-        elif sign == "," and depth == 1:
-            parts.append(signature[start:position])
-            start = position + 1
-    return parts
-
-
-def _parameter(part: str, language: str) -> str:
-    """The name in one parameter's declaration."""
-    part = re.sub(r"@\w+(?:\([^)]*\))?|/\*.*?\*/|\[\[.*?\]\]", " ", part)
-    part = part.split("=")[-1 if language == "elixir" else 0].strip()
-    if language in _NAME_LAST:
-        part = re.sub(r"\[[^\]]*\]|<.*>", " ", part)
-        if language in ("c", "cpp", "objc") and not re.search(r"\w[\s*&]+\w", part):
-            return ""
-        names = re.findall(r"[A-Za-z_]\w*", part)[-1:]
-    else:
-        part = re.split(r":(?!:)", part)[0] if ":" in part and not part.startswith(":") else part
-        names = re.findall(r"[A-Za-z_]\w*", part)
-        names = [one for one in names if one not in _NOT_PARAMETERS]
-        names = names[-1:] if language == "swift" else names[:1]
-    return names[0] if names and names[0] not in _NOT_PARAMETERS else ""
-
-
 # Functions and methods -------------------------------------------------------------------------------------------------
 
-_CONSTRUCTORS = frozenset({"__init__", "__new__", "constructor", "__construct", "initialize", "init", "new"})
+_CONSTRUCTORS = {
+    "__init__": ("python",), "__new__": ("python",), "constructor": ("javascript", "typescript", "tsx", "kotlin"), "__construct": ("php",),
+    "initialize": ("ruby",), "init": ("swift", "kotlin", "objc", "zig"), "new": ("rust", "ruby", "perl", "lua"), "this": ("scala",),
+}
+"""Names of constructors and the languages in which they are that."""
+
 
 
 def constructor(facts: Facts) -> str:
     """`Creates a Router from routes and prefix.`"""
     name, owner = facts.name, facts.owner
-    made = owner if owner and (name in _CONSTRUCTORS or name == owner) else ""
+    made = owner if owner and (facts.language in _CONSTRUCTORS.get(name, ()) or name == owner) else ""
     if not made and (found := re.fullmatch(r"New([A-Z]\w*)", name)) and facts.language == "go":
         made = found.group(1)
     return f"Creates {article(made)} {made}{_from(facts)}." if made else ""
@@ -286,7 +192,8 @@ def verb(facts: Facts) -> str:
     parts = words(facts.name)
     if len(parts) > 1 and parts[0] in _HELPERS and is_verb(parts[1], len(parts) == 2):
         parts = parts[1:]
-    if not parts or facts.name.isupper():
+    is_module_first = len(parts) == 2 and parts[0] in NOUNS_ALONE and is_verb(parts[1], alone=True) and "_" in facts.name
+    if not parts or facts.name.isupper() or is_module_first and not facts.owner:
         return ""
     if is_verb(parts[0], len(parts) == 1 and not facts.parameters and not facts.calls):
         return f"{_verb_phrase(facts, third_person(parts[0]), parts[1:])}{_takes(facts)}{_calls(facts)}."
@@ -365,37 +272,6 @@ def _capital(text: str) -> str:
 
 # Classes, values, files ------------------------------------------------------------------------------------------------
 
-_MEMBER = re.compile(
-    r"^\s+(?:(?:public|private|protected|internal|static|final|readonly|export|const|var|let|val|lateinit|override|pub(?:\([\w ]+\))?|mut|abstract|declare|@\w+)\s+)*"
-    r"(?!(?:use|using|typedef|friend|include|mixin|extend|namespace|import|goto)\s)(?:[\w<>\[\],.?*&: ]+\s[*&]?)??\$?([A-Za-z_]\w*)\??\s*(?::(?!:)|=(?!=)|;|,\s*$|\s[\w\[\]*.]+(?:\s*`.*)?$)",
-)
-_GO_FIELD = re.compile(r"^\s+([A-Za-z_]\w*)(?:,\s*\w+)*\s+[\w\[\]*.{}()]+")
-_NOT_MEMBERS = frozenset("public private protected default signals slots return if else for while case default switch try catch super self this end def break continue pass import from use package throw raise assert elif match".split())
-
-
-def members(facts: Facts, whole: bool = False) -> list[str]:
-    """Names declared in the body of a class head, an enum or an interface; `whole` where the text has no head of its own."""
-    pattern = _GO_FIELD if facts.language == "go" else _MEMBER
-    lines = facts.text[:8_000].split("\n")[0 if whole else 1 :]
-    indents = [len(line) - len(line.lstrip()) for line in lines if line.strip() and not line.lstrip().startswith(("#", "//", "*", "/*", "@", "\"\"\"", "'''"))]
-    least = min((indent for indent in indents if indent), default=0)
-    found = (pattern.match(line) for line in lines if line[: least + 1].strip() and not line.lstrip().startswith(("#", "//", "*", "/*")))
-    return [name for name in dict.fromkeys(one.group(1) for one in found if one) if name not in _NOT_MEMBERS and name != facts.name]
-
-
-_BASES = re.compile(r"\b(?:extends|implements|with|:|<(?=\s))\s*([A-Z][\w.:]*(?:<[^>]*>)?(?:\s*,\s*[A-Z][\w.]*)*)")
-
-
-def _bases(facts: Facts) -> list[str]:
-    signature = facts.chunk.signature
-    if facts.language == "python":
-        inside = re.search(rf"class\s+{re.escape(facts.name)}\s*(?:\[[^\]]*\])?\(([^)]*)\)", signature)
-        names = inside.group(1).split(",") if inside else []
-    else:
-        names = [one for found in _BASES.findall(re.sub(r"\([^)]*\)", "", signature)) for one in re.sub(r"<.*?>", "", found).split(",")]
-    return [name.strip() for name in names if re.fullmatch(r"[\w.:]+", name.strip()) and name.strip() not in ("object", facts.name)]
-
-
 def class_head(facts: Facts) -> str:
     """`Class Router extends Base; declares routes and prefix.`"""
     if not facts.name:
@@ -404,8 +280,8 @@ def class_head(facts: Facts) -> str:
     found = re.search(r"\b(struct|trait|protocol|instance|interface|object|module|record|union|mixin|impl|extension|typeclass|namespace|enum)\b", facts.chunk.signature)
     if found and facts.chunk.kind in ("class", "type"):
         named = {"impl": "Implementation of"}.get(found.group(1), _capital(found.group(1)))
-    bases, declared = listed(_bases(facts), 3), listed(members(facts), 6)
-    tail = (f" based on {bases}" if bases else "") + (f"; declares {declared}" if declared else "")
+    derived, declared = listed(bases(facts), 3), listed(members(facts), 6)
+    tail = (f" based on {derived}" if derived else "") + (f"; declares {declared}" if declared else "")
     return f"{named} {facts.name}{tail}."
 
 
@@ -413,7 +289,7 @@ def enum(facts: Facts) -> str:
     """`Enumeration Color: red, green and blue.`"""
     lines = facts.text[:8_000].split("\n")[1:] or [facts.text.partition("{")[2]]
     names = [found.group(1) for line in lines for found in re.finditer(r"(?:^\s*(?:case\s+)?|,\s*)([A-Za-z_]\w*)\s*(?=[=,(}:]|$)", line.split("//")[0])]
-    listed_names = listed([name for name in names if name not in _NOT_MEMBERS], 6)
+    listed_names = listed([name for name in names if name not in NOT_MEMBERS], 6)
     return f"Enumeration {facts.name}: {listed_names}." if facts.name and listed_names else class_head(facts)
 
 
@@ -426,7 +302,7 @@ def constant(facts: Facts) -> str:
     if shown and len(shown) <= 60 and shown[-1] not in "([{\\":
         return f"Constant {facts.name} = {shown}."
     keys = re.findall(r"^\s*[\"']?([A-Za-z_][\w.-]*)[\"']?\s*(?::(?!:)|=>|,\s*$|=(?!=))", "\n".join(facts.text.split("\n")[1:]), re.MULTILINE)
-    strings = re.findall(r"[\"']([\w .-]{2,30})[\"']", facts.text)
+    strings = re.findall(r"[\"'](\w[\w .-]{0,28}\w)[\"']", facts.text)
     held = listed(keys, 6) or listed(strings, 6)
     return f"Constant {facts.name}" + (f": {held}." if held else f"{_calls(facts)}.")
 
@@ -490,11 +366,11 @@ def block(facts: Facts) -> str:
 def _declared(facts: Facts, lead: str) -> str:
     """`Part of Router: declares prefix.`, or the names that occur where nothing is declared."""
     if found := re.match(r"\s*(?:@\w+[^\n]*\s+)*(?:public |private |fileprivate )?extension\s+([\w.]+)(?:\s*:\s*([\w., ]+))?", facts.text):
-        bases = listed(re.findall(r"[\w.]+", found.group(2) or ""))
-        return f"Extension of {found.group(1)}" + (f" based on {bases}." if bases else ".")
+        derived = listed(re.findall(r"[\w.]+", found.group(2) or ""))
+        return f"Extension of {found.group(1)}" + (f" based on {derived}." if derived else ".")
     if names := members(facts, whole=True):
         return f"{lead}: declares {listed(names, 6)}."
-    names = [name for name in re.findall(r"[^\W\d]\w{2,}", _without_strings(facts.text)) if name not in _KEYWORDS]
+    names = [name for name in re.findall(r"\b[^\W\d]\w{2,}", _without_strings(facts.text)) if name not in _KEYWORDS]
     return f"{lead}: mentions {listed(names, 6)}." if names else ""
 
 

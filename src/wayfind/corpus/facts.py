@@ -1,0 +1,147 @@
+"""What a chunk's sentence may use: its name and owner, its parameters, the calls that tell something, members and bases.
+
+All comes from the symbol, the signature and the text by patterns that hold for the languages with a grammar here; where a
+pattern does not fit, the fact is missing, never guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from wayfind.types import Chunk
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a sentence may use."""
+
+    chunk: Chunk
+    text: str
+    language: str
+
+    @property
+    def name(self) -> str:
+        """The last part of the symbol; an operator's signs count as a name."""
+        found = _LAST_NAME.search(self.chunk.symbol or "")
+        return found.group(1) if found else ""
+
+    @property
+    def owner(self) -> str:
+        """The class or module named before the last part."""
+        before = (self.chunk.symbol or "")[: -len(self.name) or None] if self.name else ""
+        return re.split(r"\.|::|#", before.rstrip(".:#"))[-1].strip()
+
+    @property
+    def parameters(self) -> list[str]:
+        return parameters(self.chunk.signature, self.name, self.language)
+
+    @property
+    def calls(self) -> list[str]:
+        """The last parts of the names called, without the function's own and without errors raised."""
+        names = (re.split(r"\.|::|->", call)[-1] for call in self.chunk.calls)
+        return [name for name in dict.fromkeys(names) if name and name not in (self.name, *EVERYWHERE)]
+
+
+_LAST_NAME = re.compile(r"(operator\s*\W+|[^\W\d][\w$-]*[!?=']*|[^\w\s.]+)$")
+
+EVERYWHERE = frozenset("len str int print isinstance super String Some Ok Err println printf append push self toString None bool list dict Error clone into unwrap".split())
+"""Calls that say nothing about what a function is for."""
+
+
+# Signatures -----------------------------------------------------------------------------------------------------------
+
+_NAME_LAST = frozenset({"c", "cpp", "java", "csharp", "dart", "objc", "groovy", "php", "powershell", "perl", "bash"})
+_NOT_PARAMETERS = frozenset({"self", "cls", "this", "mut", "void", "const", "final", "var", "val", "let", "ref", "out", "in", "_", "params", "readonly", "public",
+                             "private", "protected", "static", "inout", "comptime", "anytype", "noalias", "implicit", "using", "register", "unsigned", "struct"})
+
+
+def parameters(signature: str, name: str, language: str) -> list[str]:
+    """Names of the parameters in a signature, in order, without the receiver.
+
+    >>> parameters("func (r *Router) Get(path string, h http.Handler) error", "Get", "go")
+    ['path', 'h']
+    >>> parameters("static int add(const char *key, int size)", "add", "c")
+    ['key', 'size']
+    """
+    at = signature.rfind(f"{name}(") if name else -1
+    at = at + len(name) if at >= 0 else _first_bracket(signature, name)
+    if at < 0:
+        return []
+    found = [_parameter(part, language) for part in _split_commas(signature, at)]
+    return list(dict.fromkeys(one for one in found if one))
+
+
+def _first_bracket(signature: str, name: str) -> int:
+    start = signature.find(name) + len(name) if name and name in signature else 0
+    return signature.find("(", start)
+
+
+def _split_commas(signature: str, at: int) -> list[str]:
+    """The parts between the bracket at `at` and its partner, cut at commas outside other brackets."""
+    depth, start, parts = 0, at + 1, []
+    for position in range(at, min(len(signature), at + 2_000)):
+        sign = signature[position]
+        if sign in "([{<" and not (sign == "<" and signature[position - 1] in " ="):
+            depth += 1
+        elif sign in ")]}" or sign == ">" and signature[position - 1] not in "-=":
+            depth -= 1
+            if depth <= 0:
+                return [*parts, signature[start:position]]
+        elif sign == "," and depth == 1:
+            parts.append(signature[start:position])
+            start = position + 1
+    return parts
+
+
+def _parameter(part: str, language: str) -> str:
+    """The name in one parameter's declaration."""
+    part = re.sub(r"@\w+(?:\([^)]*\))?|/\*.*?\*/|\[\[.*?\]\]", " ", part)
+    part = part.split("=")[-1 if language == "elixir" else 0].strip()
+    if pointer := re.search(r"\(\s*[*^]\s*(\w+)\s*\)", part):
+        return pointer.group(1)
+    if language in _NAME_LAST:
+        part = re.sub(r"\[[^\]]*\]|<.*>", " ", part)
+        if language in ("c", "cpp", "objc") and not re.search(r"\w[\s*&]+\w", part):
+            return ""
+        names = re.findall(r"[A-Za-z_]\w*", part)[-1:]
+    else:
+        part = re.split(r":(?!:)", part)[0] if ":" in part and not part.startswith(":") else part
+        names = re.findall(r"[A-Za-z_]\w*", part)
+        names = [one for one in names if one not in _NOT_PARAMETERS]
+        names = names[-1:] if language == "swift" else names[:1]
+    return names[0] if names and names[0] not in _NOT_PARAMETERS else ""
+
+
+
+# Heads ----------------------------------------------------------------------------------------------------------------
+
+_MEMBER = re.compile(
+    r"^\s+(?:(?:public|private|protected|internal|static|final|readonly|export|const|var|let|val|lateinit|override|pub(?:\([\w ]+\))?|mut|abstract|declare|@\w+)\s+)*"
+    r"(?!(?:use|using|typedef|friend|include|mixin|extend|namespace|import|goto)\s)(?:[\w<>\[\],.?*&: ]+\s[*&]?)??\$?([A-Za-z_]\w*)\??\s*(?::(?!:)|=(?!=)|;|,\s*$|\s[\w\[\]*.]+(?:\s*`.*)?$)",
+)
+_GO_FIELD = re.compile(r"^\s+([A-Za-z_]\w*)(?:,\s*\w+)*\s+[\w\[\]*.{}()]+")
+NOT_MEMBERS = frozenset("public private protected default signals slots return if else for while case default switch try catch super self this end def break continue pass import from use package throw raise assert elif match".split())
+
+
+def members(facts: Facts, whole: bool = False) -> list[str]:
+    """Names declared in the body of a class head, an enum or an interface; `whole` where the text has no head of its own."""
+    pattern = _GO_FIELD if facts.language == "go" else _MEMBER
+    lines = facts.text[:8_000].split("\n")[0 if whole else 1 :]
+    indents = [len(line) - len(line.lstrip()) for line in lines if line.strip() and not line.lstrip().startswith(("#", "//", "*", "/*", "@", "\"\"\"", "'''"))]
+    least = min((indent for indent in indents if indent), default=0)
+    found = (pattern.match(line) for line in lines if line[: least + 1].strip() and not line.lstrip().startswith(("#", "//", "*", "/*")))
+    return [name for name in dict.fromkeys(one.group(1) for one in found if one) if name not in NOT_MEMBERS and name != facts.name]
+
+
+_BASES = re.compile(r"\b(?:extends|implements|with|:|<(?=\s))\s*([A-Z][\w.:]*(?:<[^>]*>)?(?:\s*,\s*[A-Z][\w.]*)*)")
+
+
+def bases(facts: Facts) -> list[str]:
+    signature = facts.chunk.signature
+    if facts.language == "python":
+        inside = re.search(rf"class\s+{re.escape(facts.name)}\s*(?:\[[^\]]*\])?\(([^)]*)\)", signature)
+        names = inside.group(1).split(",") if inside else []
+    else:
+        names = [one for found in _BASES.findall(re.sub(r"\([^)]*\)", "", signature)) for one in re.sub(r"<.*?>", "", found).split(",")]
+    return [name.strip() for name in names if re.fullmatch(r"[\w.:]+", name.strip()) and name.strip() not in ("object", facts.name)]

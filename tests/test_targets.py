@@ -1,0 +1,299 @@
+"""What a chunk does, in words: from where the words come, what they leave out, and that none is invented."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from wayfind.corpus import english, templates
+from wayfind.corpus.english import article, listed, third_person, words
+from wayfind.corpus.extract import extract
+from wayfind.corpus.facts import parameters
+from wayfind.corpus.targets import comment, comment_lines, documented, first_sentences, shortened, target_of, with_target
+from wayfind.corpus.templates import sentence
+from wayfind.types import Chunk, FileRecord, Target
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted(
+    path for folder in ("src", "tests") for path in (ROOT / folder).rglob("*") if path.is_file() and path.suffix not in (".pyc", ".gz", ".sqlite")
+)
+
+
+def target(text: str, path: str, symbol: str | None) -> Target:
+    made = extract(text.encode(), path)
+    assert isinstance(made, FileRecord)
+    return next(chunk.target for chunk in made.chunks if chunk.symbol == symbol)
+
+
+# The ladder ------------------------------------------------------------------------------------------------------------
+
+RUNGS = {
+    "docstring": '"""Loads the model.  It is slow.\n\n    :param path: where\n    """',
+    "comment": "# Only the first line of the file counts here.",
+    "synthetic": "pass",
+}
+
+
+@pytest.mark.parametrize(
+    ("body", "text", "provenance"),
+    [
+        (RUNGS["docstring"] + "\n    " + RUNGS["comment"] + "\n    return 1", "Loads the model. It is slow.", "docstring"),
+        (RUNGS["comment"] + "\n    return 1", "Only the first line of the file counts here.", "comment"),
+        (RUNGS["synthetic"], "Loads the model, given path.", "synthetic"),
+    ],
+)
+def test_the_best_rung_is_taken(body: str, text: str, provenance: str) -> None:
+    assert target(f"def load_model(path):\n    {body}\n", "a.py", "load_model") == Target(text, provenance)  # type: ignore[arg-type]
+
+
+def test_where_nothing_speaks_the_first_line_is_shown_as_code() -> None:
+    assert target_of(Chunk(1, 2, "block"), "}\n0x1F\n'use'", "c") == Target("'use'", "code")
+    assert target_of(Chunk(1, 1, "block"), "}", "c") == Target("", "code")
+
+
+def test_sections_speak_by_heading_and_first_sentence() -> None:
+    assert target("# Install\n\n## From source\n\nClone it. Build it.\n", "a.md", "Install > From source") == Target("From source: Clone it. Build it.", "header")
+    assert target("# Install\n\n```\npip install .\n```\n", "a.md", "Install") == Target("Install: pip install .", "header")
+
+
+def test_origin_defect_7_a_target_depends_on_its_chunk_alone() -> None:
+    """Whole-file names became the target of every chunk: here a function says the same wherever it stands."""
+    function = 'def area(shape):\n    return shape.width * shape.height\n'
+    alone = target(function, "a.py", "area")
+    among = target(f'"""Geometry of shapes."""\nimport math\n\n# Everything about circles.\n\n{function}\ndef other():\n    """Other."""\n', "a.py", "area")
+    assert alone == among
+    assert "other" not in among.text and "circles" not in among.text
+
+
+def test_origin_defect_7_a_comment_sign_in_a_string_is_no_comment() -> None:
+    made = target('def f(x):\n    url = "http://a # this is not a comment at all"\n    return url\n', "a.py", "f")
+    assert made.provenance == "synthetic"
+
+
+def test_a_comment_deep_inside_is_not_about_the_function() -> None:
+    text = "def connect(host):\n    a = 1\n    b = 2\n    # wait until the other side answers\n    return a\n"
+    assert target(text, "a.py", "connect").provenance == "synthetic"
+
+
+def test_comments_of_members_are_not_about_the_class() -> None:
+    text = "struct share {\n  char *file; /* path used to generate the store */\n};\n"
+    assert target(text, "a.c", "share") == Target("Struct share; declares file.", "synthetic")
+
+
+# Docstrings and comments -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("docstring", "said"),
+    [
+        ("Load it.\n\nArgs:\n    path: where", "Load it."),
+        ("Load it\n:param path: where", "Load it"),
+        ("@brief Loads the thing.\n@param x the x", "Loads the thing."),
+        ("Solve.\n======\nSolves the system of equations.\n", "Solves the system of equations."),
+        ("Copyright 2020 A. B.\nAll rights reserved.\n\nReads packets.", "Reads packets."),
+        ("Licensed under the Apache License, Version 2.0", ""),
+        ("Gets a {@link Router} for {@code path}.", "Gets a Router for path."),
+        ("<summary>Opens the <see cref=\"T:Door\"/> now.</summary>", "Opens the Door now."),
+        (">>> f(1)\n2", ""),
+        (":returns: the size in bytes", "Returns the size in bytes"),
+        ("Sends [Request] to ``host``.", "Sends Request to host."),
+        ("foo()\n\nDoes the work of many.", "Does the work of many."),
+        ("Section one ---------------------\nWorks it out well.", "Works it out well."),
+        ("Parameters\n----------\nx : int", ""),
+        ("Foo.", ""),
+        ("{@inheritDoc}", ""),
+        ("计算两点之间的距离。", "计算两点之间的距离。"),
+    ],
+)
+def test_a_docstring_is_cut_to_what_it_says(docstring: str, said: str) -> None:
+    assert documented(Chunk(1, 1, "function", "foo", docstring=docstring)) == said
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["TODO: make this faster somehow", "eslint-disable-next-line no-console rule", "type: ignore[arg-type] because of this", "noqa: E501 it is long",
+     "return self.items[key]", "x = compute(y) + 1", "if (a && b) { call(); }", "----------------------", "Copyright 2021 the authors of this", "Joins",
+     "foo.bar(baz, qux)", "pylint: disable=all the things", "SPDX-License-Identifier: MIT and so on", "=== Section ==="],
+)
+def test_what_is_no_information_is_passed_over(line: str) -> None:
+    assert comment([line, "The cache is kept for an hour."]) == "The cache is kept for an hour."
+
+
+def test_a_comment_over_several_lines_is_one_sentence() -> None:
+    lines = ["The plain operation never suspends, so either the attempt", "to send succeeds or the channel", "is closed.", "Other."]
+    assert comment(lines) == "The plain operation never suspends, so either the attempt to send succeeds or the channel is closed."
+
+
+def test_comments_of_languages_without_grammar() -> None:
+    css = "/* Copyright 2020 me */\n/* Colours of the whole page. */\n#id { color: red }\n"
+    assert comment(comment_lines(css, "css")) == "Colours of the whole page."
+    assert comment(comment_lines("-- The users of this shop.\nSELECT 1;", "sql")) == "The users of this shop."
+    assert comment_lines("# a heading not a comment", "text") == []
+
+
+def test_sentences_end_where_they_end() -> None:
+    assert first_sentences("Uses e.g. a file, i.e. Data. Next one is long enough to stand apart from the first.") == (
+        "Uses e.g. a file, i.e. Data. Next one is long enough to stand apart from the first."
+    )
+    long = "word " * 60
+    assert len(shortened(long)) <= 200 and shortened(long).endswith("word…")
+    assert shortened("A sentence that is rather long, so that it fills more than half of all the space that there is for it. " + long).endswith("for it.")
+    assert len(shortened("x" * 500)) == 200
+
+
+# Templates -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("language", "kind", "symbol", "signature", "text", "said"),
+    [
+        ("python", "method", "Router.__init__", "def __init__(self, routes, prefix='')", "", "Creates a Router from routes and prefix."),
+        ("java", "method", "Index.Index", "public Index(final Path path, int size)", "", "Creates an Index from path and size."),
+        ("go", "function", "NewRouter", "func NewRouter(prefix string) *Router", "", "Creates a Router from prefix."),
+        ("rust", "method", "Url.new", "pub fn new(text: &str) -> Self", "", "Creates a Url from text."),
+        ("ruby", "method", "Headers.initialize", "def initialize", "", "Creates a Headers."),
+        ("python", "method", "Shape.area", "def area(self)", "@property\ndef area(self):", "Returns the area of a Shape."),
+        ("python", "method", "Shape.area", "def area(self, value)", "@area.setter\ndef area(self, value):", "Sets the area of a Shape."),
+        ("typescript", "method", "Shape.area", "get area(): number", "", "Returns the area of a Shape."),
+        ("python", "function", "is_absolute", "def is_absolute(path)", "", "Tells whether path is absolute."),
+        ("java", "method", "Token.hasChildren", "boolean hasChildren()", "", "Tells whether a Token has children."),
+        ("python", "test", "test_parse_rejects_empty_input", "def test_parse_rejects_empty_input()", "", "Tests that parse rejects empty input."),
+        ("java", "test", "ParserTest.testEmptyInput", "void testEmptyInput()", "", "Tests empty input (ParserTest)."),
+        ("java", "test", "T.testSerializeMap", "void testSerializeMap()", "", "Tests serialize map (T)."),
+        ("python", "function", "on_click", "def on_click(event)", "", "Handles click, given event."),
+        ("javascript", "function", "handleSubmit", "function handleSubmit(e)", "", "Handles submit, given e."),
+        ("python", "method", "Box.__len__", "def __len__(self)", "", "Returns the length of a Box."),
+        ("python", "method", "Box.__contains__", "def __contains__(self, key)", "", "Tells whether a Box contains key."),
+        ("python", "function", "main", "def main(argv)", 'add_argument("--all")', "Command-line entry point with options --all."),
+        ("python", "function", "sync", "def sync()", '@cli.command()\n@click.option("--dry-run")\ndef sync():', "Command-line command sync with options --dry-run."),
+        ("python", "method", "Point.to_json", "def to_json(self)", "", "Converts a Point to json."),
+        ("python", "method", "Point.from_dict", "def from_dict(cls, data)", "", "Creates a Point from dict, given data."),
+        ("go", "function", "parseHTTPResponse", "func parseHTTPResponse(b []byte) error", "", "Parses the HTTP response, given b."),
+        ("python", "function", "get_user_by_id", "def get_user_by_id(id)", "", "Returns the user by id, given id."),
+        ("c", "function", "list_destroy", "void list_destroy(struct list *l)", "", "Destroys the list, given l."),
+        ("c", "function", "MIN", "#define MIN(a, b)", "", "Macro MIN."),
+        ("cpp", "method", "Router.operator==", "bool operator==(const Router& other) const", "", "Operator == of Router on other."),
+        ("python", "function", "split_words", "def split_words(text, limit)", "", "Splits the words, given text and limit."),
+        ("python", "function", "word_table", "def word_table(text, limit)", "", "Function word_table (text, limit): calls findall and lower."),
+        ("python", "class", "Color", "class Color(Base, metaclass=M)", "class Color(Base):\n    red = 1\n    green: int", "Class Color based on Base; declares red and green."),
+        ("rust", "enum", "Color", "enum Color", "enum Color {\n    Red,\n    Green(u8),\n}", "Enumeration Color: Red and Green."),
+        ("python", "constant", "MAX_SIZE", "", "MAX_SIZE = 10", "Constant MAX_SIZE = 10."),
+        ("typescript", "type", "UserId", "", "export type UserId<T = any[]> = string", "Type UserId stands for string."),
+        ("python", "module", None, "", "import re", "Module head: imports re and os.path."),
+        ("python", "block", None, "", 'if __name__ == "__main__":\n    main()', "Runs when executed as a script; calls findall and lower."),
+        ("rust", "block", "Foo", "impl<T> Display for Foo<T>", "impl<T> Display for Foo<T> {", "Implementation of Display for Foo<T>."),
+        ("text", "window", None, "", "Frequently asked questions\n", "Text that begins: Frequently asked questions"),
+    ],
+)
+def test_sentences_for_common_patterns(language: str, kind: str, symbol: str | None, signature: str, text: str, said: str) -> None:
+    chunk = Chunk(1, 3, kind, symbol, signature)  # type: ignore[arg-type]
+    if "calls findall" in said:
+        chunk = replace(chunk, calls=("re.findall", "word.lower", "len"))
+    if kind == "module":
+        chunk = replace(chunk, imports=("re", "os.path"))
+    assert sentence(chunk, text, language) == said
+
+
+@pytest.mark.parametrize(
+    ("signature", "name", "language", "names"),
+    [
+        ("def f(self, a: dict[str, int] = {}, *args, key=None, **kwargs) -> int", "f", "python", ["a", "args", "key", "kwargs"]),
+        ("function f({a, b}, c?: number, ...rest)", "f", "typescript", ["a", "c", "rest"]),
+        ("public <T> Map<K, V> f(final Map<K, V> map, int... sizes)", "f", "java", ["map", "sizes"]),
+        ("fn f(&mut self, mut a: &'a str, b: Vec<(u8, u8)>)", "f", "rust", ["a", "b"]),
+        ("func (s *Server) f(ctx context.Context, names ...string) error", "f", "go", ["ctx", "names"]),
+        ("int f(const char *a, size_t b[], void (*done)(int))", "f", "c", ["a", "b", "done"]),
+        ("func f(with name: String, _ count: Int)", "f", "swift", ["name", "count"]),
+        ("public function f(?array $a = [], string ...$b)", "f", "php", ["a", "b"]),
+        ("def f", "f", "ruby", []),
+        ("int f(void)", "f", "c", []),
+    ],
+)
+def test_parameters_are_read_from_signatures(signature: str, name: str, language: str, names: list[str]) -> None:
+    assert parameters(signature, name, language) == names
+
+
+@pytest.mark.parametrize(
+    ("verb", "third"),
+    [("get", "returns"), ("set", "sets"), ("push", "pushes"), ("apply", "applies"), ("play", "plays"), ("fix", "fixes"), ("process", "processes"),
+     ("do", "does"), ("go", "goes"), ("undo", "undoes"), ("fetch", "fetches"), ("setup", "sets up"), ("init", "initializes"), ("log", "logs"),
+     ("echo", "echoes"), ("buzz", "buzzes"), ("login", "logs in"), ("try", "tries"), ("query", "queries")],
+)
+def test_verbs_are_conjugated(verb: str, third: str) -> None:
+    assert third_person(verb) == third
+
+
+def test_every_verb_has_a_third_person_that_ends_in_s() -> None:
+    assert all(third_person(verb).split()[0].endswith("s") for verb in english.VERBS)
+    assert english.NOUNS_ALONE & english.VERBS
+
+
+def test_articles_and_lists() -> None:
+    assert [article(name) for name in ("_Item", "user", "URL", "HTMLPage", "Hour", "One", "XMLReader", "Union", "Unused")] == [
+        "an", "a", "a", "an", "an", "a", "an", "a", "an",
+    ]
+    assert listed([]) == "" and listed(["a", "a"]) == "a" and listed(["a", "b", "c"]) == "a, b and c"
+
+
+def test_words_of_names() -> None:
+    assert words("__init__") == ["init"]
+    assert words("XMLHttpRequest") == ["XML", "http", "request"]
+    assert words("MAX_SIZE") == ["max", "size"]
+    assert words("createEsModule") == ["create", "es", "module"]
+
+
+# Laws ------------------------------------------------------------------------------------------------------------------
+
+
+def _template_words() -> set[str]:
+    """Words of the string literals in the templates and their English."""
+    literals = [
+        node.value
+        for module in (templates, english)
+        for node in ast.walk(ast.parse(Path(module.__file__ or "").read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 100  # no list of verbs
+    ]
+    return {word.lower() for literal in literals for word in re.findall(r"[^\W\d_]+", literal)} | {"more"}
+
+
+def _forms(name: str) -> set[str]:
+    """A name, its words, their lower case, and what they are as verbs."""
+    parts = [name, *words(name), *re.findall(r"[^\W_]+", name)]
+    return {form.lower() for part in parts for form in (part, *third_person(part).split(), *third_person(part.lower()).split())}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_no_word_of_a_sentence_is_invented(path: Path) -> None:
+    """Each word stands in the chunk, is a word of a name there, or belongs to the template."""
+    made = extract(path.read_bytes(), path.name)
+    if isinstance(made, str):
+        return
+    for chunk in made.chunks:
+        if chunk.target.provenance != "synthetic":
+            continue
+        said = chunk.target.text.rstrip("…")
+        known = " ".join([made.lines(chunk.start_line, chunk.end_line), chunk.symbol or "", chunk.signature, *chunk.calls, *chunk.imports])
+        allowed = VOCABULARY.union(*(_forms(name) for name in set(re.findall(r"\w+", known))))
+        invented = [word for word in re.findall(r"[^\W\d]\w*", said) if word.lower() not in allowed and not known.count(word)]
+        assert invented == [], f"{chunk.symbol}: {said}"
+        identifiers = [word for word in re.findall(r"\w+", said) if "_" in word.strip("_") or re.search(r"[a-z][A-Z]", word)]
+        assert all(identifier in known for identifier in identifiers), f"{chunk.symbol}: {said}"
+
+
+VOCABULARY = _template_words()
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_targets_are_sentences_and_the_same_on_every_run(path: Path) -> None:
+    made = extract(path.read_bytes(), path.name)
+    if isinstance(made, str):
+        return
+    for chunk in made.chunks:
+        text = made.lines(chunk.start_line, chunk.end_line)
+        assert with_target(replace(chunk, target=Target("", "code")), text, made.language) == chunk
+        if chunk.target.provenance == "synthetic":
+            assert re.match(r"[A-Z](?!.* [.,;:](?: |$))(?!.*  )", chunk.target.text), chunk.target.text
