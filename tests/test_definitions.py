@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 import wayfind
 from wayfind.corpus.comments import clean_comment
-from wayfind.corpus.definitions import BLOCK_LINES, MOST_CALLS, SIGNATURE_CHARACTERS, definitions
+from wayfind.corpus.definitions import MOST_CALLS, SIGNATURE_CHARACTERS, definitions
 from wayfind.corpus.languages import language_of
 from wayfind.corpus.syntax import SYNTAXES
+from wayfind.corpus.tiling import BLOCK_LINES
 from wayfind.types import KINDS, Chunk
 
 SAMPLES = Path(__file__).parent / "samples" / "definitions"

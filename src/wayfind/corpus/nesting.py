@@ -1,0 +1,343 @@
+"""From a tree to the definitions in it: found by a query, nested by their ranges, with their symbols and owners."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wayfind.corpus.comments import is_licence
+from wayfind.corpus.marks import Source, first_string, text_of
+from wayfind.corpus.syntax import ROLES, Syntax, queries_for
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+CONSTANT_LINES = 3
+"""A constant of fewer lines stays in the block around it."""
+SMALL_TYPE_LINES = 6
+"""A nested type of fewer lines and without functions stays in the head of its owner."""
+LONG_OWNER_LINES = 40
+"""Documented declarations of an interface or class are chunks of their own when it is longer than this."""
+
+CONTAINERS = frozenset(("class", "interface", "enum", "type", "impl", "module", "package", "object"))
+LEAVES = frozenset(("function", "declaration", "test"))
+_HEADS = frozenset(("class", "interface", "enum", "impl", "module"))
+_BODIES = frozenset(
+    ("block", "function_body", "class_body", "enum_class_body", "compound_statement", "do_block", "body_statement", "script_block")
+)
+_TEST_MACROS = frozenset(("TEST", "TEST_F", "TEST_P", "TYPED_TEST", "TYPED_TEST_P", "BENCHMARK_F", "TEST_CASE"))
+_TEST_CALL = re.compile(b"(?:" + b"|".join(macro.encode() for macro in sorted(_TEST_MACROS)) + rb")\s*\(")
+
+
+@dataclass(slots=True)
+class Definition:
+    """A definition on its way to a chunk. Rows are 0-based; `begin` and `until` are bytes, the header's ends."""
+
+    role: str
+    name: str
+    first: int
+    last: int
+    begin: int
+    until: int
+    start: int
+    end: int
+    scope: str = ""
+    lead: int = 0
+    parent: int = -1
+    functions: int = 0
+    types: int = 0
+    doc: str = ""
+    symbol: str = ""
+
+
+def find_definitions(root: Node, language: str, source: Source) -> list[Definition]:
+    """The definitions that become chunks, each with its owner, symbol and documentation, in order of their beginning."""
+    return _nested(_candidates(root, language, source), source)
+
+
+def _candidates(root: Node, language: str, source: Source) -> list[Definition]:
+    """What the first query captured, outermost first; one definition for each node, by the first pattern that matched."""
+    from tree_sitter import QueryCursor
+
+    best: dict[int, tuple[int, str, Node, dict]] = {}
+    for pattern, captures in QueryCursor(queries_for(language)[0]).matches(root):
+        role = next((name for name in captures if name in ROLES), None)
+        if role is None:
+            continue
+        node = captures[role][0]
+        if node.id not in best or pattern < best[node.id][0]:
+            best[node.id] = (pattern, role, node, captures)
+    made = [_definition(role, node, captures, source) for _, role, node, captures in best.values()]
+    return sorted((one for one in made if one is not None), key=lambda one: (one.start, -one.end))
+
+
+def _definition(role: str, node: Node, captures: dict, source: Source) -> Definition | None:
+    syntax = source.syntax
+    body = _body(node, captures)
+    outer = _outer(node, syntax)
+    (first, _), (last, column) = outer.start_point, node.end_point
+    end = node.end_byte
+    if body is not None and body.end_byte > end:  # A body that is a sibling of its header (Dart).
+        end, (last, column) = body.end_byte, body.end_point
+    if column == 0 and last > first:
+        last -= 1
+    if role == "member":
+        if last == node.start_point[0]:
+            return None
+        role = "function"
+    if role == "constant" and last - first + 1 < CONSTANT_LINES:
+        if body is None or last == first:
+            return None
+    name = _name(node, captures, source)
+    if not name and role != "test":
+        return None
+    until = captures["head"][0].end_byte if "head" in captures else end
+    if body is not None and body.start_byte > node.start_byte:
+        until = body.start_byte
+    elif until == end and role in _HEADS:
+        until = _header_end(source, node.start_byte, end)
+    scope = _plain(text_of(captures["scope"][0], source), True) if "scope" in captures else ""
+    made = Definition(role, name, first, last, outer.start_byte, until, node.start_byte, end, scope)
+    if syntax.doc_in_body and body is not None:
+        made.doc = first_string(body, source)
+    return made
+
+
+def _body(node: Node, captures: dict) -> Node | None:
+    if "body" in captures:
+        return captures["body"][0]
+    if (body := node.child_by_field_name("body")) is not None or "head" in captures:
+        return body
+    return next((child for child in node.named_children if child.type in _BODIES), None)
+
+
+def _outer(node: Node, syntax: Syntax) -> Node:
+    """The node with what stands before it: `export`, `template<>`, `const` of the first name that it declares."""
+    while syntax.wrappers and (parent := node.parent) is not None and parent.type in syntax.wrappers:
+        before = node.prev_named_sibling
+        if before is not None and before.type == node.type:
+            break
+        node = parent
+    return node
+
+
+def _header_end(source: Source, start: int, end: int) -> int:
+    """The end of the first line after which every parenthesis is closed."""
+    at, depth = start, 0
+    while at < end:
+        newline = source.code.find(b"\n", at, end)
+        newline = end if newline < 0 else newline
+        depth += source.code.count(b"(", at, newline) - source.code.count(b")", at, newline)
+        if depth <= 0:
+            return newline
+        at = newline + 1
+    return end
+
+
+def _name(node: Node, captures: dict, source: Source) -> str:
+    """The name as written, without what the language wraps around it."""
+    syntax = source.syntax
+    name = captures["name"][0] if "name" in captures else node.child_by_field_name("name")
+    if name is None:
+        if node.type in ("method_definition", "method_declaration"):
+            return _selector(node, source)
+        if node.type.endswith("operator_declaration"):
+            return "operator" + text_of(node, source).partition("operator")[2].partition("(")[0].strip()
+        return syntax.names.get(node.type, "")
+    declarators = []
+    while inner := _inner_declarator(name):
+        declarators.append(name.type)
+        name = inner
+    if node.type == "function_definition" and node.child_by_field_name("declarator") and "function_declarator" not in declarators:
+        if name.type != "operator_cast":
+            return ""  # `MACRO namespace x {` is read as a function `x`, whose body would swallow the file.
+    written = text_of(name, source)
+    if node.type == "instance":  # Haskell's `instance Eq a => Show (Box a) where`.
+        return re.sub(r"^instance\s+|^.*=>\s*|\s+where\b.*", "", " ".join(text_of(node, source)[:300].split()))[:100]
+    if written in _TEST_MACROS:
+        arguments = re.search(r"\(([^)]*)\)", source.text(name.end_byte, node.end_byte))
+        return ".".join(part.strip() for part in arguments[1].split(",")) if arguments else written
+    if name.type in ("signature", "type_head", "call_expression", "where_expression", "typed_expression"):
+        return re.split(r"[(<{\s]", re.sub(r"^\s*\((\w+)::[^)]*\)", r"\1", written))[0]
+    if name.type.endswith("constructor_signature"):
+        return re.sub(r"^(?:const|factory|external)\s+", "", written.split("(")[0].strip()).split(".")[-1]
+    if name.type == "operator_signature":
+        return "operator" + written.partition("operator")[2].split("(")[0].strip()
+    return written
+
+
+def _inner_declarator(node: Node) -> Node | None:
+    """One step into a C declarator: `*f(int)` -> `f(int)` -> `f`."""
+    if not node.type.endswith("declarator"):
+        return None
+    return node.child_by_field_name("declarator") or (node.named_children[-1] if node.type == "reference_declarator" else None)
+
+
+def _selector(node: Node, source: Source) -> str:
+    """An Objective-C selector: `find:orElse:`."""
+    words = []
+    for child in node.named_children:
+        if child.type == "identifier":
+            words.append(text_of(child, source))
+        elif child.type == "method_parameter" and words:
+            words[-1] += ":"
+    return "".join(words)
+
+
+def _plain(name: str, container: bool) -> str:
+    """A name as a symbol: `ns::Class<T>::f` -> `Class.f`, `X.prototype.f` -> `X.f`, `M:f` -> `M.f`, `T['a']` -> `T.a`."""
+    name = " ".join(name.split())
+    if name[:1] in "\"'`[(" and name[-1:] in "\"'`])":
+        name = re.sub(r"^[\"'`\[(\s]+|[\"'`\])\s]+$", "", name)
+        return name
+    if "operator" not in name and not name.startswith("<"):
+        while (shorter := re.sub(r"\s*<[^<>]*>", "", name)) != name:
+            name = shorter
+    name = re.sub(r"\[['\"]?([^\]'\"]*)['\"]?\]", r".\1", name)
+    name = re.sub(r"^(?:&|\*|dyn |mut |'\w+ )+", "", name)
+    if "::" in name:
+        name = ".".join(name.split("::")[-1 if container else -2 :])
+    if not name.endswith(":"):
+        name = re.sub(r"(?<=\w):(?=\w)", ".", name.replace("->", "."))
+    name = re.sub(r"\.prototype\b", "", name)
+    return re.sub(r"^(?:module\.exports|exports|window|globalThis)\.(?=.)", "", name)
+
+
+def _nested(candidates: list[Definition], source: Source) -> list[Definition]:
+    """The definitions that become chunks, each with its owner, symbol and documentation. In order of their beginning."""
+    kept: list[Definition] = []
+    stack: list[int] = []
+    package = -1
+    for one in candidates:
+        if one.role == "package":
+            if package >= 0:
+                kept[package].end, kept[package].last = one.start, one.first
+            one.end, one.last = len(source.code) + 1, len(source.rows) - 1
+        while stack and kept[stack[-1]].end <= one.start:
+            stack.pop()
+        owner = kept[stack[-1]] if stack else None
+        if owner is not None and (owner.role in LEAVES or not _belongs(one, owner)):
+            continue
+        one.parent = stack[-1] if stack else -1
+        if owner is not None:
+            if owner.role == "constant":
+                owner.role = "object"
+            owner.functions += one.role in LEAVES
+            owner.types += one.role in CONTAINERS
+        if one.role == "package":
+            package = len(kept)
+        stack.append(len(kept))
+        kept.append(one)
+    return _settled(kept, source)
+
+
+def _belongs(one: Definition, owner: Definition) -> bool:
+    """Whether a definition inside a container or constant is one of its own."""
+    if one.role == "constant":
+        return owner.role in ("package", "module")
+    if owner.role == "constant":
+        return one.role in ("function", "test")
+    return owner.role in ("package", "module") or one.first > owner.first
+
+
+def _settled(kept: list[Definition], source: Source) -> list[Definition]:
+    """Without what stays inside its owner; renumbered, with symbols, leads and tests."""
+    number = {-1: -1}
+    settled: list[Definition] = []
+    ends_at = _leads_by_end(source)
+    for old, one in enumerate(kept):
+        owner = settled[number[one.parent]] if number[one.parent] >= 0 else None
+        one.lead = _lead_of(one, ends_at, owner)
+        drop = _stays_inside(one, owner)
+        number[old] = number[one.parent] if drop else len(settled)
+        if drop:
+            continue
+        one.parent = number[one.parent]
+        one.symbol = _symbol(one, settled)
+        if one.role == "function" and _is_test(one, source):
+            one.role = "test"
+        settled.append(one)
+    return _merged(settled, source) if source.syntax.merge else settled
+
+
+def _stays_inside(one: Definition, owner: Definition | None) -> bool:
+    if one.role == "declaration":
+        return one.lead == one.first or (owner is not None and owner.last - owner.first < LONG_OWNER_LINES)
+    small = one.last - one.first + 1 < SMALL_TYPE_LINES and not one.functions
+    return owner is not None and owner.role not in ("module", "package") and one.role in CONTAINERS and small
+
+
+def _leads_by_end(source: Source) -> dict[int, int]:
+    """Row where a comment or attribute ends that has its lines to itself -> row where it begins."""
+    ends_at: dict[int, int] = {}
+    for mark in source.leads:
+        if mark.alone:
+            ends_at[mark.last] = mark.first
+    for mark in source.comments:
+        licence = mark.first < 30 and is_licence(source.text(mark.start, mark.end))
+        if mark.alone and not licence and not source.code.startswith(b"#!", mark.start):
+            ends_at[mark.last] = mark.first
+            if source.code.startswith(b"=", mark.start) and not b"".join(source.rows[mark.last + 1 : mark.last + 2]).strip():
+                ends_at[mark.last + 1] = mark.first  # Perl's documentation keeps a blank line below it.
+    return ends_at
+
+
+def _lead_of(one: Definition, ends_at: dict[int, int], owner: Definition | None) -> int:
+    """The row where the comments and attributes directly above a definition begin."""
+    row, lowest = one.first, owner.first + 1 if owner is not None and owner.role != "package" else 0
+    while (above := ends_at.get(row - 1)) is not None and lowest <= above < row:
+        row = above
+    return row
+
+
+def _symbol(one: Definition, settled: list[Definition]) -> str:
+    name = one.name if one.role == "test" else _plain(one.name, one.role in CONTAINERS)
+    if one.role == "test":
+        return re.sub(r"^[\"'`]+|[\"'`]+$", "", " ".join(name.split()))
+    if one.scope:
+        return f"{one.scope}.{name}"
+    owner = settled[one.parent] if one.parent >= 0 else None
+    if owner is None or not owner.symbol or "." in name and "::" in one.name:
+        return name
+    if one.role in CONTAINERS and owner.role == "module" and one.role != "module":
+        return name
+    return f"{owner.symbol}.{name}" if owner.symbol not in ("module.exports", "exports") else name
+
+
+def _is_test(one: Definition, source: Source) -> bool:
+    syntax = source.syntax
+    if syntax.test_name and re.match(syntax.test_name, one.symbol.rpartition(".")[2]):
+        return True
+    if _TEST_CALL.match(source.code, one.start):
+        return True
+    above = b"\n".join(source.rows[one.lead : one.first]).decode("utf-8", "replace")
+    return bool(syntax.test_lead and re.search(syntax.test_lead, above + source.text(one.begin, one.until)))
+
+
+def _merged(settled: list[Definition], source: Source) -> list[Definition]:
+    """Neighbours of one symbol and owner joined, unless the later one is documented: clauses, overloads, signatures."""
+    number = {-1: -1}
+    merged: list[Definition] = []
+    documented = {row for row, _ in source.docs}
+    for old, one in enumerate(settled):
+        last = merged[-1] if merged else None
+        one.parent = number[one.parent]
+        if (
+            last is not None
+            and last.role == one.role == "function"
+            and (last.symbol, last.parent) == (one.symbol, one.parent)
+            and not any(row in documented for row in range(one.lead, one.first))
+            and not (last.last + 1 < one.lead < one.first and source.code.startswith(b"/**", _row_start(source, one.lead)))
+        ):
+            last.last, last.end = one.last, one.end
+            number[old] = len(merged) - 1
+            continue
+        number[old] = len(merged)
+        merged.append(one)
+    return merged
+
+
+def _row_start(source: Source, row: int) -> int:
+    start = sum(len(line) + 1 for line in source.rows[:row])
+    return start + len(source.rows[row]) - len(source.rows[row].lstrip())
