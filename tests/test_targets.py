@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import doctest
+import importlib
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -174,7 +176,11 @@ def test_sentences_end_where_they_end() -> None:
         ("python", "method", "Point.from_dict", "def from_dict(cls, data)", "", "Creates a Point from dict, given data."),
         ("go", "function", "parseHTTPResponse", "func parseHTTPResponse(b []byte) error", "", "Parses the HTTP response, given b."),
         ("python", "function", "get_user_by_id", "def get_user_by_id(id)", "", "Returns the user by id, given id."),
-        ("c", "function", "list_destroy", "void list_destroy(struct list *l)", "", "Destroys the list, given l."),
+        ("c", "function", "list_destroy", "void list_destroy(struct list *l)", "", "Destroys (list), given l."),
+        ("c", "function", "clusterNodeIsMaster", "int clusterNodeIsMaster(node *n)", "", "Tells whether cluster node is master, given n."),
+        ("swift", "method", "Headers.startIndex", "public var startIndex: Int", "", "Returns the start index of a Headers."),
+        ("java", "method", "IntAdapter.read", "Integer read(JsonReader in)", "", "An IntAdapter reads, given in."),
+        ("elixir", "class", "Web.Router", "defmodule Web.Router", "", "Module Router."),
         ("c", "function", "MIN", "#define MIN(a, b)", "", "Macro MIN."),
         ("cpp", "method", "Router.operator==", "bool operator==(const Router& other) const", "", "Operator == of Router on other."),
         ("python", "function", "split_words", "def split_words(text, limit)", "", "Splits the words, given text and limit."),
@@ -244,6 +250,12 @@ def test_words_of_names() -> None:
     assert words("XMLHttpRequest") == ["XML", "http", "request"]
     assert words("MAX_SIZE") == ["max", "size"]
     assert words("createEsModule") == ["create", "es", "module"]
+
+
+@pytest.mark.parametrize("name", ["documents", "english", "entries", "extract", "facts", "manual", "targets", "templates", "windows"])
+def test_examples_in_docstrings_run(name: str) -> None:
+    result = doctest.testmod(importlib.import_module(f"wayfind.corpus.{name}"))
+    assert result.attempted and not result.failed
 
 
 # Laws ------------------------------------------------------------------------------------------------------------------

@@ -110,7 +110,8 @@ def _parameter(part: str, language: str) -> str:
         names = re.findall(r"[A-Za-z_]\w*", part)
         names = [one for one in names if one not in _NOT_PARAMETERS]
         names = names[-1:] if language == "swift" else names[:1]
-    return names[0] if names and names[0] not in _NOT_PARAMETERS else ""
+    nameless = ("void", "this", "self") if language in _NAME_LAST else _NOT_PARAMETERS
+    return names[0] if names and names[0] not in nameless else ""
 
 
 

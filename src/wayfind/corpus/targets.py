@@ -300,7 +300,7 @@ def described(chunk: Chunk, text: str, language: str) -> str:
     """What a configuration entry says about itself under `description` or `summary`, where it lies next to its keys."""
     found = _DESCRIPTION.search(text)
     first = next((line for line in text.split("\n")[1:] if line.strip()), "")
-    if found is None or len(found.group(1)) > max(4, len(first) - len(first.lstrip())):
+    if found is None or len(found.group(1)) > max(4, 2 * (len(first) - len(first.lstrip()))):
         return ""
     words = found.group(3).rstrip(", ").rstrip(found.group(2) or None).replace('\\"', '"')
     return first_sentences(plain(words)) if len(words.split()) > 2 else ""

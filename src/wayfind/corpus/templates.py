@@ -40,7 +40,7 @@ _CONSTRUCTORS = {
 def constructor(facts: Facts) -> str:
     """`Creates a Router from routes and prefix.`"""
     name, owner = facts.name, facts.owner
-    made = owner if owner and (facts.language in _CONSTRUCTORS.get(name, ()) or name == owner) else ""
+    made = owner if owner and (facts.language in _CONSTRUCTORS.get(name, ()) or name in (owner, "from")) else ""
     if not made and (found := re.fullmatch(r"New([A-Z]\w*)", name)) and facts.language == "go":
         made = found.group(1)
     return f"Creates {article(made)} {made}{_from(facts)}." if made else ""
@@ -58,7 +58,7 @@ DUNDERS = {
     "__hash__": "Returns the hash of {a}", "__bool__": "Tells whether {a} counts as true", "__contains__": "Tells whether {a} contains {p}",
     "__getitem__": "Returns the item of {a} for {p}", "__setitem__": "Sets the item of {a} for {p}", "__delitem__": "Deletes the item of {a} for {p}",
     "__getattr__": "Returns attributes that {a} does not have itself, by {p}", "__setattr__": "Sets an attribute of {a} by {p}",
-    "__call__": "Calls {a}{with}", "__enter__": "Enters the context of {a}", "__exit__": "Leaves the context of {a}",
+    "__call__": "Calls {a}{with}", "call": "Calls {a}{with}", "__enter__": "Enters the context of {a}", "__exit__": "Leaves the context of {a}",
     "__aenter__": "Enters the asynchronous context of {a}", "__aexit__": "Leaves the asynchronous context of {a}",
     "__aiter__": "Iterates asynchronously over {a}", "__anext__": "Returns the next item of {a} asynchronously",
     "__add__": "Adds {p} to {a}", "__sub__": "Subtracts {p} from {a}", "__mul__": "Multiplies {a} by {p}", "__or__": "Joins {a} with {p} by the operator |",
@@ -106,14 +106,23 @@ def accessor(facts: Facts) -> str:
     if re.search(r"^\s*@\w+\.setter\b", head, re.MULTILINE) or re.match(r"(?:static\s+)?set\s+[\w#]", facts.chunk.signature):
         return _verb_phrase(facts, "sets", words(facts.name)) + "."
     is_property = re.search(r"^\s*@(?:\w+\.)?(?:cached_|abstract|lazy_|hybrid_|class)?property\b", head, re.MULTILINE)
-    if is_property or re.match(r"(?:static\s+)?get\s+[\w#]", facts.chunk.signature):
+    signature = facts.chunk.signature
+    is_property = is_property or facts.language in _PROPERTIES and re.match(r"(?:@?[\w.]+\s+)*(?:var|val|let)\s", signature)
+    is_property = is_property or facts.language == "csharp" and signature and "(" not in signature and facts.chunk.kind == "method"
+    if is_property or re.match(r"(?:static\s+)?get\s+[\w#]", signature):
         return predicate(facts) or _verb_phrase(facts, "returns", words(facts.name)) + "."
     return ""
+
+
+_PROPERTIES = frozenset({"swift", "kotlin", "scala", "groovy", "dart"})
+"""Languages that declare properties with `var` or `val`."""
 
 
 def predicate(facts: Facts) -> str:
     """`Tells whether path is absolute.`"""
     parts = words(facts.name)
+    if not facts.owner and not facts.name.isupper() and any(part in ("is", "has") for part in parts[1:-1]) and not is_verb(parts[0], alone=False):
+        return f"Tells whether {' '.join(parts)}{_takes(facts)}."
     if len(parts) < 2 or parts[0] not in ("is", "has", "can", "should", "needs", "supports", "was", "are", "will", "must", "contains", "exists"):
         return ""
     given = facts.parameters
@@ -215,7 +224,7 @@ def prefixed_verb(facts: Facts) -> str:
     if len(parts) > 2 and is_verb(parts[1], alone=True):
         return f"{_capital(third_person(parts[1]))} {noun_phrase(parts[2:])} ({parts[0]}){tail}"
     if is_verb(parts[-1], alone=True):
-        return f"{_capital(third_person(parts[-1]))} {noun_phrase(parts[:-1])}{tail}"
+        return f"{_capital(third_person(parts[-1]))} ({' '.join(parts[:-1])}){tail}"
     return ""
 
 
@@ -277,9 +286,9 @@ def class_head(facts: Facts) -> str:
     if not facts.name:
         return ""
     named = {"class": "Class", "interface": "Interface", "type": "Type"}.get(facts.chunk.kind, "Class")
-    found = re.search(r"\b(struct|trait|protocol|instance|interface|object|module|record|union|mixin|impl|extension|typeclass|namespace|enum)\b", facts.chunk.signature)
+    found = re.search(r"\b(defmodule|struct|trait|protocol|instance|interface|object|module|record|union|mixin|impl|extension|typeclass|namespace|enum)\b", facts.chunk.signature)
     if found and facts.chunk.kind in ("class", "type"):
-        named = {"impl": "Implementation of"}.get(found.group(1), _capital(found.group(1)))
+        named = {"impl": "Implementation of", "defmodule": "Module"}.get(found.group(1), _capital(found.group(1)))
     derived, declared = listed(bases(facts), 3), listed(members(facts), 6)
     tail = (f" based on {derived}" if derived else "") + (f"; declares {declared}" if declared else "")
     return f"{named} {facts.name}{tail}."
