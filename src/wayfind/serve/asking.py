@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import stat
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -27,17 +30,38 @@ JOBS = os.cpu_count() or 1
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How an answer is to be printed."""
+    """What the commands share: the index to ask, and how the answer is to be explained and printed."""
 
+    index: Path | None
+    refresh: bool
+    jobs: int
+    explain: Any
     json: bool
     jsonl: bool
     color: str
     paths: bool = False
     signals: bool = False
 
+    def opened(self, path: str | None) -> AbstractContextManager[Opened]:
+        """The repository at `path`, its index as the options say."""
+        from wayfind.index.refresh import Options
+
+        return opened(path, self.index, Options(workers=self.jobs))
+
 
 def _forms(command: Command) -> Command:
-    """The options that all answers share."""
+    """Give a command the options of a `Form`, which it gets as `form`."""
+
+    @functools.wraps(command)
+    def collecting(
+        index: str | None, no_refresh: bool, jobs: int, explain: str, as_json: bool, jsonl: bool, color: str, paths: bool = False, signals: bool = False, **own: Any
+    ) -> int:
+        if as_json + jsonl + paths > 1:
+            raise UsageError("give one of --json, --jsonl and -l")
+        if explain == "generated":
+            raise UsageError("no decoder is installed, so nothing can be generated; use --explain source or auto")
+        return command(form=Form(home_of(index), not no_refresh, jobs, explain, as_json, jsonl, color, paths, signals), **own)
+
     for option in (
         click.option("--jobs", type=click.IntRange(1), default=JOBS, help="Processes that read files.  [default: one a processor]"),
         click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colour; auto: on a terminal, unless NO_COLOR is set."),
@@ -47,6 +71,17 @@ def _forms(command: Command) -> Command:
         click.option("--explain", type=click.Choice(MODES), default="auto", help="Where explanations may come from.  [default: auto]"),
         click.option("--index", metavar="FOLDER", help="Use the index that `wayfind index --output FOLDER` wrote."),
     ):
+        collecting = option(collecting)
+    return collecting
+
+
+def _rankings(command: Command) -> Command:
+    """Give a command the options of a ranking; -l and --signals come back in its `Form`."""
+    for option in (
+        click.option("--signals", is_flag=True, help="Show what each score is made of."),
+        click.option("-l", "--paths", "paths", is_flag=True, help="Print the paths of the files alone."),
+        click.option("-k", "--top-k", type=int, default=10, show_default=True, help="Number of results."),
+    ):
         command = option(command)
     return command
 
@@ -54,67 +89,63 @@ def _forms(command: Command) -> Command:
 @click.command("search")
 @click.argument("text", required=False)
 @click.argument("path", required=False)
-@click.option("-k", "--top-k", type=int, default=10, show_default=True, help="Number of results.")
-@click.option("-l", "--paths", "paths", is_flag=True, help="Print the paths of the files alone.")
+@_rankings
 @click.option("--lang", multiple=True, metavar="NAME", help="Only this language; may be given again.")
 @click.option("--path", "only_path", multiple=True, metavar="GLOB", help="Only files whose path matches or contains this; may be given again.")
 @click.option("--kind", multiple=True, metavar="KIND", help="Only this kind (function, class, section …); may be given again.")
 @click.option("--regex", default="", metavar="PATTERN", help="Only what this regular expression matches; TEXT may be left out then.")
 @click.option("--max-tokens", type=click.IntRange(1), metavar="N", help="Fit the answer into N tokens of a language model.")
-@click.option("--signals", is_flag=True, help="Show what each score is made of.")
 @_forms
 def search_command(
-    text: str | None, path: str | None, top_k: int, paths: bool, lang: tuple[str, ...], only_path: tuple[str, ...], kind: tuple[str, ...],
-    regex: str, max_tokens: int | None, signals: bool, index: str | None, explain: Any, no_refresh: bool, as_json: bool, jsonl: bool, color: str, jobs: int,
+    text: str | None, path: str | None, top_k: int, lang: tuple[str, ...], only_path: tuple[str, ...], kind: tuple[str, ...], regex: str, max_tokens: int | None, form: Form
 ) -> int:
     """Find what TEXT speaks of in the repository at PATH (default: the current folder), which is indexed when it has to be.
 
     TEXT is a question, a name, a snippet of code, a stack trace or an issue; - reads it from standard input. It may hold
     sym:NAME, path:GLOB, lang:NAME, kind:KIND, "a phrase" and -word.
     """
-    form = _form(as_json, jsonl, color, paths, signals)
     asked = _question(text, bool(regex))
     from wayfind.search.engine import Ask, search
     from wayfind.search.query import LONGEST, Filters, check
 
-    filters = Filters(lang, only_path, kind, regex=regex)
-    check(filters)
-    ask = Ask(asked, top_k, filters, explain, max_tokens)
-    _possible(ask)
+    ask = Ask(asked, top_k, Filters(lang, only_path, kind, regex=regex), form.explain, max_tokens)
+    check(ask.filters)
+    _check_number(top_k)
+    if not asked.strip() and not ask.filters:
+        raise UsageError("the query is empty: give some words, a name or a snippet to search for")
     if len(asked) > LONGEST:
         note(f"the query has {len(asked):,} characters; the first {LONGEST:,} are read")
-    with opened(path, home_of(index), _workers(jobs)) as place, meter() as progress:
-        answer = search(place.ready(not no_refresh, progress), ask, place.stale_files)
+    with form.opened(path) as here, meter() as progress:
+        answer = search(here.ready(form.refresh, progress), ask, here.stale_files)
         progress.clear()
-        return _print(answer, place, form)
+        return _print(answer, here, form)
 
 
 @click.command("explain")
 @click.argument("place")
 @click.argument("path", required=False)
 @_forms
-def explain_command(
-    place: str, path: str | None, index: str | None, explain: Any, no_refresh: bool, as_json: bool, jsonl: bool, color: str, jobs: int
-) -> int:
+def explain_command(place: str, path: str | None, form: Form) -> int:
     """Say what the definition or section at PLACE, written FILE:LINE, does and from where that is known.
 
-    FILE is in the repository at PATH (default: the current folder if it holds FILE, else the repository around it).
+    FILE is in the repository at PATH. Without it: in the current folder or the nearest around FILE that is indexed, else in
+    the repository around FILE.
     """
-    form = _form(as_json, jsonl, color)
     file, line = split_place(place)
     from wayfind.search.engine import result_at, state
-    from wayfind.serve import output
     from wayfind.types import Answer
 
-    with opened(path or (None if index else root_around(file)), home_of(index), _workers(jobs)) as here, meter() as progress:
-        searcher = here.ready(not no_refresh, progress)
+    with form.opened(path or (None if form.index else root_around(file))) as here, meter() as progress:
+        searcher = here.ready(form.refresh, progress)
         progress.clear()
-        result = result_at(searcher, within(here.tree.root, file), line, explain)
+        result = result_at(searcher, within(here.tree.root, file), line, form.explain)
         answer = Answer(place, state(searcher.snapshot, here.stale_files), 1.0, False, "", (result,))
         if form.json or form.jsonl:
             return _print(answer, here, form)
+        from wayfind.serve import output
+
         touches = [t for t in here.repository.touches() if (t.path, t.symbol) == (result.path, result.symbol)]
-        for row in output.explanation(answer, touches, output.View(paint(color), here.prefix)):
+        for row in output.explanation(answer, touches, output.View(paint(form.color), here.prefix)):
             click.echo(row)
     return FOUND
 
@@ -122,46 +153,24 @@ def explain_command(
 @click.command("related")
 @click.argument("place")
 @click.argument("path", required=False)
-@click.option("-k", "--top-k", type=int, default=10, show_default=True, help="Number of results.")
-@click.option("-l", "--paths", "paths", is_flag=True, help="Print the paths of the files alone.")
-@click.option("--signals", is_flag=True, help="Show what each score is made of.")
+@_rankings
 @_forms
-def related_command(
-    place: str, path: str | None, top_k: int, paths: bool, signals: bool, index: str | None, explain: Any, no_refresh: bool, as_json: bool, jsonl: bool,
-    color: str, jobs: int,
-) -> int:
+def related_command(place: str, path: str | None, top_k: int, form: Form) -> int:
     """Find what speaks of the same as the definition or section at PLACE, written FILE:LINE."""
-    form = _form(as_json, jsonl, color, paths, signals)
     file, line = split_place(place)
-    from wayfind.search.engine import Ask, related
+    _check_number(top_k)
+    from wayfind.search.engine import related
 
-    _possible(Ask(place, top_k, explain=explain))
-    with opened(path or (None if index else root_around(file)), home_of(index), _workers(jobs)) as here, meter() as progress:
-        searcher = here.ready(not no_refresh, progress)
+    with form.opened(path or (None if form.index else root_around(file))) as here, meter() as progress:
+        searcher = here.ready(form.refresh, progress)
         progress.clear()
-        return _print(related(searcher, within(here.tree.root, file), line, top_k, explain, here.stale_files), here, form)
+        return _print(related(searcher, within(here.tree.root, file), line, top_k, form.explain, here.stale_files), here, form)
 
 
-def _form(as_json: bool, jsonl: bool, color: str, paths: bool = False, signals: bool = False) -> Form:
-    if as_json + jsonl + paths > 1:
-        raise UsageError("give one of --json, --jsonl and -l")
-    return Form(as_json, jsonl, color, paths, signals)
-
-
-def _workers(jobs: int) -> Any:
-    from wayfind.index.refresh import Options
-
-    return Options(workers=jobs)
-
-
-def _possible(ask: Any) -> None:
+def _check_number(results: int) -> None:
     """Raise UsageError for what the engine would refuse after an index was made."""
-    if ask.k < 1:
-        raise UsageError(f"the number of results must be at least 1, not {ask.k}")
-    if ask.explain == "generated":
-        raise UsageError("no decoder is installed, so nothing can be generated; use --explain source or auto")
-    if not ask.text.strip() and not ask.filters:
-        raise UsageError("the query is empty: give some words, a name or a snippet to search for")
+    if results < 1:
+        raise UsageError(f"the number of results must be at least 1, not {results}")
 
 
 def _question(text: str | None, has_regex: bool) -> str:
