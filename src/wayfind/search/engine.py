@@ -65,7 +65,7 @@ def answer(searcher: Searcher, query: Query, ask: Ask, stale_files: int = 0) -> 
     kept, copies = _fold(searcher, ranked, k)
     results = _results(snapshot, query, lexical, kept, copies, ask)
     sure = trust.confidence(query, lexical, kept) if query.terms else 1.0 if kept else 0.0
-    abstained = bool(not kept or (sure < trust.ABSTAIN_BELOW and not query.filters))
+    abstained = trust.gives_up(query, sure, bool(kept))
     reason = _reason(searcher, query, lexical, kept, mask, abstained)
     return Answer(ask.text, state(snapshot, stale_files), sure, abstained, reason, results)
 
