@@ -261,5 +261,20 @@ def test_ties_break_by_path_and_line():
     assert damp(np.array([0, 1, 2, 3]), np.ones(4), 4)[0] == [0, 1, 2, 3]
 
 
+def test_confidence_and_order_do_not_depend_on_how_many_are_asked_for(shop):
+    few, many = (shop.search("money of a receipt back", k=k) for k in (1, 20))
+    assert few.confidence == many.confidence and few.results[0] == many.results[0]
+
+
+def test_thousands_of_candidates_level_with_the_last_do_not_push_out_the_best(tmp_path):
+    (tmp_path / "many.py").write_text("".join(f"def function_{n}():\n    return {n}\n\n\n" for n in range(1500)))
+    with wayfind.open(tmp_path, home=tmp_path.parent / "home-many") as repository:
+        assert repository.search("function_1234").results[0].symbol == "function_1234"
+
+
+def test_related_does_not_speak_of_words_that_everything_holds(shop):
+    assert not {"def", "return"} & {word for r in shop.related("shop/payment.py", 9).results for w in r.why for word in w.matched}
+
+
 def test_nothing_is_written_into_the_repository(shop):
     assert {p.relative_to(shop.root).as_posix() for p in Path(shop.root).rglob("*") if p.is_file()} == set(FILES)

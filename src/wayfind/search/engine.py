@@ -22,6 +22,8 @@ from wayfind.types import PROVENANCES, Answer, IndexState, Result, Target
 MOST_RESULTS = 1000
 COPY = 0.9
 """Two chunks of one name in different files whose term counts overlap by this share (of the larger) are copies."""
+COMMON = 0.2
+"""A word that more than this share of the chunks hold (`return`, `self`) tells nothing about what a chunk is related to."""
 _TOKEN_CHARACTERS = 3.6
 """Characters a token of a language model stands for in code, for `max_tokens`; measured on the lower side to keep the budget."""
 
@@ -57,14 +59,14 @@ def answer(searcher: Searcher, query: Query, ask: Ask, stale_files: int = 0) -> 
     lexical = score(snapshot, searcher.scales, query)
     k = min(ask.k, MOST_RESULTS)
     if query.terms:
-        ranked = rank(searcher, query, lexical, mask, k + min(k, 20))
+        ranked = rank(searcher, query, lexical, mask, k + max(min(k, 20), 3))
     else:
         ranked = [Ranked(int(chunk), 0.0, {}) for chunk in np.flatnonzero(mask)[:k]]
     if not ranked and query.filters.regex and mask is not None:
         ranked = [Ranked(int(chunk), 0.0, {}) for chunk in np.flatnonzero(mask)[:k]]
     kept, copies = _fold(searcher, ranked, k)
     results = _results(snapshot, query, lexical, kept, copies, ask)
-    sure = trust.confidence(query, lexical, kept) if query.terms else 1.0 if kept else 0.0
+    sure = trust.confidence(query, lexical, ranked) if query.terms else 1.0 if kept else 0.0
     abstained = trust.gives_up(query, sure, bool(kept))
     reason = _reason(searcher, query, lexical, kept, mask, abstained)
     return Answer(ask.text, state(snapshot, stale_files), sure, abstained, reason, results)
@@ -120,16 +122,18 @@ def related(searcher: Searcher, path: str, line: int, k: int = 10, mode: Mode = 
     mask = np.ones(snapshot.chunks, bool)
     mask[own] = False
     lexical = score(snapshot, searcher.scales, query)
-    kept, copies = _fold(searcher, rank(searcher, query, lexical, mask, k + min(k, 20)), k)
+    ranked = rank(searcher, query, lexical, mask, k + max(min(k, 20), 3))
+    kept, copies = _fold(searcher, ranked, k)
     ask = Ask(f"{path}:{line}", k, explain=mode)
-    sure = trust.confidence(query, lexical, kept)
+    sure = trust.confidence(query, lexical, ranked)
     return Answer(ask.text, state(snapshot, stale_files), sure, not kept, "" if kept else "nothing shares its words", _results(snapshot, query, lexical, kept, copies, ask))
 
 
 def _like(snapshot: Snapshot, text: str, most: int = 40) -> Query:
     """A query of the words that tell this text from the rest of the repository (tf-idf)."""
     counts = count(text)
-    weight = {t: n**0.5 * idf(len(snapshot.holding(t)), snapshot.chunks) for t, n in counts.items()}
+    holding = {term: len(snapshot.holding(term)) for term in counts}
+    weight = {t: n**0.5 * idf(holding[t], snapshot.chunks) for t, n in counts.items() if holding[t] <= max(COMMON * snapshot.chunks, 3)}
     best = sorted(weight, key=lambda t: (-weight[t], t))[:most]
     shown = {term: word for word in WORD.findall(text) for term in terms_of(word)}
     return Query(text, "code", tuple(Term(t, counts[t] ** 0.5, shown.get(t, t)) for t in best), tuple(best), (), Filters())
