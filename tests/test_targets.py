@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from wayfind.corpus import english, templates
+from wayfind.corpus import actions, english, templates
 from wayfind.corpus.english import article, listed, third_person, words
 from wayfind.corpus.extract import extract
 from wayfind.corpus.facts import parameters
@@ -265,7 +265,7 @@ def _template_words() -> set[str]:
     """Words of the string literals in the templates and their English."""
     literals = [
         node.value
-        for module in (templates, english)
+        for module in (actions, templates, english)
         for node in ast.walk(ast.parse(Path(module.__file__ or "").read_text()))
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 100  # no list of verbs
     ]

@@ -1,4 +1,4 @@
-"""A document in, chunks of kind `section` that tile it out: Markdown, reStructuredText, plain text in that manner, notebooks.
+"""A document in, chunks of kind `section` that tile it out: Markdown, reStructuredText, text in that manner, notebooks.
 
 A section reaches from its heading to the next heading of any level; its symbol is the path of headings
 (`Install > From source`), its signature the heading's line, its docstring the first paragraph of prose. A text without
@@ -39,11 +39,11 @@ class Mark:
 def sections(text: str, language: str) -> list[Chunk]:
     """Chunks of a document or configuration text; each non-blank line lies in exactly one, or there are none at all.
 
-    Languages: markdown, rst, text, json (notebooks too), yaml, toml, ini, dotenv; for others, and for text without a heading, the
-    result is empty. Raises `Malformed` where the text is not of the language.
+    Languages: markdown, rst, text, json (notebooks too), yaml, toml, ini, dotenv; for others, and for text without a
+    heading, the result is empty. Raises `Malformed` where the text is not of the language.
 
-    >>> [(s.symbol, s.start_line, s.end_line) for s in sections("# Install\\n\\nRun it.\\n\\n## From source\\nBuild.", "markdown")]
-    [('Install', 1, 3), ('Install > From source', 5, 6)]
+    >>> [(s.symbol, s.start_line, s.end_line) for s in sections("# Install\\n\\nRun.\\n\\n## Source\\nMake.", "markdown")]
+    [('Install', 1, 3), ('Install > Source', 5, 6)]
     """
     is_notebook = language == "json" and '"nbformat"' in text and '"cells"' in text
     if language in READERS and not is_notebook:
@@ -157,8 +157,19 @@ def _front_matter(lines: Sequence[str]) -> list[Mark]:
         if lines[number].rstrip() == lines[0].rstrip():
             fields = dict(re.findall(r"(?m)^(\w+)\s*[:=]\s*[\"']?(.*?)[\"']?\s*$", "\n".join(lines[1:number])))
             title = plain(fields.get("title", ""))
-            head = Mark(1, 1 if title else 0, title, f"title: {title}" if title else "front matter", 2, fields.get("description", ""))
-            return [replace(head, level=1), Mark(number + 2, 0, body=number + 2)] if title else [head, Mark(number + 2, 0, body=number + 2)]
+            head = Mark(
+                1,
+                1 if title else 0,
+                title,
+                f"title: {title}" if title else "front matter",
+                2,
+                fields.get("description", ""),
+            )
+            return (
+                [replace(head, level=1), Mark(number + 2, 0, body=number + 2)]
+                if title
+                else [head, Mark(number + 2, 0, body=number + 2)]
+            )
     return []
 
 
@@ -192,7 +203,9 @@ _OBJECT = re.compile(
 _MARKERS = frozenset({"module", "setting", "templatetag", "templatefilter", "fieldlookup", "program", "django-admin"})
 """Directives that without a body are labels of the heading near them."""
 
-_LABEL = re.compile(rf"\.\. (?:_[^:]+:|(?:[\w-]+:)?(?:{'|'.join(sorted(_MARKERS))}|index|currentmodule|highlight)::.*)\s*$|\.\.\s*$")
+_LABEL = re.compile(
+    rf"\.\. (?:_[^:]+:|(?:[\w-]+:)?(?:{'|'.join(sorted(_MARKERS))}|index|currentmodule|highlight)::.*)\s*$|\.\.\s*$"
+)
 
 
 def rst_marks(lines: Sequence[str]) -> list[Mark]:
@@ -247,7 +260,9 @@ def _rst_object(lines: Sequence[str], number: int, marks: list[Mark]) -> list[Ma
     if found is None:
         return []
     indent, role, signature = len(found.group(1)), found.group(2), found.group(3).strip()
-    following = next((at for at in range(number + 1, len(lines) + 1) if _indent(lines[at - 1]) <= indent), len(lines) + 1)
+    following = next(
+        (at for at in range(number + 1, len(lines) + 1) if _indent(lines[at - 1]) <= indent), len(lines) + 1
+    )
     body = any(lines[at - 1].strip() and not lines[at - 2].strip() for at in range(number + 2, following))
     if not body and role in _MARKERS:
         return []

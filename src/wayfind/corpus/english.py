@@ -11,64 +11,84 @@ from collections.abc import Sequence
 
 _WORD = re.compile(r"[A-Z]{2,}(?=s\b|s?_|\b|\d|[A-Z][a-z])\d*|[A-Z]?[a-z]+\d*|[A-Z]+\d*|\d+|[^\W\d_A-Za-z]+")
 
-IRREGULAR = {"get": "returns", "do": "does", "go": "goes", "has": "has", "is": "is", "fetch": "fetches", "undo": "undoes",
-             "redo": "redoes"}
+IRREGULAR = {
+    "get": "returns",
+    "do": "does",
+    "go": "goes",
+    "has": "has",
+    "is": "is",
+    "fetch": "fetches",
+    "undo": "undoes",
+    "redo": "redoes",
+}
 """Third persons that the rules of spelling do not give, and `get`, which in code means that something is returned."""
 
 VERBS = frozenset(
     """
-    abort accept access accumulate acquire activate adapt add adjust advance aggregate align allocate allow alter analyze analyse
-    announce annotate append apply approve archive arrange ask assemble assert assign associate attach attempt authenticate
-    authorize average await back backup balance begin bind block bootstrap break broadcast browse build bump cache calculate call cancel
-    capitalize capture cast catch center change check choose clamp classify clean cleanup clear click clip clone close coerce collapse
-    collect combine commit compact compare compile complete compose compress compute concat concatenate configure confirm connect
-    construct consume contain continue contribute convert copy correct count crawl create crop cut cycle deactivate deallocate debug decide
-    declare decode decompress decorate decrease decrement decrypt deduce dedupe deduplicate defer define delay delegate delete deliver denormalize
-    deploy dequeue derive describe deserialize destroy detach detect determine diff digest disable discard disconnect discover
-    dispatch display dispose divide do download drag drain draw drop dump duplicate echo edit emit enable encode encrypt end enforce
-    enqueue ensure enter enumerate erase escape establish estimate evaluate evict exchange exclude execute exit expand expect expire
-    explain export expose extend extract fail fetch fill filter finalize find finish fire fit fix flag flatten flip flush focus fold follow force
-    fork format forward free freeze gather generate get give go grab grant group grow guard guess halt handle hide highlight
-    hold identify ignore implement import include increase increment indent index infer inflate inherit init initialise initialize inject
-    insert inspect install instantiate interpolate interpret intersect invalidate invert invoke issue iterate join jump keep kill
-    launch lead leave lex lift limit link list listen load localize locate lock log login logout look lookup lower make manage map mark
-    mask match materialize maximize measure memoize merge migrate minimize mock modify monitor mount move multiply mutate mute navigate
-    negate normalise normalize note notify observe obtain offset omit open optimize order output overflow override pack pad paginate parse partition
-    pass paste patch pause peek perform permute persist pick ping place play plot poll pop populate post postprocess predict prefetch
-    prepare prepend preprocess present preserve press prevent print probe process produce promote prompt propagate protect prove provide prune publish
-    pull purge push put query queue quit quote raise randomize rank read reap rebase rebuild recalculate receive recompute reconcile
-    reconnect record recover redirect redo reduce refactor refer refine reflect refresh refund refuse register reindex reject relax release reload remap
-    remember remove rename render reopen reorder repair repeat replace replay reply report represent request require reschedule reserve
-    reset reshape resize resolve respond restart restore restrict resume retrieve retry return reuse reverse revert review revoke rewind rewrite
-    roll rollback rotate round route run sample sanitize save scale scan schedule score scrape scroll seal search seed seek select send separate
-    serialise serialize serve set setup shift show shrink shuffle shutdown sign signal simplify simulate skip sleep slice slugify smooth
-    snapshot solve sort spawn specify splice split squash stack start stash stop store stream stringify strip stub submit subscribe
-    subtract suggest sum summarize supply suppress suspend swap switch sync synchronize synthesize tag take tear tell terminate test throttle
-    throw tick toggle tokenize touch trace track train transcode transfer transform translate transmit transpose traverse trigger trim
-    truncate try tune turn unbind uncompress undo unescape unify uninstall unlink unlock unmount unpack unpatch unquote unregister unset unsubscribe
-    unwrap unzip update upgrade upload upsert use validate verify visit wait walk warm warn warp wash watch weigh wire wrap write yield zip zoom
+    abort accept access accumulate acquire activate adapt add adjust advance aggregate align allocate allow alter
+    analyze analyse announce annotate append apply approve archive arrange ask assemble assert assign associate
+    attach attempt authenticate authorize average await back backup balance begin bind block bootstrap break
+    broadcast browse build bump cache calculate call cancel capitalize capture cast catch center change check choose
+    clamp classify clean cleanup clear click clip clone close coerce collapse collect combine commit compact compare
+    compile complete compose compress compute concat concatenate configure confirm connect construct consume contain
+    continue contribute convert copy correct count crawl create crop cut cycle deactivate deallocate debug decide
+    declare decode decompress decorate decrease decrement decrypt deduce dedupe deduplicate defer define delay
+    delegate delete deliver denormalize deploy dequeue derive describe deserialize destroy detach detect determine
+    diff digest disable discard disconnect discover dispatch display dispose divide do download drag drain draw drop
+    dump duplicate echo edit emit enable encode encrypt end enforce enqueue ensure enter enumerate erase escape
+    establish estimate evaluate evict exchange exclude execute exit expand expect expire explain export expose
+    extend extract fail fetch fill filter finalize find finish fire fit fix flag flatten flip flush focus fold
+    follow force fork format forward free freeze gather generate get give go grab grant group grow guard guess halt
+    handle hide highlight hold identify ignore implement import include increase increment indent index infer
+    inflate inherit init initialise initialize inject insert inspect install instantiate interpolate interpret
+    intersect invalidate invert invoke issue iterate join jump keep kill launch lead leave lex lift limit link list
+    listen load localize locate lock log login logout look lookup lower make manage map mark mask match materialize
+    maximize measure memoize merge migrate minimize mock modify monitor mount move multiply mutate mute navigate
+    negate normalise normalize note notify observe obtain offset omit open optimize order output overflow override
+    pack pad paginate parse partition pass paste patch pause peek perform permute persist pick ping place play plot
+    poll pop populate post postprocess predict prefetch prepare prepend preprocess present preserve press prevent
+    print probe process produce promote prompt propagate protect prove provide prune publish pull purge push put
+    query queue quit quote raise randomize rank read reap rebase rebuild recalculate receive recompute reconcile
+    reconnect record recover redirect redo reduce refactor refer refine reflect refresh refund refuse register
+    reindex reject relax release reload remap remember remove rename render reopen reorder repair repeat replace
+    replay reply report represent request require reschedule reserve reset reshape resize resolve respond restart
+    restore restrict resume retrieve retry return reuse reverse revert review revoke rewind rewrite roll rollback
+    rotate round route run sample sanitize save scale scan schedule score scrape scroll seal search seed seek select
+    send separate serialise serialize serve set setup shift show shrink shuffle shutdown sign signal simplify
+    simulate skip sleep slice slugify smooth snapshot solve sort spawn specify splice split squash stack start stash
+    stop store stream stringify strip stub submit subscribe subtract suggest sum summarize supply suppress suspend
+    swap switch sync synchronize synthesize tag take tear tell terminate test throttle throw tick toggle tokenize
+    touch trace track train transcode transfer transform translate transmit transpose traverse trigger trim truncate
+    try tune turn unbind uncompress undo unescape unify uninstall unlink unlock unmount unpack unpatch unquote
+    unregister unset unsubscribe unwrap unzip update upgrade upload upsert use validate verify visit wait walk warm
+    warn warp wash watch weigh wire wrap write yield zip zoom
     """.split()
 )
 """Verbs of names in code, in the first person, from the names in some twenty repositories."""
 
 NOUNS_ALONE = frozenset(
     """
-    access average back block cache call cast center change check click clip clone color compact contain copy count cut cycle debug default delay diff digest display
-    draw drop echo edit end exit export fit fix flag focus fold force fork format forward free function group guard guess hash
-    hold import index init input issue join jump key lead leave limit link list lock log login look lookup map mark mask match
-    measure mock name note notice object offset open order output overflow pack pad pass patch pause pick ping place play plot point poll pop
-    post present press print probe process produce prompt prune pull push query queue quote rank read record release reply report
-    request require reserve reset result return reverse review roll rollback round route sample scale schedule score search seal seed sense set setup
-    shift show sign signal size slice snapshot sort split stack start state stop store stream strip stub sum supply swap switch
-    sync tag test tick time touch trace track train transfer transform trigger try tune turn type update upgrade upload use view wait walk watch
-    wire wrap zip zoom filter
+    access average back block cache call cast center change check click clip clone color compact contain copy count
+    cut cycle debug default delay diff digest display draw drop echo edit end exit export fit fix flag focus fold
+    force fork format forward free function group guard guess hash hold import index init input issue join jump key
+    lead leave limit link list lock log login look lookup map mark mask match measure mock name note notice object
+    offset open order output overflow pack pad pass patch pause pick ping place play plot point poll pop post
+    present press print probe process produce prompt prune pull push query queue quote rank read record release
+    reply report request require reserve reset result return reverse review roll rollback round route sample scale
+    schedule score search seal seed sense set setup shift show sign signal size slice snapshot sort split stack
+    start state stop store stream strip stub sum supply swap switch sync tag test tick time touch trace track train
+    transfer transform trigger try tune turn type update upgrade upload use view wait walk watch wire wrap zip zoom
+    filter
     """.split()
 )
 """Verbs that are nouns as often: taken for verbs only where something follows them, or a call to them is the whole point."""
 
 PREPOSITIONS = frozenset(
-    "about above after against along among around as at before behind below beside between by down during for from if in inside into like of off on "
-    "once onto or out outside over per since through till to toward under until up upon using via when while with within without and but not than then".split()
+    """
+    about above after against along among around as at before behind below beside between by down during for from if
+    in inside into like of off on once onto or out outside over per since through till to toward under until up upon
+    using via when while with within without and but not than then
+    """.split()
 )
 
 _LETTER = re.compile(r"[FHLMNRSX](?:[A-Z0-9]|$)")
@@ -117,14 +137,27 @@ def third_person(verb: str) -> str:
     return verb + ("es" if verb.endswith(("s", "x", "z", "ch", "sh", "o")) else "s")
 
 
-COMPOUND = {"init": ("initialize", ""), "setup": ("set", "up"), "cleanup": ("clean", "up"), "login": ("log", "in"), "logout": ("log", "out"),
-            "lookup": ("look", "up"), "shutdown": ("shut", "down"), "rollback": ("roll", "back"), "backup": ("back", "up"),
-            "teardown": ("tear", "down"), "concat": ("concatenate", ""), "diff": ("compare", "")}
+COMPOUND = {
+    "init": ("initialize", ""),
+    "setup": ("set", "up"),
+    "cleanup": ("clean", "up"),
+    "login": ("log", "in"),
+    "logout": ("log", "out"),
+    "lookup": ("look", "up"),
+    "shutdown": ("shut", "down"),
+    "rollback": ("roll", "back"),
+    "backup": ("back", "up"),
+    "teardown": ("tear", "down"),
+    "concat": ("concatenate", ""),
+    "diff": ("compare", ""),
+}
 """Verbs written as one word in names, as verb and particle."""
 
 
 THIRD_PERSONS = frozenset(map(third_person, VERBS)) | frozenset(
-    "is are has have can cannot does should must will was were gets works shows looks wins needs keeps".split()
+    """
+    is are has have can cannot does should must will was were gets works shows looks wins needs keeps
+    """.split()
 )
 """Verbs as tests and predicates have them in their names (`test_parse_rejects_empty_input`)."""
 
@@ -168,8 +201,13 @@ def noun_phrase(parts: Sequence[str]) -> str:
     return phrase if bare else f"the {phrase}"
 
 
-BARE = frozenset("a all an and any both each either every everything its it many more most my no nothing one only other our same self some such that the their this "
-                 "these those up down out in off on back again all at once away forward backward".split())
+BARE = frozenset(
+    """
+    a all an and any both each either every everything its it many more most my no nothing one only other our same
+    self some such that the their this these those up down out in off on back again all at once away forward
+    backward
+    """.split()
+)
 """Words that no article precedes."""
 
 

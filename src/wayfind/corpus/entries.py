@@ -59,7 +59,7 @@ def entries(text: str, language: str) -> list[Chunk]:
 
 
 def _cut(keys: Sequence[Key], parent: str, start: int, end: int) -> list[Chunk]:
-    """Chunks that tile lines start..end, in which `keys` lie. Lines between two keys go to the second (a comment above)."""
+    """Chunks that tile lines start..end, in which `keys` lie; lines between two keys go to the second (a comment above)."""
     chunks: list[Chunk] = []
     for group, first, last in _groups(keys, start, end):
         only = group[0] if len(group) == 1 else None
@@ -68,7 +68,10 @@ def _cut(keys: Sequence[Key], parent: str, start: int, end: int) -> list[Chunk]:
             chunks += _cut(only.children, path, first, last)
         else:
             named = only.children if only else group
-            chunks += [Chunk(at, min(at + size - 1, last), "entry", path or None, _names(named)) for at, size in _parts(first, last)]
+            chunks += [
+                Chunk(at, min(at + size - 1, last), "entry", path or None, _names(named))
+                for at, size in _parts(first, last)
+            ]
     return chunks or [Chunk(at, min(at + size - 1, end), "entry", parent or None) for at, size in _parts(start, end)]
 
 
@@ -94,9 +97,16 @@ def _groups(keys: Sequence[Key], start: int, end: int) -> Iterator[tuple[list[Ke
     first, last = start, start - 1
     for key in keys:
         size = key.end - max(last + 1, start) + 1
-        joins = key.start <= last or (
-            key.end - key.start < SMALL and group[-1].end - group[-1].start < SMALL and last - first + 1 + size <= TOGETHER
-        ) if group else True
+        joins = (
+            key.start <= last
+            or (
+                key.end - key.start < SMALL
+                and group[-1].end - group[-1].start < SMALL
+                and last - first + 1 + size <= TOGETHER
+            )
+            if group
+            else True
+        )
         if not joins:
             yield group, first, last
             group, first = [], last + 1
@@ -338,5 +348,9 @@ def _plain(name: str) -> str:
 
 
 READERS: dict[str, Callable[[str], list[Key]]] = {
-    "json": json_keys, "yaml": yaml_keys, "toml": toml_keys, "ini": ini_keys, "dotenv": ini_keys,
+    "json": json_keys,
+    "yaml": yaml_keys,
+    "toml": toml_keys,
+    "ini": ini_keys,
+    "dotenv": ini_keys,
 }

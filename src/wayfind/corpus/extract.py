@@ -1,8 +1,8 @@
 """The one way from a file's bytes to its record: decode, name the language, mask secrets, cut into chunks, give targets.
 
-Refuses a file by returning the reason. The record depends on the path only through the language, so equal bytes under two
-names share one record. Nothing that one file holds may stop an index: a chunker that fails is replaced by windows and the
-record says `failed`.
+Refuses a file by returning the reason. The record depends on the path only through the language, so equal bytes under
+two names share one record. Nothing that one file holds may stop an index: a chunker that fails is replaced by windows
+and the record says `failed`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a chunk's sentence may use: its name and owner, its parameters, the calls that tell something, members and bases.
 
-All comes from the symbol, the signature and the text by patterns that hold for the languages with a grammar here; where a
-pattern does not fit, the fact is missing, never guessed.
+All comes from the symbol, the signature and the text by patterns that hold for the languages with a grammar here; where
+a pattern does not fit, the fact is missing, never guessed.
 """
 
 from __future__ import annotations
@@ -45,15 +45,24 @@ class Facts:
 
 _LAST_NAME = re.compile(r"(operator\s*\W+|[^\W\d][\w$-]*[!?=']*|[^\w\s.]+)$")
 
-EVERYWHERE = frozenset("len str int print isinstance super String Some Ok Err println printf append push self toString None bool list dict Error clone into unwrap".split())
+EVERYWHERE = frozenset(
+    """
+    len str int print isinstance super String Some Ok Err println printf append push self toString None bool list
+    dict Error clone into unwrap
+    """.split()
+)
 """Calls that say nothing about what a function is for."""
 
 
 # Signatures -----------------------------------------------------------------------------------------------------------
 
 _NAME_LAST = frozenset({"c", "cpp", "java", "csharp", "dart", "objc", "groovy", "php", "powershell", "perl", "bash"})
-_NOT_PARAMETERS = frozenset({"self", "cls", "this", "mut", "void", "const", "final", "var", "val", "let", "ref", "out", "in", "_", "params", "readonly", "public",
-                             "private", "protected", "static", "inout", "comptime", "anytype", "noalias", "implicit", "using", "register", "unsigned", "struct"})
+_NOT_PARAMETERS = frozenset(
+    """
+    self cls this mut void const final var val let ref out in _ params readonly public private protected static
+    inout comptime anytype noalias implicit using register unsigned struct
+    """.split()
+)
 
 
 def parameters(signature: str, name: str, language: str) -> list[str]:
@@ -114,25 +123,47 @@ def _parameter(part: str, language: str) -> str:
     return names[0] if names and names[0] not in nameless else ""
 
 
-
 # Heads ----------------------------------------------------------------------------------------------------------------
 
+_MODIFIER = (
+    r"public|private|protected|internal|static|final|readonly|export|const|var|let|val|lateinit|override|"
+    r"pub(?:\([\w ]+\))?|mut|abstract|declare|@\w+"
+)
+_NO_MEMBER = r"use|using|typedef|friend|include|mixin|extend|namespace|import|goto"
+_TYPE = r"[\w<>\[\],.?*&: ]+\s[*&]?"
+_AFTER_MEMBER = r":(?!:)|=(?!=)|;|,\s*$|\s[\w\[\]*.]+(?:\s*`.*)?$"
 _MEMBER = re.compile(
-    r"^\s+(?:(?:public|private|protected|internal|static|final|readonly|export|const|var|let|val|lateinit|override|pub(?:\([\w ]+\))?|mut|abstract|declare|@\w+)\s+)*"
-    r"(?!(?:use|using|typedef|friend|include|mixin|extend|namespace|import|goto)\s)(?:[\w<>\[\],.?*&: ]+\s[*&]?)??\$?([A-Za-z_]\w*)\??\s*(?::(?!:)|=(?!=)|;|,\s*$|\s[\w\[\]*.]+(?:\s*`.*)?$)",
+    rf"^\s+(?:(?:{_MODIFIER})\s+)*(?!(?:{_NO_MEMBER})\s)(?:{_TYPE})??\$?([A-Za-z_]\w*)\??\s*(?:{_AFTER_MEMBER})"
 )
 _GO_FIELD = re.compile(r"^\s+([A-Za-z_]\w*)(?:,\s*\w+)*\s+[\w\[\]*.{}()]+")
-NOT_MEMBERS = frozenset("public private protected default signals slots return if else for while case default switch try catch super self this end def break continue pass import from use package throw raise assert elif match".split())
+NOT_MEMBERS = frozenset(
+    """
+    public private protected default signals slots return if else for while case default switch try catch super self
+    this end def break continue pass import from use package throw raise assert elif match
+    """.split()
+)
 
 
 def members(facts: Facts, whole: bool = False) -> list[str]:
-    """Names declared in the body of a class head, an enum or an interface; `whole` where the text has no head of its own."""
+    """Names declared in the body of a class, an enum or an interface; `whole` where the text has no head of its own."""
     pattern = _GO_FIELD if facts.language == "go" else _MEMBER
     lines = facts.text[:8_000].split("\n")[0 if whole else 1 :]
-    indents = [len(line) - len(line.lstrip()) for line in lines if line.strip() and not line.lstrip().startswith(("#", "//", "*", "/*", "@", "\"\"\"", "'''"))]
+    indents = [
+        len(line) - len(line.lstrip())
+        for line in lines
+        if line.strip() and not line.lstrip().startswith(("#", "//", "*", "/*", "@", '"""', "'''"))
+    ]
     least = min((indent for indent in indents if indent), default=0)
-    found = (pattern.match(line) for line in lines if line[: least + 1].strip() and not line.lstrip().startswith(("#", "//", "*", "/*")))
-    return [name for name in dict.fromkeys(one.group(1) for one in found if one) if name not in NOT_MEMBERS and name != facts.name]
+    found = (
+        pattern.match(line)
+        for line in lines
+        if line[: least + 1].strip() and not line.lstrip().startswith(("#", "//", "*", "/*"))
+    )
+    return [
+        name
+        for name in dict.fromkeys(one.group(1) for one in found if one)
+        if name not in NOT_MEMBERS and name != facts.name
+    ]
 
 
 _BASES = re.compile(r"\b(?:extends|implements|with|:|<(?=\s))\s*([A-Z][\w.:]*(?:<[^>]*>)?(?:\s*,\s*[A-Z][\w.]*)*)")
@@ -144,5 +175,13 @@ def bases(facts: Facts) -> list[str]:
         inside = re.search(rf"class\s+{re.escape(facts.name)}\s*(?:\[[^\]]*\])?\(([^)]*)\)", signature)
         names = inside.group(1).split(",") if inside else []
     else:
-        names = [one for found in _BASES.findall(re.sub(r"\([^)]*\)", "", signature)) for one in re.sub(r"<.*?>", "", found).split(",")]
-    return [name.strip() for name in names if re.fullmatch(r"[\w.:]+", name.strip()) and name.strip() not in ("object", facts.name)]
+        names = [
+            one
+            for found in _BASES.findall(re.sub(r"\([^)]*\)", "", signature))
+            for one in re.sub(r"<.*?>", "", found).split(",")
+        ]
+    return [
+        name.strip()
+        for name in names
+        if re.fullmatch(r"[\w.:]+", name.strip()) and name.strip() not in ("object", facts.name)
+    ]

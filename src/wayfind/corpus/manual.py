@@ -83,7 +83,9 @@ def _entry(fields: object, number: int, path: str | Path) -> Manual:
     if not isinstance(keywords, list) or not all(isinstance(word, str) for word in keywords):
         raise UsageError(f"{where}: field 'keywords': expected a list of texts, found {_kind(keywords)}")
     file, explanation = _text(fields, "file", where, needed=True), _text(fields, "explanation", where, needed=True)
-    return Manual(str(identity), file, start, end, component, explanation, _text(fields, "category", where), tuple(keywords))
+    return Manual(
+        str(identity), file, start, end, component, explanation, _text(fields, "category", where), tuple(keywords)
+    )
 
 
 def _text(fields: dict[str, object], name: str, where: str, needed: bool = False) -> str:
@@ -105,13 +107,15 @@ def _lines(value: object, where: str) -> tuple[int, int]:
     elif isinstance(value, list) and len(value) == 2 and all(type(one) is int for one in value):
         numbers = value
     if not numbers or not 1 <= numbers[0] <= numbers[1]:
-        raise UsageError(f"{where}: field 'line_range': expected \"955-1015\" or [955, 1015], found {json.dumps(value)}")
+        raise UsageError(
+            f"{where}: field 'line_range': expected \"955-1015\" or [955, 1015], found {json.dumps(value)}"
+        )
     return numbers[0], numbers[1]
 
 
 def _kind(value: object) -> str:
     names = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "nothing"}
-    return f"an empty text" if value == "" else names.get(type(value), "a number")
+    return "an empty text" if value == "" else names.get(type(value), "a number")
 
 
 def _refuse_twins(entries: Sequence[Manual], path: str | Path) -> None:

@@ -39,8 +39,7 @@ def target_of(chunk: Chunk, text: str, language: str) -> Target:
     elif chunk.kind == "window":
         rungs = [("comment", lambda chunk, text, language: comment(comment_lines(text, language)))]
     else:
-        rungs = [("docstring", lambda chunk, text, language: documented(chunk)),
-                 ("comment", noted)]
+        rungs = [("docstring", lambda chunk, text, language: documented(chunk)), ("comment", noted)]
     rungs += [("synthetic", sentence), ("code", code)]
     for provenance, rung in rungs:
         if words := rung(chunk, text, language):
@@ -82,7 +81,9 @@ _UNDERLINE = re.compile(r"\s*([-=~^*#_.\"'+])\1{2,}\s*$")
 
 def documented(chunk: Chunk) -> str:
     """The first sentence or two of the docstring; empty when it says nothing but licence, fields or the name again."""
-    paragraphs = [paragraph for paragraph in re.split(r"\n\s*\n", chunk.docstring[:READ]) if not _LICENCE.search(paragraph)]
+    paragraphs = [
+        paragraph for paragraph in re.split(r"\n\s*\n", chunk.docstring[:READ]) if not _LICENCE.search(paragraph)
+    ]
     prose = _lead("\n\n".join(paragraphs).split("\n"))
     if not _says_more(prose, chunk.symbol or ""):
         found = next((found for line in chunk.docstring[:READ].split("\n") if (found := _RETURNS.match(line))), None)
@@ -130,7 +131,9 @@ def _says_more(prose: str, symbol: str) -> bool:
     return bool(fresh) and (len(prose.split()) > 1 or not prose.isascii())
 
 
-_ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|etc|vs|cf|resp|approx|fig|no|dr|mr|mrs|st|incl|excl|a\.k\.a)|\b[A-Za-z])\.$", re.IGNORECASE)
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:e\.g|i\.e|etc|vs|cf|resp|approx|fig|no|dr|mr|mrs|st|incl|excl|a\.k\.a)|\b[A-Za-z])\.$", re.IGNORECASE
+)
 
 
 def first_sentences(prose: str) -> str:
@@ -140,7 +143,12 @@ def first_sentences(prose: str) -> str:
     'Opens a file, e.g. a log. Closes it.'
     """
     sentences = _sentences(prose)
-    if len(sentences) > 1 and len(sentences[0]) < 60 and sentences[1][-1:] != ":" and len(sentences[0]) + len(sentences[1]) < LONGEST:
+    if (
+        len(sentences) > 1
+        and len(sentences[0]) < 60
+        and sentences[1][-1:] != ":"
+        and len(sentences[0]) + len(sentences[1]) < LONGEST
+    ):
         return f"{sentences[0]} {sentences[1]}".rstrip(" :")
     return sentences[0].rstrip(" :") if sentences else ""
 
@@ -203,13 +211,17 @@ def noted(chunk: Chunk, text: str, language: str) -> str:
     lines = text.split("\n")
     is_function = chunk.kind in ("function", "method", "test")
     body = _body_start(lines, chunk.signature) if is_function else 0
-    reach = next((at for at in range(body, len(lines)) if _STATEMENT.match(lines[at])), len(lines)) if is_function else NEAR
+    reach = (
+        next((at for at in range(body, len(lines)) if _STATEMENT.match(lines[at])), len(lines)) if is_function else NEAR
+    )
     beginning = "\n".join(line for line in lines[body if is_function else 0 : reach] if not _STATEMENT.match(line))
     near = (words for first, words in _joined(chunk.comments.split("\n")) if first[:40] in beginning)
     return next((first_sentences(words) for words in near if _informative(words)), "")
 
 
-_STATEMENT = re.compile(r"(?!\s*(?:#(?!\s*(?:define|if|el|end|include|undef|pragma))|//|--|/\*|\*|%|;|\(\*|\{-|[{}()\[\]]*\s*$))\s*\S")
+_STATEMENT = re.compile(
+    r"(?!\s*(?:#(?!\s*(?:define|if|el|end|include|undef|pragma))|//|--|/\*|\*|%|;|\(\*|\{-|[{}()\[\]]*\s*$))\s*\S"
+)
 """A line that holds more than a comment or brackets."""
 
 
@@ -234,7 +246,11 @@ def _joined(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
     first = kept = ""
     for line in lines:
         words = plain(_MARKERS.sub("", line))
-        if kept and words and (_HALF.search(kept) or words[:1].islower() and kept[-1] not in ".!?:;" and len(kept) > 40):
+        if (
+            kept
+            and words
+            and (_HALF.search(kept) or words[:1].islower() and kept[-1] not in ".!?:;" and len(kept) > 40)
+        ):
             kept = f"{kept} {words}"
             continue
         if kept:

@@ -1,4 +1,4 @@
-"""A chunk's own facts in, one English sentence about it out: what its name, signature, calls and members say, nothing more.
+"""A chunk's own facts in, one English sentence about it out: what its name, signature, calls and members say, no more.
 
 Every identifier of a sentence stands in the chunk (its text, symbol, signature, calls or imports), or is a word of one
 that does. Where the facts say nothing, the sentence is empty.
@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from wayfind.corpus.english import NOUNS_ALONE, THIRD_PERSONS, article, is_verb, listed, noun_phrase, third_person, words
+from wayfind.corpus.actions import FUNCTION, TEST, calls, capital
+from wayfind.corpus.english import listed
 from wayfind.corpus.facts import NOT_MEMBERS, Facts, bases, members
 from wayfind.types import Chunk
 
@@ -27,268 +28,20 @@ def sentence(chunk: Chunk, text: str, language: str) -> str:
     return ""
 
 
-# Functions and methods -------------------------------------------------------------------------------------------------
+# Heads and values ------------------------------------------------------------------------------------------------
 
-_CONSTRUCTORS = {
-    "__init__": ("python",), "__new__": ("python",), "constructor": ("javascript", "typescript", "tsx", "kotlin"), "__construct": ("php",),
-    "initialize": ("ruby",), "init": ("swift", "kotlin", "objc", "zig"), "new": ("rust", "ruby", "perl", "lua"), "this": ("scala",),
-}
-"""Names of constructors and the languages in which they are that."""
-
-
-
-def constructor(facts: Facts) -> str:
-    """`Creates a Router from routes and prefix.`"""
-    name, owner = facts.name, facts.owner
-    made = owner if owner and (facts.language in _CONSTRUCTORS.get(name, ()) or name in (owner, "from")) else ""
-    if not made and (found := re.fullmatch(r"New([A-Z]\w*)", name)) and facts.language == "go":
-        made = found.group(1)
-    return f"Creates {article(made)} {made}{_from(facts)}." if made else ""
-
-
-def _from(facts: Facts) -> str:
-    return f" from {listed(facts.parameters)}" if facts.parameters else ""
-
-
-DUNDERS = {
-    "__repr__": "Returns the printable representation of {a}", "__str__": "Returns the text of {a}", "__len__": "Returns the length of {a}",
-    "__iter__": "Iterates over {a}", "__next__": "Returns the next item of {a}", "__eq__": "Compares {a} with {p} for equality",
-    "__ne__": "Tells whether {a} differs from {p}", "__lt__": "Tells whether {a} comes before {p}", "__gt__": "Tells whether {a} comes after {p}",
-    "__le__": "Tells whether {a} comes before {p} or is equal", "__ge__": "Tells whether {a} comes after {p} or is equal",
-    "__hash__": "Returns the hash of {a}", "__bool__": "Tells whether {a} counts as true", "__contains__": "Tells whether {a} contains {p}",
-    "__getitem__": "Returns the item of {a} for {p}", "__setitem__": "Sets the item of {a} for {p}", "__delitem__": "Deletes the item of {a} for {p}",
-    "__getattr__": "Returns attributes that {a} does not have itself, by {p}", "__setattr__": "Sets an attribute of {a} by {p}",
-    "__call__": "Calls {a}{with}", "call": "Calls {a}{with}", "__enter__": "Enters the context of {a}", "__exit__": "Leaves the context of {a}",
-    "__aenter__": "Enters the asynchronous context of {a}", "__aexit__": "Leaves the asynchronous context of {a}",
-    "__aiter__": "Iterates asynchronously over {a}", "__anext__": "Returns the next item of {a} asynchronously",
-    "__add__": "Adds {p} to {a}", "__sub__": "Subtracts {p} from {a}", "__mul__": "Multiplies {a} by {p}", "__or__": "Joins {a} with {p} by the operator |",
-    "__and__": "Combines {a} with {p} by the operator &", "__del__": "Cleans up when {a} is deleted", "__get__": "Returns the value of {a} as a descriptor",
-    "__set__": "Sets the value of {a} as a descriptor", "__reduce__": "Tells how {a} is pickled", "__getstate__": "Returns the state of {a} for pickling",
-    "__setstate__": "Restores {a} from a pickled state", "__copy__": "Copies {a}", "__deepcopy__": "Copies {a} deeply",
-    "__init_subclass__": "Runs when a class is derived from {owner}", "__post_init__": "Finishes the creation of {a}", "__float__": "Converts {a} to a float",
-    "__int__": "Converts {a} to an integer", "__dir__": "Lists the attributes of {a}", "__await__": "Makes {a} awaitable", "__index__": "Converts {a} to an index",
-    "__delattr__": "Deletes an attribute of {a} by {p}", "__reversed__": "Iterates over {a} backwards", "__set_name__": "Learns the name of the attribute that holds {a}",
-    "__getattribute__": "Returns an attribute of {a} by {p}", "__class_getitem__": "Returns {owner} for the type given by {p}", "__bytes__": "Converts {a} to bytes",
-    "__missing__": "Returns the value of {a} for a missing {p}", "__radd__": "Adds {a} to {p}", "__neg__": "Negates {a}", "__truediv__": "Divides {a} by {p}",
-    "__invert__": "Inverts {a}", "__format__": "Formats {a}", "__toString": "Returns the text of {a}", "toString": "Returns the text of {a}",
-    "to_s": "Returns the text of {a}", "inspect": "Returns the printable representation of {a}", "hashCode": "Returns the hash code of {a}",
-    "equals": "Compares {a} with {p} for equality", "fmt": "Formats {a}", "drop": "Releases what {a} holds", "deref": "Gives access to what {a} wraps",
-    "ToString": "Returns the text of {a}", "GetHashCode": "Returns the hash code of {a}", "Equals": "Compares {a} with {p} for equality",
-    "Dispose": "Releases what {a} holds", "__get": "Returns a property of {a} by {p}", "__set": "Sets a property of {a} by {p}",
-    "__call": "Handles calls of methods that {a} does not have, by {p}", "__callStatic": "Handles static calls that {owner} does not have, by {p}",
-    "__isset": "Tells whether {a} has the property {p}", "__invoke": "Calls {a}{with}", "dealloc": "Releases what {a} holds", "deinit": "Releases what {a} holds",
-    "__destruct": "Cleans up when {a} is destroyed", "String": "Returns the text of {a}", "compareTo": "Compares {a} with {p} for order",
-}
-"""Methods whose name means the same in every class of their language."""
-
-
-def dunder(facts: Facts) -> str:
-    """`Tells whether a Router contains key.`"""
-    said = DUNDERS.get(facts.name)
-    if said is None or not facts.owner:
-        return _operator(facts)
-    given = listed(facts.parameters)
-    if "{p}" in said and not given:
-        return ""
-    return said.format(a=f"{article(facts.owner)} {facts.owner}", p=given, owner=facts.owner, **{"with": f" with {given}" if given else ""}) + "."
-
-
-def _operator(facts: Facts) -> str:
-    """`Operator == of Router on other.`"""
-    found = re.search(r"\boperator\s*([^\s\w(]{1,3}|\(\)|\w+)", facts.chunk.signature)
-    of = f" of {facts.owner}" if facts.owner and facts.owner != "operator" else ""
-    return f"Operator {found.group(1)}{of}{_takes(facts, ' on ')}." if found and facts.name.startswith("operator") else ""
-
-
-def accessor(facts: Facts) -> str:
-    """`Returns the area of a Shape.` for properties, getters and setters."""
-    head = facts.text[:600]
-    if re.search(r"^\s*@\w+\.setter\b", head, re.MULTILINE) or re.match(r"(?:static\s+)?set\s+[\w#]", facts.chunk.signature):
-        return _verb_phrase(facts, "sets", words(facts.name)) + "."
-    is_property = re.search(r"^\s*@(?:\w+\.)?(?:cached_|abstract|lazy_|hybrid_|class)?property\b", head, re.MULTILINE)
-    signature = facts.chunk.signature
-    is_property = is_property or facts.language in _PROPERTIES and re.match(r"(?:@?[\w.]+\s+)*(?:var|val|let)\s", signature)
-    is_property = is_property or facts.language == "csharp" and signature and "(" not in signature and facts.chunk.kind == "method"
-    if is_property or re.match(r"(?:static\s+)?get\s+[\w#]", signature):
-        return predicate(facts) or _verb_phrase(facts, "returns", words(facts.name)) + "."
-    return ""
-
-
-_PROPERTIES = frozenset({"swift", "kotlin", "scala", "groovy", "dart"})
-"""Languages that declare properties with `var` or `val`."""
-
-
-def predicate(facts: Facts) -> str:
-    """`Tells whether path is absolute.`"""
-    parts = words(facts.name)
-    if not facts.owner and not facts.name.isupper() and any(part in ("is", "has") for part in parts[1:-1]) and not is_verb(parts[0], alone=False):
-        return f"Tells whether {' '.join(parts)}{_takes(facts)}."
-    if len(parts) < 2 or parts[0] not in ("is", "has", "can", "should", "needs", "supports", "was", "are", "will", "must", "contains", "exists"):
-        return ""
-    given = facts.parameters
-    subject = f"{article(facts.owner)} {facts.owner}" if facts.owner and facts.owner[:1].isupper() and not given else given[0] if given else ""
-    verb, rest = parts[0], " ".join(parts[1:])
-    if not subject:
-        return f"Tells whether it {verb} {rest}." if verb != "are" else f"Tells whether {rest} are so."
-    return f"Tells whether {subject} {verb} {rest}."
-
-
-_TEST = re.compile(r"^_*(?:[Tt]ests?|TEST|should|spec|it|check)(?=[_A-Z\s\d]|$)|_?(?:[Tt]ests?|[Ss]pec)$")
-
-
-def test(facts: Facts) -> str:
-    """`Tests that parse rejects empty input.`"""
-    name = facts.name
-    if " " in (facts.chunk.symbol or ""):
-        quoted = re.split(r" > ", facts.chunk.symbol or "")[-1].strip("'\"` ")
-        return f"Tests: {quoted}."
-    parts = words(_TEST.sub("", name)) or words(name)
-    if not parts or parts == ["test"]:
-        return generic(facts)
-    tested = " ".join(parts)
-    if len(parts) > 2 and parts[0] in THIRD_PERSONS:
-        return f"Tests that it {tested}."
-    if any(part in THIRD_PERSONS for part in parts[1:-1]):
-        return f"Tests that {tested}."
-    suite = f" ({facts.owner})" if facts.owner else ""
-    return f"Tests {tested}{suite}."
-
-
-def handler(facts: Facts) -> str:
-    """`Handles click.` for names such as `on_click` and `handleClick`."""
-    parts = words(facts.name)
-    if len(parts) < 2 or parts[0] not in ("on", "handle", "handles") or facts.name.isupper():
-        return ""
-    return f"Handles {' '.join(parts[1:])}{_of(facts)}{_takes(facts)}."
-
-
-def entry_point(facts: Facts) -> str:
-    """`Command-line entry point: calls parse_args and run.`"""
-    head = facts.text[:1_500]
-    options = re.findall(r"['\"](--?[a-z][\w-]+)['\"]", facts.text)
-    with_options = f" with options {listed(options, 6)}" if options else ""
-    if re.search(r"^\s*@(?:\w+\.)?(?:command|group|callback)\b", head, re.MULTILINE) and re.search(r"click|typer|cli|app\.command|option", head):
-        return f"Command-line command {facts.name}{with_options}."
-    if facts.name in ("main", "Main", "_main", "__main__", "cli"):
-        return f"Command-line entry point{with_options}{_calls(facts)}."
-    if "add_argument(" in facts.text and options:
-        return f"Defines the command-line options {listed(options, 8)}."
-    return ""
-
-
-def converter(facts: Facts) -> str:
-    """`Converts a Point to JSON.`"""
-    parts = words(facts.name)
-    if len(parts) < 2 or parts[0] not in ("to", "from", "as", "into"):
-        return ""
-    rest = " ".join(parts[1:])
-    owner = f"{article(facts.owner)} {facts.owner}" if facts.owner and facts.owner[:1].isupper() else ""
-    if parts[0] == "from":
-        return f"Creates {owner} from {rest}{_takes(facts)}." if owner else f"Converts from {rest}{_takes(facts)}."
-    converted = facts.parameters[0] if len(facts.parameters) == 1 else owner
-    return f"{'Gives' if parts[0] == 'as' else 'Converts'} {converted} {parts[0]} {rest}." if converted else f"Converts {parts[0]} {rest}."
-
-
-def macro(facts: Facts) -> str:
-    """`Macro MIN (a, b).`"""
-    if not facts.chunk.signature.startswith("#"):
-        return ""
-    return f"Macro {facts.name}{_in_brackets(facts)}{_calling(facts)}."
-
-
-def verb(facts: Facts) -> str:
-    """`Loads the config, given path; calls open.` for names that begin with a known verb."""
-    parts = words(facts.name)
-    if len(parts) > 1 and parts[0] in _HELPERS and is_verb(parts[1], len(parts) == 2):
-        parts = parts[1:]
-    is_module_first = len(parts) == 2 and parts[0] in NOUNS_ALONE and is_verb(parts[1], alone=True) and "_" in facts.name
-    if not parts or facts.name.isupper() or is_module_first and not facts.owner:
-        return ""
-    if is_verb(parts[0], len(parts) == 1 and not facts.parameters and not facts.calls):
-        return f"{_verb_phrase(facts, third_person(parts[0]), parts[1:])}{_takes(facts)}{_calls(facts)}."
-    if len(parts) > 1 and parts[0] in THIRD_PERSONS and parts[0] != "does":
-        return f"{_verb_phrase(facts, parts[0], parts[1:])}{_takes(facts)}{_calls(facts)}."
-    return ""
-
-
-_HELPERS = frozenset("do try async maybe internal auto lazy inner safe really".split())
-"""Words before the verb that say how, not what."""
-
-
-def prefixed_verb(facts: Facts) -> str:
-    """`Prints the npm version (nvm).` for names whose verb stands after or before a module's name (`llist_destroy`)."""
-    parts = words(facts.name)
-    if "_" not in facts.name.strip("_") or facts.owner or facts.name.isupper() or len(parts) < 2:
-        return ""
-    tail = f"{_takes(facts)}{_calls(facts)}."
-    if len(parts) > 2 and is_verb(parts[1], alone=True):
-        return f"{_capital(third_person(parts[1]))} {noun_phrase(parts[2:])} ({parts[0]}){tail}"
-    if is_verb(parts[-1], alone=True):
-        return f"{_capital(third_person(parts[-1]))} ({' '.join(parts[:-1])}){tail}"
-    return ""
-
-
-def generic(facts: Facts) -> str:
-    """`Function split_words (text, limit): calls findall and lower.`"""
-    if not facts.name:
-        return ""
-    noun = {"method": "Method", "test": "Test"}.get(facts.chunk.kind, "Function")
-    place = f" of {facts.owner}" if facts.owner else ""
-    return f"{noun} {facts.name}{_in_brackets(facts)}{place}{_calling(facts)}."
-
-
-_MODULES = frozenset({"elixir", "ocaml", "haskell", "lua", "perl", "zig", "julia", "powershell", "erlang", "fsharp"})
-"""Languages in which what owns a function is a module, of which there is only one."""
-
-
-def _verb_phrase(facts: Facts, third: str, rest: Sequence[str]) -> str:
-    """Verb, object and the class they belong to; a verb alone acts on its class, or for it where it takes parameters."""
-    owner, single = facts.owner, facts.language in _MODULES or not facts.owner[:1].isupper()
-    named = owner if single else f"{article(owner)} {owner}"
-    if rest:
-        place = f" of {named}" if third in ("returns", "sets") else f" in {owner}"
-        return _capital(f"{third} {noun_phrase(rest)}{place if owner else ''}")
-    if not owner:
-        return _capital(f"{third} {facts.parameters[0]}" if facts.parameters and third != "returns" else third)
-    if single:
-        return _capital(f"{third} in {owner}")
-    return _capital(f"{named} {third}" if facts.parameters else f"{third} {named}")
-
-
-def _of(facts: Facts) -> str:
-    return f" in {facts.owner}" if facts.owner else ""
-
-
-def _takes(facts: Facts, lead: str = ", given ") -> str:
-    return f"{lead}{listed(facts.parameters)}" if facts.parameters else ""
-
-
-def _in_brackets(facts: Facts) -> str:
-    return f" ({', '.join(facts.parameters[:6])})" if facts.parameters else ""
-
-
-def _calls(facts: Facts) -> str:
-    return f"; calls {listed(facts.calls)}" if facts.calls else ""
-
-
-def _calling(facts: Facts) -> str:
-    return f": calls {listed(facts.calls)}" if facts.calls else ""
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-# Classes, values, files ------------------------------------------------------------------------------------------------
 
 def class_head(facts: Facts) -> str:
     """`Class Router extends Base; declares routes and prefix.`"""
     if not facts.name:
         return ""
     named = {"class": "Class", "interface": "Interface", "type": "Type"}.get(facts.chunk.kind, "Class")
-    found = re.search(r"\b(defmodule|struct|trait|protocol|instance|interface|object|module|record|union|mixin|impl|extension|typeclass|namespace|enum)\b", facts.chunk.signature)
+    found = re.search(
+        r"\b(defmodule|struct|trait|protocol|instance|interface|object|module|record|union|mixin|impl|extension|typeclass|namespace|enum)\b",
+        facts.chunk.signature,
+    )
     if found and facts.chunk.kind in ("class", "type"):
-        named = {"impl": "Implementation of", "defmodule": "Module"}.get(found.group(1), _capital(found.group(1)))
+        named = {"impl": "Implementation of", "defmodule": "Module"}.get(found.group(1), capital(found.group(1)))
     derived, declared = listed(bases(facts), 3), listed(members(facts), 6)
     tail = (f" based on {derived}" if derived else "") + (f"; declares {declared}" if declared else "")
     return f"{named} {facts.name}{tail}."
@@ -297,7 +50,11 @@ def class_head(facts: Facts) -> str:
 def enum(facts: Facts) -> str:
     """`Enumeration Color: red, green and blue.`"""
     lines = facts.text[:8_000].split("\n")[1:] or [facts.text.partition("{")[2]]
-    names = [found.group(1) for line in lines for found in re.finditer(r"(?:^\s*(?:case\s+)?|,\s*)([A-Za-z_]\w*)\s*(?=[=,(}:]|$)", line.split("//")[0])]
+    names = [
+        found.group(1)
+        for line in lines
+        for found in re.finditer(r"(?:^\s*(?:case\s+)?|,\s*)([A-Za-z_]\w*)\s*(?=[=,(}:]|$)", line.split("//")[0])
+    ]
     listed_names = listed([name for name in names if name not in NOT_MEMBERS], 6)
     return f"Enumeration {facts.name}: {listed_names}." if facts.name and listed_names else class_head(facts)
 
@@ -310,10 +67,14 @@ def constant(facts: Facts) -> str:
     shown = value.group(1).strip().rstrip(",;") if value else ""
     if shown and len(shown) <= 60 and shown[-1] not in "([{\\":
         return f"Constant {facts.name} = {shown}."
-    keys = re.findall(r"^\s*[\"']?([A-Za-z_][\w.-]*)[\"']?\s*(?::(?!:)|=>|,\s*$|=(?!=))", "\n".join(facts.text.split("\n")[1:]), re.MULTILINE)
+    keys = re.findall(
+        r"^\s*[\"']?([A-Za-z_][\w.-]*)[\"']?\s*(?::(?!:)|=>|,\s*$|=(?!=))",
+        "\n".join(facts.text.split("\n")[1:]),
+        re.MULTILINE,
+    )
     strings = re.findall(r"[\"'](\w[\w .-]{0,28}\w)[\"']", facts.text)
     held = listed(keys, 6) or listed(strings, 6)
-    return f"Constant {facts.name}" + (f": {held}." if held else f"{_calls(facts)}.")
+    return f"Constant {facts.name}" + (f": {held}." if held else f"{calls(facts)}.")
 
 
 def type_alias(facts: Facts) -> str:
@@ -335,28 +96,48 @@ def module(facts: Facts) -> str:
     names = [name for name in dict.fromkeys(names) if name]
     if names:
         return f"Module head: imports {listed(names, 8)}."
-    package = re.search(r"^\s*(?:package|namespace|module|defmodule|library|unit)\s+([\w.:\\/]+)", facts.text, re.MULTILINE)
+    package = re.search(
+        r"^\s*(?:package|namespace|module|defmodule|library|unit)\s+([\w.:\\/]+)", facts.text, re.MULTILINE
+    )
     if package:
         return f"Module head of {package.group(1)}."
     return block(facts)
 
 
-_ASSIGNED = re.compile(r"^\s*(?:(?:export|const|let|var|local|my|our|static|final|public|private|val|def|set|declare|readonly|#define|unsigned|extern)\s+)*(?:[\w<>.*&]+\s+)??([$@%]?[A-Za-z_][\w.]*)\s*(?::\s*[^=\n]{1,60})?(?::=|\?=|\+=|=(?![=>]))", re.MULTILINE)
+_ASSIGNED = re.compile(
+    r"^\s*(?:(?:export|const|let|var|local|my|our|static|final|public|private|val|def|set|declare|readonly|#define|unsigned|extern)\s+)*(?:[\w<>.*&]+\s+)??([$@%]?[A-Za-z_][\w.]*)\s*(?::\s*[^=\n]{1,60})?(?::=|\?=|\+=|=(?![=>]))",
+    re.MULTILINE,
+)
 
 
 def block(facts: Facts) -> str:
     """`Top-level code: sets VERSION; calls run.`"""
     if re.search(r"__name__\s*==\s*['\"]__main__['\"]", facts.text):
-        return f"Runs when executed as a script{_calls(facts)}."
+        return f"Runs when executed as a script{calls(facts)}."
     assigned = listed(list(dict.fromkeys(_ASSIGNED.findall(facts.text[:8_000]))), 5)
-    exported = re.findall(r"^\s*(?:export\s+(?:\*|\{[^}]*\}|default\s+\w+)|module\.exports|pub use|__all__)", facts.text, re.MULTILINE)
+    exported = re.findall(
+        r"^\s*(?:export\s+(?:\*|\{[^}]*\}|default\s+\w+)|module\.exports|pub use|__all__)", facts.text, re.MULTILINE
+    )
     defined = listed(re.findall(r"^\s*#\s*define\s+(\w+)", facts.text, re.MULTILINE), 5)
     imports = listed(list(facts.chunk.imports), 6)
-    said = [f"sets {assigned}" if assigned else "", f"calls {listed(facts.calls)}" if facts.calls else "",
-            f"defines {defined}" if defined and not assigned else "", f"imports {imports}" if imports else ""]
+    said = [
+        f"sets {assigned}" if assigned else "",
+        f"calls {listed(facts.calls)}" if facts.calls else "",
+        f"defines {defined}" if defined and not assigned else "",
+        f"imports {imports}" if imports else "",
+    ]
     said = [one for one in said if one]
-    lead = "Exports" if exported and not said else f"Part of {facts.chunk.symbol}" if facts.chunk.symbol else "Top-level code"
-    if heads := re.match(r"(?:unsafe\s+)?impl\b(?:<[^{]*?>)?\s+(?:(.+?)\s+for\s+)?([^{]+?)(?:\s+where\b.*)?\s*\{?$", facts.chunk.signature):
+    lead = (
+        "Exports"
+        if exported and not said
+        else f"Part of {facts.chunk.symbol}"
+        if facts.chunk.symbol
+        else "Top-level code"
+    )
+    if heads := re.match(
+        r"(?:unsafe\s+)?impl\b(?:<[^{]*?>)?\s+(?:(.+?)\s+for\s+)?([^{]+?)(?:\s+where\b.*)?\s*\{?$",
+        facts.chunk.signature,
+    ):
         trait, target = heads.groups()
         return f"Implementation of {trait} for {target}." if trait else f"Implementation of {target}."
     if said:
@@ -374,7 +155,9 @@ def block(facts: Facts) -> str:
 
 def _declared(facts: Facts, lead: str) -> str:
     """`Part of Router: declares prefix.`, or the names that occur where nothing is declared."""
-    if found := re.match(r"\s*(?:@\w+[^\n]*\s+)*(?:public |private |fileprivate )?extension\s+([\w.]+)(?:\s*:\s*([\w., ]+))?", facts.text):
+    if found := re.match(
+        r"\s*(?:@\w+[^\n]*\s+)*(?:public |private |fileprivate )?extension\s+([\w.]+)(?:\s*:\s*([\w., ]+))?", facts.text
+    ):
         derived = listed(re.findall(r"[\w.]+", found.group(2) or ""))
         return f"Extension of {found.group(1)}" + (f" based on {derived}." if derived else ".")
     if names := members(facts, whole=True):
@@ -388,12 +171,16 @@ def _without_strings(text: str) -> str:
 
 
 _KEYWORDS = frozenset(
-    "abstract async await begin bool boolean break case catch char class const constexpr continue def default defer define delete do done double echo "
-    "elif else elsif end endif enum esac except export extends extern false final finally float fn for friend from func function global goto "
-    "if ifdef ifndef impl implements import in include inline instance int interface internal is lambda let local long loop match module mut "
-    "namespace new nil none not null object of open operator or override package pass pragma private protected protocol pub public raise readonly require rescue "
-    "return self short signed static std string struct super switch template then this throw throws trait true try type typedef typename "
-    "undef union unless unsigned until use using val var virtual void volatile when where while with yield available".split()
+    """
+    abstract async await begin bool boolean break case catch char class const constexpr continue def default defer
+    define delete do done double echo elif else elsif end endif enum esac except export extends extern false final
+    finally float fn for friend from func function global goto if ifdef ifndef impl implements import in include
+    inline instance int interface internal is lambda let local long loop match module mut namespace new nil none not
+    null object of open operator or override package pass pragma private protected protocol pub public raise
+    readonly require rescue return self short signed static std string struct super switch template then this throw
+    throws trait true try type typedef typename undef union unless unsigned until use using val var virtual void
+    volatile when where while with yield available
+    """.split()
 )
 """Words of the languages themselves, which say nothing about a block."""
 
@@ -401,7 +188,9 @@ _KEYWORDS = frozenset(
 def _remark(text: str) -> str:
     """`Heading comment: Joins.` for a block of comments alone."""
     comments = [line for line in text.split("\n") if line.strip()]
-    is_remark = all(re.match(r"\s*(?:#(?!\s*(?:define|if|el|end|pragma|include))|//|--|/?\*|;|%|\{-)", line) for line in comments)
+    is_remark = all(
+        re.match(r"\s*(?:#(?!\s*(?:define|if|el|end|pragma|include))|//|--|/?\*|;|%|\{-)", line) for line in comments
+    )
     remark = " ".join(words for line in comments if (words := re.sub(r"^(?:\W*MARK:)?[^\w]+|[^\w.)]+$", "", line)))
     return f"Heading comment: {remark[:120]}." if is_remark and re.search(r"[^\W\d_]{3}", remark) else ""
 
@@ -417,7 +206,9 @@ def configuration(facts: Facts) -> str:
         lead = f"Items of {symbol.rpartition('[')[0] or 'a list'}"
     if keys:
         return f"{lead}: {listed(keys.split(', '), 8)}."
-    held = re.findall(r"[^\s\[\]{}\"',:=][^\n\[\]{}\"',=]*", facts.text.partition(symbol.rpartition(".")[2] or "\0")[2] or facts.text)
+    held = re.findall(
+        r"[^\s\[\]{}\"',:=][^\n\[\]{}\"',=]*", facts.text.partition(symbol.rpartition(".")[2] or "\0")[2] or facts.text
+    )
     held = [one for one in held if not one.startswith("#")]
     shown = ", ".join(one.strip() for one in held[:8] if one.strip())
     return f"{lead}: {shown[:120]}." if shown else f"{lead}." if symbol else ""
@@ -441,11 +232,10 @@ def _first_words(text: str) -> str:
     return next((line[:120] for line in lines if len(re.findall(r"[^\W\d_]{3,}", line)) > 1), "")
 
 
-FUNCTION = (constructor, dunder, macro, accessor, entry_point, predicate, handler, converter, verb, prefixed_verb, generic)
 TEMPLATES: dict[str, Sequence[Callable[[Facts], str]]] = {
     "function": FUNCTION,
     "method": FUNCTION,
-    "test": (test, generic),
+    "test": TEST,
     "class": (class_head,),
     "interface": (class_head,),
     "enum": (enum,),
