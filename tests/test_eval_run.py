@@ -19,7 +19,7 @@ from wayfind.evaluate.adapters import read_hits
 from wayfind.evaluate.baselines import Pool, keywords, system
 from wayfind.evaluate.queries import Hit
 from wayfind.evaluate.referee import write_results
-from wayfind.evaluate.run import _without_tests, evaluate
+from wayfind.evaluate.run import _in_tests, _without, evaluate
 
 ENDS = {
     "open": "before sunrise", "close": "after dinner", "merge": "into their neighbours", "split": "at its weakest joint", "count": "twice a year",
@@ -120,7 +120,7 @@ def test_test_code_is_taken_out_of_the_rankings_of_test_queries(tree, made, tmp_
 def test_taking_tests_out_asks_for_more_until_k_are_left():
     chunks = [SimpleNamespace(path=f"t{n}.py", start_line=1, end_line=9, is_test=True, kind="function") for n in range(25)]
     ranked = [Hit(c.path, 1, 9) for c in chunks] + [Hit("a.py", 1, 2), Hit("b.py", 3, 4), Hit("c.py")]
-    search = _without_tests(lambda text, k: ranked[:k], SimpleNamespace(chunks=chunks))
+    search = _without(lambda text, k: ranked[:k], _in_tests(SimpleNamespace(chunks=chunks)))
     assert [h.path for h in search("q", 2)] == ["a.py", "b.py"]
     assert [h.path for h in search("q", 3)] == ["a.py", "b.py", "c.py"]
 

@@ -87,6 +87,8 @@ class QuerySet:
     """True when test code is to be taken out of every ranking."""
     note: str = ""
     """What was searched, or why there is no query."""
+    hidden: frozenset[str] = frozenset()
+    """Files taken out of every ranking: they hold the queries themselves."""
 
 
 def query(kind: str, text: str, gold: Sequence[Gold]) -> Query:

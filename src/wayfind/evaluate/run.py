@@ -184,7 +184,8 @@ def _ask(made: QuerySet, pool: Pool, run: _Run) -> SetReport:
     answered: list[Answered] = []
     for name in run.systems:
         search = system(name, pool)
-        search = _without_tests(search, pool) if made.without_tests else search
+        search = _without(search, _in_tests(pool)) if made.without_tests else search
+        search = _without(search, lambda hit: hit.path in made.hidden) if made.hidden else search
         for number, asked in enumerate(made.queries, 1):
             found = tuple(search(asked.text, run.k))
             answered.append(Answered(asked, name, found, figures(judge(found, asked.gold), asked.gold, run.k)))
@@ -199,8 +200,8 @@ def _nothing(kind: str, why: str, made: QuerySet | None = None) -> SetReport:
     return SetReport(kind, (), (), 0, dict(made.dropped) if made else {}, f"no queries: {why}", 0.0)
 
 
-def _without_tests(search: System, pool: Pool) -> System:
-    """The system with test code taken out of its ranking: it is asked for more until k places are left or there are no more."""
+def _in_tests(pool: Pool) -> Callable[[Hit], bool]:
+    """Tells whether a hit is test code."""
     spans: dict[str, list[tuple[int, int]]] = {}
     for chunk in pool.chunks:
         if is_test(chunk):
@@ -212,11 +213,17 @@ def _without_tests(search: System, pool: Pool) -> System:
             return hit.path in spans and hit.path not in code
         return any(start <= hit.start_line <= end for start, end in spans.get(hit.path, ()))
 
+    return in_tests
+
+
+def _without(search: System, unwanted: Callable[[Hit], bool]) -> System:
+    """The system without the unwanted hits: it is asked for more until k places are left or there are no more."""
+
     def without(text: str, k: int) -> list[Hit]:
         wanted = 2 * k
         while True:
             found = search(text, wanted)
-            kept = [hit for hit in found if not in_tests(hit)][:k]
+            kept = [hit for hit in found if not unwanted(hit)][:k]
             if len(kept) == k or len(found) < wanted or wanted >= DEEPEST * k:
                 return kept
             wanted *= 2

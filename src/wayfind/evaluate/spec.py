@@ -90,7 +90,9 @@ def spec_queries(spec: Spec, root: Path, chunks: Iterable) -> QuerySet:
             queries.append(Query(asked.id or made.id, asked.text, asked.kind, made.gold, is_unnamed(asked.text, made.gold)))
     if missing:
         raise UsageError(f"{spec.file}: {len(missing)} relevant places are not in the index of {root}:\n" + "\n".join(missing))
-    return QuerySet("spec", root, tuple(queries), note=f"queries of {spec.file.name}")
+    inside = spec.file.resolve().is_relative_to(root)
+    hidden = frozenset({spec.file.resolve().relative_to(root).as_posix()}) if inside else frozenset()
+    return QuerySet("spec", root, tuple(queries), note=f"queries of {spec.file.name}", hidden=hidden)
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,11 +110,22 @@ def open_tree(root: str | os.PathLike[str], home: str | os.PathLike[str] | None 
     base = Path(home) if home else default_home()
     folder = base / "trees" / identity.tree_id(path)
     store = ContentStore(base / "content.sqlite")
+    mark_cache(base)
     try:
         return Tree(path, folder, store, Catalogue(folder / "catalogue.sqlite"))
     except BaseException:
         store.close()
         raise
+
+
+def mark_cache(home: Path) -> None:
+    """Mark the home as a cache (https://bford.info/cachedir/), so that neither walks nor backups enter it: an index that
+    lies inside its own tree is never searched. Where that cannot be written the home is not new."""
+    tag = home / "CACHEDIR.TAG"
+    with contextlib.suppress(OSError):
+        if not tag.exists():
+            tag.write_text("Signature: 8a477f597d28d172789f06886806bc55\n# Made by wayfind.\n")
+            (home / ".gitignore").write_text("*\n")
 
 
 def mark_used(folder: Path, root: Path) -> None:

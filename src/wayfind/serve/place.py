@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from wayfind.serve.progress import Meter
 
 _PLACE = re.compile(r"(?P<file>.+?)(?::(?P<line>\d+)(?:[-:]\d+)?)?", re.DOTALL)
-_TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# Made by wayfind; see https://bford.info/cachedir/\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +97,13 @@ def home_of(index: str | None) -> Path | None:
 
 
 def new_index(output: str) -> Path:
-    """The folder of a self-contained index to be written, made when absent; marked as a cache, so that neither walks nor
-    backups enter it. Raises UsageError where something else lies."""
+    """The folder of a self-contained index to be written, made when absent. Raises UsageError where something else lies."""
     home = Path(output).expanduser()
     if home.exists() and not home.is_dir():
         raise UsageError(f"{output} is a file; an index is a folder: name another place")
     if home.is_dir() and any(home.iterdir()) and not (home / "content.sqlite").is_file():
         raise UsageError(f"{output} holds other files; name a new or an empty folder for the index")
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    (home / "CACHEDIR.TAG").write_text(_TAG)
-    (home / ".gitignore").write_text("*\n")
     return home
 
 
