@@ -55,7 +55,7 @@ class Snapshot:
         self._file_map = [np.full(segment.files, -1, np.int64) for segment in segments]
         for i, files in enumerate(self._file_map):
             mine = np.flatnonzero(where[:, 0] == i)
-            _verify(segments[i], [(rows[n].number, rows[n].path, rows[n].key) for n in mine.tolist()])
+            verify_rows(segments[i], [(rows[n].number, rows[n].path, rows[n].key) for n in mine.tolist()])
             files[where[mine, 1]] = mine
         # All chunks of all segments, then only the live ones, by file; a file's chunks lie together in the order of lines.
         file = np.concatenate([np.zeros(0, np.int64), *(m[s.arrays["chunk_file"]] for m, s in zip(self._file_map, segments))])
@@ -171,7 +171,7 @@ class Snapshot:
         return ((number, self.store.record(key).text) for number, key in enumerate(self.keys))
 
 
-def _verify(segment: Segment, rows: Sequence[tuple[int, str, str]]) -> None:
+def verify_rows(segment: Segment, rows: Sequence[tuple[int, str, str]]) -> None:
     """Raise IndexDamaged unless the segment holds each path and content at the number where the catalogue has it."""
     paths, keys = segment.strings("path").all(), segment.strings("key").all()
     if not all(0 <= number < len(paths) and (paths[number], keys[number]) == (path, key) for number, path, key in rows):

@@ -43,9 +43,12 @@ def connect(path: Path) -> sqlite3.Connection:
         private_folder(path.parent)
         if not path.exists():
             path.touch(mode=0o600)
-        if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+        try:
             return _write_ahead(_opened(path, "rw"))
-        return _reading(path)
+        except sqlite3.OperationalError as error:
+            if "readonly" in str(error) or "unable to open" in str(error):
+                return _reading(path)
+            raise
     except (OSError, sqlite3.Error) as error:
         raise storage_error(error, path) from error
 
@@ -234,11 +237,17 @@ class ContentStore:
                     self._db.execute("ROLLBACK")
                 raise
 
-    def vacuum(self) -> None:
-        """Give the room of deleted rows back to the system, where it is a tenth of the file or more."""
+    def bytes(self) -> int:
+        """Size of the file without the room of deleted rows."""
+        with self._errors():
+            free, pages, size = (self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_count", "page_size"))
+        return (pages - free) * size
+
+    def vacuum(self, thorough: bool = False) -> None:
+        """Give the room of deleted rows back to the system: any, or where it is a tenth of the file or more."""
         with self._errors():
             free, pages = (self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_count"))
-            if free * 10 >= pages:
+            if free * 10 >= pages or (thorough and free):
                 self._db.execute("VACUUM")
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
