@@ -15,7 +15,7 @@ from wayfind.search import lexical
 from wayfind.search.mentions import Places
 
 TEST_PATH = re.compile(
-    r"(?:^|/)(?:tests?|testing|specs?|__tests__|__mocks__|e2e|testdata|fixtures?|mocks?|(?:unit|integration)[-_]?tests?|src/(?:\w*[tT]est))/"
+    r"(?:^|/)(?:tests?|testing|specs?|__tests__|__mocks__|e2e|regress(?:ion)?(?:[-_]?tests?)?|testdata|fixtures?|mocks?|(?:unit|integration)[-_]?tests?|src/(?:\w*[tT]est))/"
     r"|(?:^|/)(?:test_[^/]*|[^/]*[._-](?:tests?|spec)|conftest|[^/]*[a-z](?:Tests?|Spec|TestCase))\.[^/.]+$",
 )
 EXAMPLE_PATH = re.compile(r"(?:^|/)(?:_?examples?|samples?|demos?|tutorials?|benchmarks?|benches|playground|sandbox)(?:/|$)", re.I)
