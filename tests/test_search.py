@@ -109,6 +109,13 @@ def test_a_name_finds_its_definition_and_says_that_a_literal_search_settles_it(s
     assert "literal search" in answer.reason and "shop/payment.py:4" in answer.reason
 
 
+def test_words_that_stand_in_one_place_settle_it(shop):
+    answer = shop.search("Give  the money of a\nreceipt back".replace("\n", " "))
+    assert answer.results[0].symbol == "refund" and answer.results[0].signals["literal"] > 0
+    assert shop.search("exchange rates are fetched once").reason == "these very words stand in shop/cart.py:17; a literal search settles it"
+    assert not any("literal" in r.signals for r in shop.search("rates exchange fetched once").results)
+
+
 def test_tests_come_after_what_they_test_unless_asked_for(shop):
     first = [r.path for r in shop.search("total price currency").results]
     assert first.index("shop/cart.py") < first.index("tests/test_cart.py")

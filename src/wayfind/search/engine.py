@@ -13,6 +13,7 @@ from wayfind.search import confidence as trust
 from wayfind.search.explain import Mode, explain
 from wayfind.search.filters import allowed
 from wayfind.search.lexical import Lexical, idf, plain_bm25, score
+from wayfind.search.literal import literal
 from wayfind.search.query import Filters, Query, Term, parse
 from wayfind.search.rank import Ranked, rank
 from wayfind.search.searcher import Searcher
@@ -221,6 +222,10 @@ def _reason(searcher: Searcher, query: Query, lexical: Lexical, kept: list[Ranke
         holding = snapshot.holding(query.terms[0].text)
         if len(holding) == 1:
             return f"the name occurs once, {snapshot.paths[snapshot.file[holding[0]]]}:{snapshot.start[holding[0]]}; a literal search settles it"
+    exact_words = [hit for hit in kept if hit.signals.get("literal")]
+    if len(exact_words) == 1:
+        line = literal(snapshot, query, lexical, mask)[exact_words[0].chunk]
+        return f"these very words stand in {snapshot.paths[snapshot.file[exact_words[0].chunk]]}:{line}; a literal search settles it"
     return f"no file holds {absent}" if absent and query.kind in ("question", "identifier") else ""
 
 

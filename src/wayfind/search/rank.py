@@ -13,6 +13,7 @@ from a file that has one already is damped. Every addend is in the answer (`sign
 | symbol, symbol_exact | the same two for the chunk's symbol |
 | definition | the chunk defines the identifier that is the query; 0.3 for one that stands in a longer query |
 | mentioned | the query names the file (path, module, frame of a trace); twice that for the line |
+| literal | the chunk holds the whole query, of three words or more, word for word |
 | test, example, legacy, prose, data, head | demotions: share of the score that is taken off |
 | repeat | what damping takes off |
 """
@@ -25,6 +26,7 @@ import numpy as np
 
 from wayfind.index.tokens import terms_of
 from wayfind.search.lexical import Lexical, idf
+from wayfind.search.literal import literal
 from wayfind.search.query import Query
 from wayfind.search.searcher import Searcher, symbol_words
 from wayfind.types import KINDS
@@ -32,12 +34,12 @@ from wayfind.types import KINDS
 CANDIDATES = 400
 """Chunks that are ranked by all signals, taken by lexical, file and name scores."""
 
-SIGNALS = ("lexical", "covered", "file", "name", "name_exact", "folder", "symbol", "symbol_exact", "definition", "mentioned")
+SIGNALS = ("lexical", "covered", "file", "name", "name_exact", "folder", "symbol", "symbol_exact", "definition", "mentioned", "literal")
 DEMOTIONS = ("test", "example", "legacy", "prose", "data", "head")
 
 WEIGHTS = {
     "lexical": 1.0, "covered": 0.15, "file": 0.8, "name": 0.5, "name_exact": 0.15, "folder": 0.2, "symbol": 0.45,
-    "symbol_exact": 0.2, "definition": 1.0, "mentioned": 0.5,
+    "symbol_exact": 0.2, "definition": 1.0, "mentioned": 0.5, "literal": 0.5,
 }
 DEMOTED = {"test": 0.5, "example": 0.4, "legacy": 0.3, "prose": 0.6, "data": 0.5, "head": 0.15}
 """Weights and demotions were chosen on held-out queries of 24 repositories outside every benchmark, then checked on the
@@ -82,9 +84,11 @@ def features(searcher: Searcher, query: Query, lexical: Lexical, allowed: np.nda
     folder, _ = searcher.path_words["folder"].scores(words, snapshot.files)
     asked = _asked_definitions(searcher, query)
     mentioned, lines = searcher.places.mentioned(query.text)
+    exact = literal(snapshot, query, lexical, allowed)
     first = lexical.chunk + 0.3 * lexical.covered + (0.5 * lexical.file + 0.5 * name)[snapshot.file]
     first[list(asked)] += 1.0
     first += mentioned[snapshot.file]
+    first[list(exact)] += 1.0
     first[lexical.chunk <= 0] = np.where(name[snapshot.file[lexical.chunk <= 0]] > 0.3, first[lexical.chunk <= 0], -1.0)
     if allowed is not None:
         first[~allowed] = -1.0
@@ -100,6 +104,7 @@ def features(searcher: Searcher, query: Query, lexical: Lexical, allowed: np.nda
     signals = np.column_stack([
         np.sqrt(lexical.chunk[chosen]), lexical.covered[chosen], lexical.file[files], name[files], name_exact[files], folder[files],
         symbol, symbol_exact, definition, mentioned[files] + np.array([lines.get(chunk, 0.0) for chunk in chosen.tolist()]),
+        [chunk in exact for chunk in chosen.tolist()],
     ]).reshape(len(chosen), len(SIGNALS))
     demotions = np.column_stack([
         searcher.is_test[files] | (snapshot.kind[chosen] == KINDS.index("test")), searcher.is_example[files], searcher.is_legacy[files],
