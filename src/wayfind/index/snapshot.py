@@ -107,19 +107,31 @@ class Snapshot:
 
     def postings(self, field: str, term: str) -> tuple[np.ndarray, np.ndarray]:
         """Live chunks (for file fields: files) that hold the term, ascending, and how often."""
-        return self._merge(field, [(s, n) for s, n in ((s, s.term_number(term)) for s in self.segments) if n is not None])
+        return self._merge(field, self._find(term))
 
-    def _merge(self, field: str, found: list[tuple[Segment, int]]) -> tuple[np.ndarray, np.ndarray]:
+    def frequencies(self, term: str) -> list[tuple[np.ndarray, np.ndarray]]:
+        """The postings of a term in each of FIELDS; the term is looked up once."""
+        found = self._find(term)
+        return [self._merge(field, found) for field in FIELDS]
+
+    def _find(self, term: str) -> list[tuple[int, int]]:
+        """Segments that know the term, and its number there."""
+        return [(i, number) for i, segment in enumerate(self.segments) if (number := segment.term_number(term)) is not None]
+
+    def _merge(self, field: str, found: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
         maps = self._chunk_map if field in FIELDS else self._file_map
         items, counts = [], []
-        for segment, number in found:
-            item, times = segment.postings(field, number)
-            item = maps[self.segments.index(segment)][item]
-            items.append(item[item >= 0])
-            counts.append(times[item >= 0])
+        for i, number in found:
+            item, times = self.segments[i].postings(field, number)
+            item = maps[i][item]
+            live = item >= 0
+            items.append(item[live])
+            counts.append(times[live])
         if not items:
             return np.zeros(0, np.int64), np.zeros(0, np.uint8)
-        item, times = np.concatenate(items), np.concatenate(counts)
+        item, times = (items[0], counts[0]) if len(items) == 1 else (np.concatenate(items), np.concatenate(counts))
+        if (item[1:] > item[:-1]).all():
+            return item, times
         order = np.argsort(item, kind="stable")
         return item[order], times[order]
 
@@ -164,7 +176,8 @@ class Snapshot:
         chunk = record.chunks[own]
         if text := self.manual.get((self.paths[file], own)):
             chunk = replace(chunk, target=Target(text, "manual"))
-        return chunk, record.lines(chunk.start_line, chunk.end_line)
+        lines = _lines(self.store, self.keys[file])
+        return chunk, "\n".join(lines[chunk.start_line - 1 : chunk.end_line])
 
     def texts(self) -> Iterator[tuple[int, str]]:
         """(file, text) of every file, in order."""
@@ -181,3 +194,8 @@ def verify_rows(segment: Segment, rows: Sequence[tuple[int, str, str]]) -> None:
 @lru_cache(maxsize=512)
 def _record(store: ContentStore, key: str) -> FileRecord:
     return store.record(key)
+
+
+@lru_cache(maxsize=512)
+def _lines(store: ContentStore, key: str) -> list[str]:
+    return _record(store, key).text.split("\n")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from wayfind.errors import NotFound, UsageError
+from wayfind.index.segment import BODY
 from wayfind.index.snapshot import Snapshot
 from wayfind.index.tokens import WORD, count, terms_of
 from wayfind.search import confidence as trust
@@ -160,7 +161,8 @@ def _fold(searcher: Searcher, ranked: list[Ranked], k: int) -> tuple[list[Ranked
 
 
 def _same_text(snapshot: Snapshot, a: int, b: int) -> bool:
-    if snapshot.file[a] == snapshot.file[b]:
+    lengths = sorted(int(snapshot.lengths[chunk, BODY]) for chunk in (a, b))
+    if snapshot.file[a] == snapshot.file[b] or lengths[0] < COPY * lengths[1]:
         return False
     one, two = (count(snapshot.chunk(chunk)[1]) for chunk in (a, b))
     return (one & two).total() >= COPY * max(one.total(), two.total())

@@ -67,13 +67,13 @@ def score(snapshot: Snapshot, scale: Scales, query: Query) -> Lexical:
     chunk, covered, file = np.zeros(snapshot.chunks), np.zeros(snapshot.chunks), np.zeros(snapshot.files)
     total, rarity, missing = 0.0, {}, []
     for term in query.terms:
-        frequency = np.zeros(snapshot.chunks)
-        for number, field in enumerate(FIELDS):
-            items, counts = snapshot.postings(field, term.text)
+        frequency, held = np.zeros(snapshot.chunks), np.zeros(snapshot.chunks, bool)
+        for number, (items, counts) in enumerate(snapshot.frequencies(term.text)):
             frequency[items] += counts * scale.chunk[items, number]
+            held[items] = True
             if number == BODY:
                 in_file = np.bincount(snapshot.file[items], counts, snapshot.files) / scale.file
-        holding = np.flatnonzero(frequency)
+        holding = np.flatnonzero(held)
         weight = term.weight * idf(len(holding), snapshot.chunks)
         total += weight
         if not len(holding):
