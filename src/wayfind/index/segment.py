@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from wayfind.errors import IndexDamaged, IndexVersion, StorageError
-from wayfind.index.tokens import WORD, count, terms, terms_of
+from wayfind.index.tokens import count, terms, terms_of, words
 from wayfind.types import KINDS, PROVENANCES, FileRecord
 
 MAGIC = b"WAYFIND SEGMENT 1\n"
@@ -69,11 +69,11 @@ class _TermNumbers(dict[str, tuple[int, ...]]):
 
     def __missing__(self, word: str) -> tuple[int, ...]:
         terms = self.terms
-        numbers = self[word] = tuple(terms.setdefault(term, len(terms)) for term in terms_of(word))
+        numbers = self[word] = tuple([terms.setdefault(term, len(terms)) for term in terms_of(word)])
         return numbers
 
     def count(self, text: str) -> Counter[int]:
-        return Counter(chain.from_iterable(map(self.__getitem__, WORD.findall(text))))
+        return Counter(chain.from_iterable(map(self.__getitem__, words(text))))
 
 
 def file_postings(record: FileRecord) -> FilePostings:
@@ -99,8 +99,8 @@ def file_postings(record: FileRecord) -> FilePostings:
     ).reshape(-1, 4)
     return FilePostings(
         record.language, len(lines), [chunk.symbol or "" for chunk in record.chunks], table, lengths, list(numbers.terms),
-        np.repeat(run[:, 0], run[:, 2]), np.array(term, np.uint32), np.repeat(run[:, 1], run[:, 2]).astype(np.uint8),
-        np.minimum(np.array(times, np.uint32), 255).astype(np.uint8),
+        np.repeat(run[:, 0], run[:, 2]), np.fromiter(term, np.uint32, len(term)), np.repeat(run[:, 1], run[:, 2]).astype(np.uint8),
+        np.minimum(np.fromiter(times, np.uint32, len(times)), 255).astype(np.uint8),
     )
 
 
@@ -160,8 +160,8 @@ def build_arrays(files: Sequence[SegmentFile]) -> dict[str, np.ndarray]:
             if extra:
                 table = np.array(extra, np.int64)
                 blocks.append((table[:, 0], table[:, 1], np.full(len(table), field, np.uint8), table[:, 2].astype(np.uint8)))
-        for field, words in enumerate(file_words(file.path)):
-            file_rows += [(field, vocabulary.setdefault(word, len(vocabulary)), file_number) for word in dict.fromkeys(words)]
+        for field, found in enumerate(file_words(file.path)):
+            file_rows += [(field, vocabulary.setdefault(word, len(vocabulary)), file_number) for word in dict.fromkeys(found)]
         lengths.append(file_lengths)
         first += len(local.symbols)
     ordered = sorted(vocabulary)
