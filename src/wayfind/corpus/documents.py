@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import string
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -195,6 +196,7 @@ def _comment_after(line: str, open_before: bool) -> bool:
 # reStructuredText ------------------------------------------------------------------------------------------------------
 
 _RULE = re.compile(r"([!-/:-@\[-`{-~])\1+\s*$")
+_RULED = frozenset(string.punctuation)
 _OBJECT = re.compile(
     r"(\s*)\.\. (?:[\w-]+:)?(?:auto)?(function|class|method|attribute|data|exception|classmethod|staticmethod|property|decorator|"
     r"decoratormethod|type|macro|struct|enum|envvar|confval|describe|module|option|signal|fixture|hook|django-admin|"
@@ -212,11 +214,13 @@ def rst_marks(lines: Sequence[str]) -> list[Mark]:
     """Underlined and overlined headings, and the directives that describe one object (`.. function:: name`)."""
     marks: list[Mark] = []
     styles: list[str] = []
+    is_rule = [line[:1] in _RULED and _RULE.match(line) is not None for line in lines] + [False]
     number = 1
     while number <= len(lines):
-        heading = _rst_heading(lines, number)
+        heading = _rst_heading(lines, number) if is_rule[number - 1] or is_rule[number] else None
         if heading is None:
-            marks += _rst_object(lines, number, marks)
+            if ".. " in lines[number - 1]:
+                marks += _rst_object(lines, number, marks)
             number += 1
             continue
         style, title, below = heading
@@ -357,18 +361,21 @@ _TAG = re.compile(
     re.IGNORECASE,
 )
 _INLINE = (
-    (re.compile(r"(?<=`)\\(?=\w)"), ""),
-    (re.compile(r"!\[[^\]]*\]\([^)]*\)|\[!\[[^\]]*\]\([^)]*\)\]\([^)]*\)"), ""),
-    (_TAG, ""),
-    (re.compile(r"\[([^\]]+)\](?:\([^)]*\)|\[[^\]]*\])"), r"\1"),
-    (re.compile(r":[\w:+-]+:`[~!.]*([^`<]+?)\s*(?:<[^`>]*>)?`"), r"\1"),
-    (re.compile(r"`([^`<]+?)\s+<[^`>]+>`__?"), r"\1"),
-    (re.compile(r"``([^`]+)``|`([^`]+)`_{0,2}"), lambda found: found.group(1) or found.group(2)),
-    (re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1"), r"\2"),
-    (re.compile(r"(?<![\w*])\*(?=\S)([^*]+?)(?<=\S)\*(?![\w*])"), r"\1"),
-    (re.compile(r"\|(\w+)\|"), r"\1"),
-    (re.compile(r"\{#[\w-]+\}|\\(?=[`*_#<>])|\\ "), ""),
+    ("`\\", re.compile(r"(?<=`)\\(?=\w)"), ""),
+    ("![", re.compile(r"!\[[^\]]*\]\([^)]*\)|\[!\[[^\]]*\]\([^)]*\)\]\([^)]*\)"), ""),
+    ("<", _TAG, ""),
+    ("[", re.compile(r"\[([^\]]+)\](?:\([^)]*\)|\[[^\]]*\])"), r"\1"),
+    (":`", re.compile(r":[\w:+-]+:`[~!.]*([^`<]+?)\s*(?:<[^`>]*>)?`"), r"\1"),
+    (">`_", re.compile(r"`([^`<]+?)\s+<[^`>]+>`__?"), r"\1"),
+    ("`", re.compile(r"``([^`]+)``|`([^`]+)`_{0,2}"), lambda found: found.group(1) or found.group(2)),
+    ("", re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1"), r"\2"),
+    ("*", re.compile(r"(?<![\w*])\*(?=\S)([^*]+?)(?<=\S)\*(?![\w*])"), r"\1"),
+    ("|", re.compile(r"\|(\w+)\|"), r"\1"),
+    ("", re.compile(r"\{#[\w-]+\}|\\(?=[`*_#<>])|\\ "), ""),
 )
+"""Marks and what is kept of them, each with what stands in a text wherever the pattern finds something."""
+_MARKED = re.compile(r"[\\\[<`*|{]|__")
+"""So does this for them all."""
 _NOT_PROSE = re.compile(
     r"\s*(?:#|\.\. |\.\.$|:[\w -]+:(?:\s|$)|[|+=]|\[!\[|!\[|::: |!!! |@\w+$|\$ |>>> |\[[^\]]+\]:|<!--|-->|\{%|[-=~^*_#\"'.:+]{3,}\s*$)"
 )
@@ -382,8 +389,10 @@ def plain(text: str) -> str:
     >>> plain("See [the **docs**](x.md) for :func:`~a.run`.")
     'See the docs for a.run.'
     """
-    for pattern, kept in _INLINE:
-        text = pattern.sub(kept, text)
+    if _MARKED.search(text):
+        for sign, pattern, kept in _INLINE:
+            if sign in text:
+                text = pattern.sub(kept, text)
     return " ".join(text.split())
 
 
