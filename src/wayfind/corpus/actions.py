@@ -37,7 +37,7 @@ def constructor(facts: Facts) -> str:
     """`Creates a Router from routes and prefix.`"""
     name, owner = facts.name, facts.owner
     made = owner if owner and (facts.language in _CONSTRUCTORS.get(name, ()) or name in (owner, "from")) else ""
-    if not made and (found := re.fullmatch(r"New([A-Z]\w*)", name)) and facts.language == "go":
+    if not made and facts.language == "go" and (found := re.fullmatch(r"New([A-Z]\w*)", name)):
         made = found.group(1)
     return f"Creates {article(made)} {made}{_from(facts)}." if made else ""
 
@@ -155,25 +155,21 @@ def dunder(facts: Facts) -> str:
 
 def _operator(facts: Facts) -> str:
     """`Operator == of Router on other.`"""
+    if not facts.name.startswith("operator"):
+        return ""
     found = re.search(r"\boperator\s*([^\s\w(]{1,3}|\(\)|\w+)", facts.chunk.signature)
     of = f" of {facts.owner}" if facts.owner and facts.owner != "operator" else ""
-    return (
-        f"Operator {found.group(1)}{of}{_takes(facts, ' on ')}." if found and facts.name.startswith("operator") else ""
-    )
+    return f"Operator {found.group(1)}{of}{_takes(facts, ' on ')}." if found else ""
 
 
 def accessor(facts: Facts) -> str:
     """`Returns the area of a Shape.` for properties, getters and setters."""
     head = facts.text[:600]
-    if re.search(r"^\s*@\w+\.setter\b", head, re.MULTILINE) or re.match(
-        r"(?:static\s+)?set\s+[\w#]", facts.chunk.signature
-    ):
-        return _verb_phrase(facts, "sets", words(facts.name)) + "."
-    is_property = re.search(r"^\s*@(?:\w+\.)?(?:cached_|abstract|lazy_|hybrid_|class)?property\b", head, re.MULTILINE)
+    if ".setter" in head and _SETTER.search(head) or _SET.match(facts.chunk.signature):
+        return _verb_phrase(facts, "sets", facts.words) + "."
+    is_property = "property" in head and _PROPERTY.search(head)
     signature = facts.chunk.signature
-    is_property = (
-        is_property or facts.language in _PROPERTIES and re.match(r"(?:@?[\w.]+\s+)*(?:var|val|let)\s", signature)
-    )
+    is_property = is_property or facts.language in _PROPERTIES and _DECLARED.match(signature)
     is_property = (
         is_property
         or facts.language == "csharp"
@@ -181,18 +177,23 @@ def accessor(facts: Facts) -> str:
         and "(" not in signature
         and facts.chunk.kind == "method"
     )
-    if is_property or re.match(r"(?:static\s+)?get\s+[\w#]", signature):
-        return predicate(facts) or _verb_phrase(facts, "returns", words(facts.name)) + "."
+    if is_property or _GET.match(signature):
+        return predicate(facts) or _verb_phrase(facts, "returns", facts.words) + "."
     return ""
 
 
+_SETTER = re.compile(r"^\s*@\w+\.setter\b", re.MULTILINE)
+_SET = re.compile(r"(?:static\s+)?set\s+[\w#]")
+_PROPERTY = re.compile(r"^\s*@(?:\w+\.)?(?:cached_|abstract|lazy_|hybrid_|class)?property\b", re.MULTILINE)
+_DECLARED = re.compile(r"(?:@?[\w.]+\s+)*(?:var|val|let)\s")
+_GET = re.compile(r"(?:static\s+)?get\s+[\w#]")
 _PROPERTIES = frozenset({"swift", "kotlin", "scala", "groovy", "dart"})
 """Languages that declare properties with `var` or `val`."""
 
 
 def predicate(facts: Facts) -> str:
     """`Tells whether path is absolute.`"""
-    parts = words(facts.name)
+    parts = facts.words
     if (
         not facts.owner
         and not facts.name.isupper()
@@ -252,7 +253,7 @@ def test(facts: Facts) -> str:
 
 def handler(facts: Facts) -> str:
     """`Handles click.` for names such as `on_click` and `handleClick`."""
-    parts = words(facts.name)
+    parts = facts.words
     if len(parts) < 2 or parts[0] not in ("on", "handle", "handles") or facts.name.isupper():
         return ""
     return f"Handles {' '.join(parts[1:])}{_of(facts)}{_takes(facts)}."
@@ -261,22 +262,26 @@ def handler(facts: Facts) -> str:
 def entry_point(facts: Facts) -> str:
     """`Command-line entry point: calls parse_args and run.`"""
     head = facts.text[:1_500]
+    is_command = "@" in head and _COMMAND.search(head) and _COMMAND_LINE.search(head)
+    is_main = facts.name in ("main", "Main", "_main", "__main__", "cli")
+    if not (is_command or is_main or "add_argument(" in facts.text):
+        return ""
     options = re.findall(r"['\"](--?[a-z][\w-]+)['\"]", facts.text)
     with_options = f" with options {listed(options, 6)}" if options else ""
-    if re.search(r"^\s*@(?:\w+\.)?(?:command|group|callback)\b", head, re.MULTILINE) and re.search(
-        r"click|typer|cli|app\.command|option", head
-    ):
+    if is_command:
         return f"Command-line command {facts.name}{with_options}."
-    if facts.name in ("main", "Main", "_main", "__main__", "cli"):
+    if is_main:
         return f"Command-line entry point{with_options}{calls(facts)}."
-    if "add_argument(" in facts.text and options:
-        return f"Defines the command-line options {listed(options, 8)}."
-    return ""
+    return f"Defines the command-line options {listed(options, 8)}." if options else ""
+
+
+_COMMAND = re.compile(r"^\s*@(?:\w+\.)?(?:command|group|callback)\b", re.MULTILINE)
+_COMMAND_LINE = re.compile(r"click|typer|cli|app\.command|option")
 
 
 def converter(facts: Facts) -> str:
     """`Converts a Point to JSON.`"""
-    parts = words(facts.name)
+    parts = facts.words
     if len(parts) < 2 or parts[0] not in ("to", "from", "as", "into"):
         return ""
     rest = " ".join(parts[1:])
@@ -300,7 +305,7 @@ def macro(facts: Facts) -> str:
 
 def verb(facts: Facts) -> str:
     """`Loads the config, given path; calls open.` for names that begin with a known verb."""
-    parts = words(facts.name)
+    parts = facts.words
     if len(parts) > 1 and parts[0] in _HELPERS and is_verb(parts[1], len(parts) == 2):
         parts = parts[1:]
     is_module_first = (
@@ -321,7 +326,7 @@ _HELPERS = frozenset("do try async maybe internal auto lazy inner safe really".s
 
 def prefixed_verb(facts: Facts) -> str:
     """`Prints the npm version (nvm).` for names whose verb stands after or before a module's name (`llist_destroy`)."""
-    parts = words(facts.name)
+    parts = facts.words
     if "_" not in facts.name.strip("_") or facts.owner or facts.name.isupper() or len(parts) < 2:
         return ""
     tail = f"{_takes(facts)}{calls(facts)}."

@@ -91,6 +91,9 @@ PREPOSITIONS = frozenset(
     """.split()
 )
 
+_PLURAL = re.compile(r"([A-Z]{2,}s)(?![a-z])")
+_CONSONANT = re.compile(r"U[A-Z]|[Ee]u|[Oo]ne(?![a-z])|[Oo]nce|[Uu](?:ni(?![nm])|se|r[il]|ti|sa|tf|u|$|[A-Z_])")
+"""Names that begin with a vowel that is spoken as a consonant."""
 _LETTER = re.compile(r"[FHLMNRSX](?:[A-Z0-9]|$)")
 
 
@@ -100,7 +103,7 @@ def words(name: str) -> list[str]:
     >>> words("parseHTTPResponse"), words("split_sha256"), words("userIDs")
     (['parse', 'HTTP', 'response'], ['split', 'sha256'], ['user', 'IDs'])
     """
-    found = _joined_plural(_WORD.findall(re.sub(r"([A-Z]{2,}s)(?![a-z])", r"\1_", name)))
+    found = _joined_plural(_WORD.findall(_PLURAL.sub(r"\1_", name)))
     return [word if _is_acronym(word) and not name.isupper() else word.lower() for word in found]
 
 
@@ -173,7 +176,7 @@ def article(name: str) -> str:
         return "an"
     if _LETTER.match(start) and (len(start) < 2 or not start[1:2].islower()):
         return "an"
-    if re.match(r"U[A-Z]|[Ee]u|[Oo]ne(?![a-z])|[Oo]nce|[Uu](?:ni(?![nm])|se|r[il]|ti|sa|tf|u|$|[A-Z_])", start):
+    if _CONSONANT.match(start):
         return "a"
     return "an" if start[:1].lower() in "aeiou" and start else "a"
 

@@ -8,41 +8,50 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
+from wayfind.corpus.english import words
 from wayfind.types import Chunk
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Facts:
-    """What a sentence may use."""
+    """What a sentence may use. Each fact is found when a template first asks for it."""
 
     chunk: Chunk
     text: str
     language: str
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The last part of the symbol; an operator's signs count as a name."""
         found = _LAST_NAME.search(self.chunk.symbol or "")
         return found.group(1) if found else ""
 
-    @property
+    @cached_property
+    def words(self) -> list[str]:
+        """The words of the name; not to be changed."""
+        return words(self.name)
+
+    @cached_property
     def owner(self) -> str:
         """The class or module named before the last part."""
         before = (self.chunk.symbol or "")[: -len(self.name) or None] if self.name else ""
-        return re.split(r"\.|::|#", before.rstrip(".:#"))[-1].strip()
+        return _STEPS_OF_SYMBOL.split(before.rstrip(".:#"))[-1].strip()
 
-    @property
+    @cached_property
     def parameters(self) -> list[str]:
         return parameters(self.chunk.signature, self.name, self.language)
 
-    @property
+    @cached_property
     def calls(self) -> list[str]:
         """The last parts of the names called, without the function's own and without errors raised."""
-        names = (re.split(r"\.|::|->", call)[-1] for call in self.chunk.calls)
-        return [name for name in dict.fromkeys(names) if name and name not in (self.name, *EVERYWHERE)]
+        names = (_STEPS_OF_CALL.split(call)[-1] for call in self.chunk.calls)
+        return [name for name in dict.fromkeys(names) if name and name != self.name and name not in EVERYWHERE]
 
 
+_STEPS_OF_SYMBOL = re.compile(r"\.|::|#")
+_STEPS_OF_CALL = re.compile(r"\.|::|->")
 _LAST_NAME = re.compile(r"(operator\s*\W+|[^\W\d][\w$-]*[!?=']*|[^\w\s.]+)$")
 
 EVERYWHERE = frozenset(
@@ -105,22 +114,30 @@ def _split_commas(signature: str, at: int) -> list[str]:
 
 def _parameter(part: str, language: str) -> str:
     """The name in one parameter's declaration."""
-    part = re.sub(r"@\w+(?:\([^)]*\))?|/\*.*?\*/|\[\[.*?\]\]", " ", part)
+    part = _NOTES.sub(" ", part)
     part = part.split("=")[-1 if language == "elixir" else 0].strip()
-    if pointer := re.search(r"\(\s*[*^]\s*(\w+)\s*\)", part):
+    if pointer := _POINTER.search(part):
         return pointer.group(1)
     if language in _NAME_LAST:
-        part = re.sub(r"\[[^\]]*\]|<.*>", " ", part)
-        if language in ("c", "cpp", "objc") and not re.search(r"\w[\s*&]+\w", part):
+        part = _BRACKETED.sub(" ", part)
+        if language in ("c", "cpp", "objc") and not _TYPED.search(part):
             return ""
-        names = re.findall(r"[A-Za-z_]\w*", part)[-1:]
+        names = _NAME.findall(part)[-1:]
     else:
-        part = re.split(r":(?!:)", part)[0] if ":" in part and not part.startswith(":") else part
-        names = re.findall(r"[A-Za-z_]\w*", part)
+        part = _COLON.split(part, maxsplit=1)[0] if ":" in part and not part.startswith(":") else part
+        names = _NAME.findall(part)
         names = [one for one in names if one not in _NOT_PARAMETERS]
         names = names[-1:] if language == "swift" else names[:1]
     nameless = ("void", "this", "self") if language in _NAME_LAST else _NOT_PARAMETERS
     return names[0] if names and names[0] not in nameless else ""
+
+
+_NOTES = re.compile(r"@\w+(?:\([^)]*\))?|/\*.*?\*/|\[\[.*?\]\]")
+_POINTER = re.compile(r"\(\s*[*^]\s*(\w+)\s*\)")
+_BRACKETED = re.compile(r"\[[^\]]*\]|<.*>")
+_TYPED = re.compile(r"\w[\s*&]+\w")
+_COLON = re.compile(r":(?!:)")
+_NAME = re.compile(r"[A-Za-z_]\w*")
 
 
 # Heads ----------------------------------------------------------------------------------------------------------------
@@ -148,17 +165,10 @@ def members(facts: Facts, whole: bool = False) -> list[str]:
     """Names declared in the body of a class, an enum or an interface; `whole` where the text has no head of its own."""
     pattern = _GO_FIELD if facts.language == "go" else _MEMBER
     lines = facts.text[:8_000].split("\n")[0 if whole else 1 :]
-    indents = [
-        len(line) - len(line.lstrip())
-        for line in lines
-        if line.strip() and not line.lstrip().startswith(("#", "//", "*", "/*", "@", '"""', "'''"))
-    ]
+    stripped = [(line, bare) for line in lines if (bare := line.lstrip()) and not bare.startswith(("#", "//", "*", "/*"))]
+    indents = [len(line) - len(bare) for line, bare in stripped if not bare.startswith(("@", '"""', "'''"))]
     least = min((indent for indent in indents if indent), default=0)
-    found = (
-        pattern.match(line)
-        for line in lines
-        if line[: least + 1].strip() and not line.lstrip().startswith(("#", "//", "*", "/*"))
-    )
+    found = (pattern.match(line) for line, bare in stripped if len(line) - len(bare) <= least)
     return [
         name
         for name in dict.fromkeys(one.group(1) for one in found if one)
@@ -169,19 +179,28 @@ def members(facts: Facts, whole: bool = False) -> list[str]:
 _BASES = re.compile(r"\b(?:extends|implements|with|:|<(?=\s))\s*([A-Z][\w.:]*(?:<[^>]*>)?(?:\s*,\s*[A-Z][\w.]*)*)")
 
 
+_CLASS = re.compile(r"class\s+")
+_PYTHON_BASES = re.compile(r"\s*(?:\[[^\]]*\])?\(([^)]*)\)")
+_ROUND = re.compile(r"\([^)]*\)")
+_ANGLED = re.compile(r"<.*?>")
+_TYPE_NAME = re.compile(r"[\w.:]+")
+
+
 def bases(facts: Facts) -> list[str]:
     signature = facts.chunk.signature
     if facts.language == "python":
-        inside = re.search(rf"class\s+{re.escape(facts.name)}\s*(?:\[[^\]]*\])?\(([^)]*)\)", signature)
+        # The name is no part of the pattern: compiling one for each class took longer than all else here.
+        starts = [at.end() for at in _CLASS.finditer(signature) if signature.startswith(facts.name, at.end())]
+        inside = next((found for at in starts if (found := _PYTHON_BASES.match(signature, at + len(facts.name)))), None)
         names = inside.group(1).split(",") if inside else []
     else:
         names = [
             one
-            for found in _BASES.findall(re.sub(r"\([^)]*\)", "", signature))
-            for one in re.sub(r"<.*?>", "", found).split(",")
+            for found in _BASES.findall(_ROUND.sub("", signature))
+            for one in _ANGLED.sub("", found).split(",")
         ]
     return [
         name.strip()
         for name in names
-        if re.fullmatch(r"[\w.:]+", name.strip()) and name.strip() not in ("object", facts.name)
+        if _TYPE_NAME.fullmatch(name.strip()) and name.strip() not in ("object", facts.name)
     ]

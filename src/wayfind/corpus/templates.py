@@ -36,15 +36,17 @@ def class_head(facts: Facts) -> str:
     if not facts.name:
         return ""
     named = {"class": "Class", "interface": "Interface", "type": "Type"}.get(facts.chunk.kind, "Class")
-    found = re.search(
-        r"\b(defmodule|struct|trait|protocol|instance|interface|object|module|record|union|mixin|impl|extension|typeclass|namespace|enum)\b",
-        facts.chunk.signature,
-    )
+    found = _HEAD_WORD.search(facts.chunk.signature)
     if found and facts.chunk.kind in ("class", "type"):
         named = {"impl": "Implementation of", "defmodule": "Module"}.get(found.group(1), capital(found.group(1)))
     derived, declared = listed(bases(facts), 3), listed(members(facts), 6)
     tail = (f" based on {derived}" if derived else "") + (f"; declares {declared}" if declared else "")
     return f"{named} {facts.name}{tail}."
+
+
+_HEAD_WORD = re.compile(
+    r"\b(defmodule|struct|trait|protocol|instance|interface|object|module|record|union|mixin|impl|extension|typeclass|namespace|enum)\b"
+)
 
 
 def enum(facts: Facts) -> str:
@@ -53,46 +55,64 @@ def enum(facts: Facts) -> str:
     names = [
         found.group(1)
         for line in lines
-        for found in re.finditer(r"(?:^\s*(?:case\s+)?|,\s*)([A-Za-z_]\w*)\s*(?=[=,(}:]|$)", line.split("//")[0])
+        for found in _ENUMERATED.finditer(line.split("//")[0])
     ]
     listed_names = listed([name for name in names if name not in NOT_MEMBERS], 6)
     return f"Enumeration {facts.name}: {listed_names}." if facts.name and listed_names else class_head(facts)
+
+
+_ENUMERATED = re.compile(r"(?:^\s*(?:case\s+)?|,\s*)([A-Za-z_]\w*)\s*(?=[=,(}:]|$)")
 
 
 def constant(facts: Facts) -> str:
     """`Constant MAX_SIZE = 10.`"""
     if not facts.name:
         return block(facts)
-    value = re.search(rf"\b{re.escape(facts.name)}\b[^=\n]*?(?::=|=)\s*(.+)", facts.text)
+    value = _after_name(facts, _VALUE)
     shown = value.group(1).strip().rstrip(",;") if value else ""
     if shown and len(shown) <= 60 and shown[-1] not in "([{\\":
         return f"Constant {facts.name} = {shown}."
-    keys = re.findall(
-        r"^\s*[\"']?([A-Za-z_][\w.-]*)[\"']?\s*(?::(?!:)|=>|,\s*$|=(?!=))",
-        "\n".join(facts.text.split("\n")[1:]),
-        re.MULTILINE,
-    )
-    strings = re.findall(r"[\"'](\w[\w .-]{0,28}\w)[\"']", facts.text)
-    held = listed(keys, 6) or listed(strings, 6)
+    held = listed(_KEYS.findall(facts.text.partition("\n")[2]), 6) or listed(_STRINGS.findall(facts.text), 6)
     return f"Constant {facts.name}" + (f": {held}." if held else f"{calls(facts)}.")
+
+
+_VALUE = re.compile(r"\b[^=\n]*?(?::=|=)\s*(.+)")
+_KEYS = re.compile(r"^\s*[\"']?([A-Za-z_][\w.-]*)[\"']?\s*(?::(?!:)|=>|,\s*$|=(?!=))", re.MULTILINE)
+_STRINGS = re.compile(r"[\"'](\w[\w .-]{0,28}\w)[\"']")
+_EDGE = re.compile(r"\b")
+
+
+def _after_name(facts: Facts, pattern: re.Pattern[str]) -> re.Match[str] | None:
+    """The first match of a pattern directly behind the name, where the name begins as a word. A pattern with the name in
+    it would be compiled anew for every chunk, which takes longer than all else here."""
+    at = facts.text.find(facts.name)
+    while at >= 0:
+        if _EDGE.match(facts.text, at) and (found := pattern.match(facts.text, at + len(facts.name))):
+            return found
+        at = facts.text.find(facts.name, at + 1)
+    return None
 
 
 def type_alias(facts: Facts) -> str:
     """`Type UserId stands for int.`"""
     if not facts.name:
         return ""
-    name = re.escape(facts.name)
-    value = re.search(rf"\b{name}\b\s*(?:<.*>|\[.*\])?\s*(?::\s*[\w.]+\s*)?=\s*([^;\n{{]+)", facts.text)
-    alias = re.search(rf"\btypedef\s+(.+?)\s*\**\b{name}\s*;", facts.text)
+    value = _after_name(facts, _ALIASED)
+    alias = None
+    if "typedef" in facts.text:
+        alias = re.search(rf"\btypedef\s+(.+?)\s*\**\b{re.escape(facts.name)}\s*;", facts.text)
     means = (value or alias).group(1).strip() if value or alias else ""
     if means and len(means) <= 80 and "{" not in means:
         return f"Type {facts.name} stands for {means.rstrip(' ,|(')}."
     return class_head(facts)
 
 
+_ALIASED = re.compile(r"\b\s*(?:<.*>|\[.*\])?\s*(?::\s*[\w.]+\s*)?=\s*([^;\n{]+)")
+
+
 def module(facts: Facts) -> str:
     """`Module head: imports re and sys.`"""
-    names = [re.sub(r"^.*[.\\](?=\w+[.\\]\w+$)", "", re.sub(r"[\"';]", "", name)) for name in facts.chunk.imports]
+    names = [_IMPORT_PATH.sub("", _QUOTES.sub("", name)) for name in facts.chunk.imports]
     names = [name for name in dict.fromkeys(names) if name]
     if names:
         return f"Module head: imports {listed(names, 8)}."
@@ -104,6 +124,14 @@ def module(facts: Facts) -> str:
     return block(facts)
 
 
+_IMPORT_PATH = re.compile(r"^.*[.\\](?=\w+[.\\]\w+$)")
+_QUOTES = re.compile(r"[\"';]")
+_SCRIPT = re.compile(r"__name__\s*==\s*['\"]__main__['\"]")
+_EXPORT = re.compile(
+    r"^\s*(?:export\s+(?:\*|\{[^}]*\}|default\s+\w+)|module\.exports|pub use|__all__)", re.MULTILINE
+)
+_DEFINE = re.compile(r"^\s*#\s*define\s+(\w+)", re.MULTILINE)
+_IMPL = re.compile(r"(?:unsafe\s+)?impl\b(?:<[^{]*?>)?\s+(?:(.+?)\s+for\s+)?([^{]+?)(?:\s+where\b.*)?\s*\{?$")
 _ASSIGNED = re.compile(
     r"^\s*(?:(?:export|const|let|var|local|my|our|static|final|public|private|val|def|set|declare|readonly|#define|unsigned|extern)\s+)*(?:[\w<>.*&]+\s+)??([$@%]?[A-Za-z_][\w.]*)\s*(?::\s*[^=\n]{1,60})?(?::=|\?=|\+=|=(?![=>]))",
     re.MULTILINE,
@@ -112,13 +140,10 @@ _ASSIGNED = re.compile(
 
 def block(facts: Facts) -> str:
     """`Top-level code: sets VERSION; calls run.`"""
-    if re.search(r"__name__\s*==\s*['\"]__main__['\"]", facts.text):
+    if "__main__" in facts.text and _SCRIPT.search(facts.text):
         return f"Runs when executed as a script{calls(facts)}."
     assigned = listed(list(dict.fromkeys(_ASSIGNED.findall(facts.text[:8_000]))), 5)
-    exported = re.findall(
-        r"^\s*(?:export\s+(?:\*|\{[^}]*\}|default\s+\w+)|module\.exports|pub use|__all__)", facts.text, re.MULTILINE
-    )
-    defined = listed(re.findall(r"^\s*#\s*define\s+(\w+)", facts.text, re.MULTILINE), 5)
+    defined = listed(_DEFINE.findall(facts.text), 5) if "define" in facts.text else ""
     imports = listed(list(facts.chunk.imports), 6)
     said = [
         f"sets {assigned}" if assigned else "",
@@ -129,15 +154,12 @@ def block(facts: Facts) -> str:
     said = [one for one in said if one]
     lead = (
         "Exports"
-        if exported and not said
+        if not said and _EXPORT.search(facts.text)
         else f"Part of {facts.chunk.symbol}"
         if facts.chunk.symbol
         else "Top-level code"
     )
-    if heads := re.match(
-        r"(?:unsafe\s+)?impl\b(?:<[^{]*?>)?\s+(?:(.+?)\s+for\s+)?([^{]+?)(?:\s+where\b.*)?\s*\{?$",
-        facts.chunk.signature,
-    ):
+    if heads := _IMPL.match(facts.chunk.signature):
         trait, target = heads.groups()
         return f"Implementation of {trait} for {target}." if trait else f"Implementation of {target}."
     if said:
@@ -188,11 +210,14 @@ _KEYWORDS = frozenset(
 def _remark(text: str) -> str:
     """`Heading comment: Joins.` for a block of comments alone."""
     comments = [line for line in text.split("\n") if line.strip()]
-    is_remark = all(
-        re.match(r"\s*(?:#(?!\s*(?:define|if|el|end|pragma|include))|//|--|/?\*|;|%|\{-)", line) for line in comments
-    )
-    remark = " ".join(words for line in comments if (words := re.sub(r"^(?:\W*MARK:)?[^\w]+|[^\w.)]+$", "", line)))
-    return f"Heading comment: {remark[:120]}." if is_remark and re.search(r"[^\W\d_]{3}", remark) else ""
+    if not all(map(_COMMENTED.match, comments)):
+        return ""
+    remark = " ".join(words for line in comments if (words := _COMMENT_SIGNS.sub("", line)))
+    return f"Heading comment: {remark[:120]}." if re.search(r"[^\W\d_]{3}", remark) else ""
+
+
+_COMMENTED = re.compile(r"\s*(?:#(?!\s*(?:define|if|el|end|pragma|include))|//|--|/?\*|;|%|\{-)")
+_COMMENT_SIGNS = re.compile(r"^(?:\W*MARK:)?[^\w]+|[^\w.)]+$")
 
 
 # Documents -------------------------------------------------------------------------------------------------------------
@@ -216,20 +241,30 @@ def configuration(facts: Facts) -> str:
 
 def window(facts: Facts) -> str:
     """`Text that begins: Frequently asked questions.` or `Table of 9 columns that begins: v0.4.2, 2011-08-26, src.`"""
-    rows = [re.split(r"\t|\s*[,;|]\s*|\s{2,}", line.strip()) for line in facts.text.split("\n")[:50] if line.strip()]
-    columns = len(rows[len(rows) // 2]) if rows else 0
-    if columns > 2 and len(rows) > 4 and sum(len(row) == columns for row in rows) > 0.8 * len(rows):
-        return f"Table of {columns} columns that begins: {', '.join(cell for cell in rows[0] if cell)[:120]}."
+    lines = [bare for line in facts.text.split("\n", 50)[:50] if (bare := line.strip())]
+    columns = len(_CELLS.split(lines[len(lines) // 2])) if len(lines) > 4 else 0
+    if columns > 2:
+        rows = list(map(_CELLS.split, lines))
+        if sum(len(row) == columns for row in rows) > 0.8 * len(rows):
+            return f"Table of {columns} columns that begins: {', '.join(cell for cell in rows[0] if cell)[:120]}."
     if held := _first_words(facts.text):
         return f"Text that begins: {held}"
+    rows = list(map(_CELLS.split, lines))
     short = [cells[0] for cells in rows if len(cells) == 1 and len(cells[0]) <= 40]
     return f"List of lines such as {listed(short[:3])}." if len(short) > 4 and len(short) > 0.8 * len(rows) else ""
 
 
+_CELLS = re.compile(r"\t|\s*[,;|]\s*|\s{2,}")
+
+
 def _first_words(text: str) -> str:
     """The first line that says something, as it stands."""
-    lines = (" ".join(re.sub(r"^[\s#/*;%<!=-]+|[\s*=#{;-]+$", "", line).split()) for line in text[:8_000].split("\n"))
-    return next((line[:120] for line in lines if len(re.findall(r"[^\W\d_]{3,}", line)) > 1), "")
+    lines = (" ".join(_EDGES.sub("", line).split()) for line in text[:8_000].split("\n"))
+    return next((line[:120] for line in lines if len(_LONG_WORDS.findall(line)) > 1), "")
+
+
+_EDGES = re.compile(r"^[\s#/*;%<!=-]+|[\s*=#{;-]+$")
+_LONG_WORDS = re.compile(r"[^\W\d_]{3,}")
 
 
 TEMPLATES: dict[str, Sequence[Callable[[Facts], str]]] = {
