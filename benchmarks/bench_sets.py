@@ -2,6 +2,7 @@
 """Run Wayfind over a public development set and let the referee score it.
 
     bench_sets.py --bench DIR --corpora DIR --set files|issues|cosqa --out RESULTS.jsonl [--only a,b] [--limit n] [--home DIR]
+                  [--versus NAME=OTHER.jsonl ...]
 
 --bench holds `data/` and `score.py`; --corpora is laid out by the `prepare.py` beside them. A whole set writes
 `benchmarks/results/<set>.txt`; a part of one (--only, --limit) is scored on the terminal alone, over what was asked.
@@ -44,6 +45,10 @@ def main() -> int:
     print(f"{written} queries in {time.monotonic() - began:.0f} s", file=sys.stderr)
     whole = not options.only and not options.limit
     table = scored(options) if whole else scored_in_part(options)
+    for versus in options.versus if whole else ():
+        name, _, other = versus.partition("=")
+        table += f"\n{name}\n{referee(options.bench, options.set, other)}\nwayfind, and its paired difference to {name}\n"
+        table += referee(options.bench, options.set, options.out, "--versus", other)
     print(table, end="")
     if whole:
         write_table(options, table)
@@ -60,6 +65,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", default="", help="corpora (files) or instances (issues), with commas")
     parser.add_argument("--limit", type=int, default=0, help="first n queries of the set")
     parser.add_argument("--home", type=Path, help="index folder to keep; default: a temporary one")
+    parser.add_argument("--versus", action="append", default=[], metavar="NAME=FILE", help="results of another system to compare with, query by query")
     parser.add_argument("--system", choices=["wayfind", "bm25"], default="wayfind", help="bm25: the plain baseline, never written to results/")
     return parser.parse_args()
 
@@ -106,8 +112,12 @@ def answers(options: argparse.Namespace, corpora: dict[str, list[dict]], home: P
 
 def scored(options: argparse.Namespace) -> str:
     """The referee's table for the whole set."""
-    ran = subprocess.run([sys.executable, options.bench / "score.py", options.set, options.out], capture_output=True, text=True, check=True)
-    return ran.stdout
+    return referee(options.bench, options.set, options.out)
+
+
+def referee(bench: Path, name: str, *arguments: str | Path) -> str:
+    """What score.py prints."""
+    return subprocess.run([sys.executable, bench / "score.py", name, *arguments], capture_output=True, text=True, check=True).stdout
 
 
 def scored_in_part(options: argparse.Namespace) -> str:
@@ -130,6 +140,7 @@ def write_table(options: argparse.Namespace, table: str) -> None:
     if options.system != "wayfind":
         return
     command = f"benchmarks/bench_sets.py --bench BENCH --corpora CORPORA --set {options.set} --out RESULTS.jsonl"
+    command += "".join(f" --versus {versus.partition('=')[0]}=OTHER.jsonl" for versus in options.versus)
     head = [
         f"set      {options.set}, development half, k={DEPTH[options.set]}",
         f"commit   {commit()}",

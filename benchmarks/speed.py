@@ -4,8 +4,7 @@
 
 Each folder is indexed from nothing (fresh home), refreshed with nothing changed, searched from process start and in a
 running process. --sizes also measures that many files drawn from the first folder (seed 0). --semble names a Python
-with semble 0.7.0 installed: the same folders and queries go through its own chunker, BM25 and ranker; the model, which
-it would fetch, is replaced by one that returns nothing and takes no time. Queries are docstring sentences of the corpus.
+with semble 0.7.0 installed: the same folders and queries go through it as semble_baseline.py says, all kinds of content. Queries are docstring sentences of the corpus.
 """
 
 from __future__ import annotations
@@ -21,30 +20,6 @@ from pathlib import Path
 import measure
 
 QUERIES = 100
-SEMBLE = '''
-import json, os, sys, time
-os.environ["HF_HUB_OFFLINE"] = "1"
-import numpy as np
-from pathlib import Path
-from semble.index.create import create_index_from_path
-from semble.search import search
-from semble.types import ContentType
-class NoModel:
-    dim = 1
-    def encode(self, texts, **_): return np.zeros((len(texts), 1), dtype=np.float32)
-class NoVectors:
-    def query(self, vectors, k, selector=None): return [((), ())]
-if __name__ == "__main__":
-    root, queries = Path(sys.argv[1]).resolve(), json.load(open(sys.argv[2]))
-    began = time.perf_counter()
-    bm25, _, chunks, manifest = create_index_from_path(root, NoModel(), content=tuple(ContentType), display_root=root)
-    built, spent = time.perf_counter() - began, []
-    for number in range(2):
-        for query in queries:
-            began = time.perf_counter(); search(query, NoModel(), NoVectors(), bm25, chunks, 10, alpha=0.0)
-            if number: spent.append(time.perf_counter() - began)
-    print(json.dumps({"built": built, "files": len(manifest), "chunks": len(chunks), "spent": spent}))
-'''
 WARM = '''
 import json, sys, time
 import wayfind
@@ -96,9 +71,7 @@ def one(folder: Path, semble: str | None, scratch: Path) -> list[str]:
         f"           running process {milliseconds(warm['spent'])}, peak {warm_run.peak / 2**20:.0f} MiB; on disk {size / 2**20:.1f} MiB, {size / max(warm['chunks'], 1):.0f} bytes a chunk",
     ]
     if semble:
-        script = scratch / "semble_run.py"
-        script.write_text(SEMBLE)
-        done = measure.run([semble, str(script), str(folder), str(asked)])
+        done = measure.run([semble, str(measure.HERE / "semble_baseline.py"), "speed", str(folder), str(asked)])
         theirs = json.loads(done.output)
         ratio = measure.percentile(warm["spent"], 0.5) / measure.percentile(theirs["spent"], 0.5)
         lines += [
