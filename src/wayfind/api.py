@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wayfind.errors import IndexBusy, StorageError
@@ -47,7 +47,6 @@ class Repository:
     def __init__(self, tree: Tree, options: Options):
         self._tree, self._options = tree, options
         self._searcher: Searcher | None = None
-        self._fresh = False
         self.stale_files = 0
 
     @property
@@ -66,7 +65,7 @@ class Repository:
     def refresh(self, progress: Progress | None = None, options: Options | None = None) -> Refreshed:
         """Bring the index up to date. Raises IndexBusy, StorageError, UsageError."""
         done = refreshing.refresh(self._tree, options or self._options, progress)
-        self._fresh, self.stale_files = True, 0
+        self.stale_files = 0
         return done
 
     def snapshot(self) -> Snapshot:
@@ -85,7 +84,7 @@ class Repository:
         if refresh or not self._tree.catalogue.generation():
             present = self._tree.catalogue.generation()
             try:
-                self.refresh(progress, self._options if not present else Options(**{**_fields(self._options), "wait": 0.0}))
+                self.refresh(progress, replace(self._options, wait=0.0) if present else self._options)
             except (IndexBusy, StorageError):
                 if not present:
                     raise
@@ -98,16 +97,17 @@ class Repository:
         return self.stale_files
 
     def search(
-        self, query: str, k: int = 10, *, lang: tuple[str, ...] = (), path: tuple[str, ...] = (), kind: tuple[str, ...] = (), regex: str = "",
-        explain: Mode = "auto", max_tokens: int | None = None, refresh: bool = True,
+        self, query: str, k: int = 10, *, lang: str | Sequence[str] = (), path: str | Sequence[str] = (), kind: str | Sequence[str] = (),
+        regex: str = "", explain: Mode = "auto", max_tokens: int | None = None, refresh: bool = True,
     ) -> Answer:
         """Answer a query: words, a name, a question, a stack trace or a snippet; the syntax of `search.query` is understood.
 
-        Without `refresh` the tree is not looked at; call `refresh` or `count_stale` now and then.
+        `lang`, `path` and `kind` are one value or several, of which one suffices. Without `refresh` the tree is not looked
+        at; call `refresh` or `count_stale` now and then.
 
         Raises UsageError for an empty query or an impossible filter; other errors of the tree in `errors`.
         """
-        filters = Filters(tuple(lang), tuple(path), tuple(kind), regex=regex)
+        filters = Filters(_several(lang), _several(path), _several(kind), regex=regex)
         return engine.search(self.ready(refresh), Ask(query, k, filters, explain, max_tokens), self.stale_files)
 
     def explain(self, path: str, line: int = 1, mode: Mode = "auto", refresh: bool = True) -> Result:
@@ -155,5 +155,5 @@ def open_repository(
     return Repository(refreshing.open_tree(path, home), options)
 
 
-def _fields(options: Options) -> dict:
-    return {name: getattr(options, name) for name in Options.__slots__}
+def _several(values: str | Sequence[str]) -> tuple[str, ...]:
+    return (values,) if isinstance(values, str) else tuple(values)
