@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -155,6 +157,109 @@ def test_excluded_words_do_not_occur(shop):
     assert all("gateway" not in r.snippet for r in shop.search("money receipt -gateway").results)
 
 
+@pytest.fixture(scope="module")
+def names(tmp_path_factory):
+    """One file of names that are spelt in several ways, a folder named like a glob, and two definitions of one name."""
+    root = tmp_path_factory.mktemp("names")
+    for path, text in NAMES.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
+    with wayfind.open(root, tmp_path_factory.mktemp("names-home")) as repository:
+        yield repository
+
+
+NAMES = {
+    "src/client.py": '''class HttpServer:
+    def parse(self, user):
+        return self.parseHTTPResponse(user) == user.name
+
+    def parseHTTPResponse(self, user):
+        return user
+
+
+def getUser(name):
+    return user.of(name)
+''',
+    "top.py": "def timeout(user):\n    return user.wait\n",
+    "app/[id]/page.py": "def page(user):\n    return user.page\n\n\ndef timeout(user):\n    return user.page.timeout\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("query", "symbols"),
+    [
+        ("user kind:function -getUser", {"timeout", "page"}),
+        ("user kind:function -getuser", {"timeout", "page"}),
+        ("user lang:py -user.page -HttpServer", {"HttpServer.parse", "HttpServer.parseHTTPResponse", "getUser", "timeout"}),
+        ('user -"user.page" path:app', set()),
+        ("path:src -HttpServer -parseHTTPResponse", {"getUser"}),
+        ("sym:par*", {"HttpServer.parse", "HttpServer.parseHTTPResponse"}),
+        ("sym:parse sym:page", {"HttpServer.parse", "page"}),
+        ("sym:httpserver::parse()", {"HttpServer.parse"}),
+        ("sym:get[User", set()),
+        ('"PARSEHTTPRESPONSE"', {"HttpServer.parse", "HttpServer.parseHTTPResponse"}),
+        ('"httpserver"', {"HttpServer"}),
+        ('absent "=="', set()),
+        ('"== user"', {"HttpServer.parse"}),
+    ],
+)
+def test_filters_know_every_spelling_of_a_name(names, query, symbols):
+    assert {result.symbol for result in names.search(query, k=20).results} == symbols
+
+
+@pytest.mark.parametrize(
+    ("pattern", "paths"),
+    [
+        ("./*.py", {"top.py"}),
+        ("./src", {"src/client.py"}),
+        ("SRC/*.PY", {"src/client.py"}),
+        ("[id]", {"app/[id]/page.py"}),
+        ("app/[id]/page.py", {"app/[id]/page.py"}),
+        ("**/page.py", {"app/[id]/page.py"}),
+        ("./client.py", set()),
+    ],
+)
+def test_a_path_is_a_glob_or_a_text(names, pattern, paths):
+    assert {result.path for result in names.search("user", k=20, path=pattern).results} == paths
+
+
+def test_a_pattern_that_cannot_be_read_is_an_error(names):
+    with pytest.raises(UsageError, match="pattern"):
+        names.search("user", path=("src/*\\",))
+
+
+def test_a_name_with_two_definitions_is_not_said_to_be_settled(names):
+    """Whatever the number of results asked for."""
+    assert "settles" not in names.search("timeout", k=1).reason
+    assert "one definition" in names.search("timeout path:app", k=1).reason
+
+
+def test_a_name_of_several_parts_occurs_only_where_all_of_it_does(names):
+    assert "occurs once, app/[id]/page.py:5" in names.search("user.page.timeout").reason
+    assert "occurs once" not in names.search("user.wait.page").reason
+
+
+@pytest.mark.parametrize("option", ["lang", "path", "kind"])
+def test_one_value_of_a_filter_may_be_given_alone(shop, option):
+    """A text is one value, not a sequence of letters."""
+    value = {"lang": "go", "path": "lib/", "kind": "function"}[option]
+    assert shop.search("retry", **{option: value}).results == shop.search("retry", **{option: (value,)}).results
+
+
+def test_what_does_not_fit_into_the_budget_is_said(shop):
+    answer = shop.search("refund", max_tokens=1)
+    assert not answer.results and "1 token" in answer.reason
+    with pytest.raises(UsageError, match="token"):
+        shop.search("refund", max_tokens=0)
+
+
+@pytest.mark.parametrize("k", [0, -1])
+def test_a_number_of_results_below_one_is_an_error(shop, k):
+    for ask in (lambda: shop.search("refund", k=k), lambda: shop.related("shop/payment.py", 5, k=k)):
+        with pytest.raises(UsageError, match="at least 1"):
+            ask()
+
+
 def test_filters_apply_before_the_best_are_taken(shop):
     """Origin defect 20: with k = 1 the only Go function is found although Python chunks score higher."""
     assert shop.search("price money item until it succeeds", k=1, lang=("go",)).results[0].path == "lib/retry.go"
@@ -163,6 +268,27 @@ def test_filters_apply_before_the_best_are_taken(shop):
 def test_expression_filters_chunks(shop):
     answer = shop.search("", regex=r"errExh\w+")
     assert [r.path for r in answer.results] == ["lib/retry.go"]
+
+
+@pytest.mark.parametrize("expression", [r"\n\n\nclass", "x*", "nowhere", r"self\.items.*\n", r"\n", "$", r"(?s)Cart.*price"])
+def test_an_expression_finds_the_chunks_that_its_match_touches(shop, expression):
+    """A match that ends with a line does not touch the next; an empty one touches the line where it stands."""
+    whole = shop.search("", k=50, regex=expression, path="shop/cart.py").results
+    text = Path(shop.root, "shop/cart.py").read_text()
+    touched = set()
+    for match in re.finditer(expression, text, re.MULTILINE):
+        first, last = (text.count("\n", 0, place) + 1 for place in (match.start(), max(match.start(), match.end() - 1)))
+        touched |= {(r.start_line, r.end_line) for r in shop.search("", k=50, regex="", path="shop/cart.py").results if r.start_line <= last and r.end_line >= first}
+    assert {(r.start_line, r.end_line) for r in whole} == touched
+
+
+def test_an_expression_that_matches_everywhere_takes_no_longer_than_reading(tmp_path):
+    """Once a count of lines for each match: an hour for a megabyte."""
+    (tmp_path / "data.txt").write_text("all work and no play\n" * 20_000)
+    with wayfind.open(tmp_path, tmp_path / "home") as repository:
+        began = time.monotonic()
+        assert len(repository.search("", k=1, regex=".").results) == 1
+        assert time.monotonic() - began < 20
 
 
 def test_score_is_the_sum_of_its_signals(shop):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from wayfind.search.filters import allowed
 from wayfind.search.lexical import Lexical, idf, plain_bm25, score
 from wayfind.search.literal import literal
 from wayfind.search.query import Filters, Query, Term, parse
-from wayfind.search.rank import Ranked, rank
+from wayfind.search.rank import Ranked, asked_definitions, rank
 from wayfind.search.searcher import Searcher
 from wayfind.search.why import snippet, why
 from wayfind.types import PROVENANCES, Answer, IndexState, Result, Target
@@ -46,8 +47,9 @@ def search(searcher: Searcher, ask: Ask, stale_files: int = 0) -> Answer:
 
     Raises UsageError when there is nothing to search for, or a filter cannot be.
     """
-    if ask.k < 1:
-        raise UsageError(f"the number of results must be at least 1, not {ask.k}")
+    check_number(ask.k)
+    if ask.max_tokens is not None and ask.max_tokens < 1:
+        raise UsageError(f"the answer must be allowed at least 1 token, not {ask.max_tokens}")
     query = parse(ask.text, ask.filters)
     if query.kind == "empty" and not query.filters:
         raise UsageError("the query is empty: give some words, a name or a snippet to search for")
@@ -60,18 +62,45 @@ def answer(searcher: Searcher, query: Query, ask: Ask, stale_files: int = 0) -> 
     mask = allowed(snapshot, query.filters)
     lexical = score(snapshot, searcher.scales, query)
     k = min(ask.k, MOST_RESULTS)
-    if query.terms:
-        ranked = rank(searcher, query, lexical, mask, k + max(min(k, 20), 3))
-    else:
-        ranked = [Ranked(int(chunk), 0.0, {}) for chunk in np.flatnonzero(mask)[:k]]
-    if not ranked and query.filters.regex and mask is not None:
-        ranked = [Ranked(int(chunk), 0.0, {}) for chunk in np.flatnonzero(mask)[:k]]
+    scored = rank(searcher, query, lexical, mask, _enough(k)) if query.terms else []
+    ranked = [*scored, *_unscored(query, mask, scored, k)]
     kept, copies = _fold(searcher, ranked, k)
     results = _results(snapshot, query, lexical, kept, copies, ask)
-    sure = trust.confidence(query, lexical, ranked) if query.terms else 1.0 if kept else 0.0
+    sure = trust.confidence(query, lexical, ranked) if scored or not _only_filters(query) else float(bool(kept))
     abstained = trust.gives_up(query, sure, bool(kept))
     reason = _reason(searcher, query, lexical, kept, mask, abstained)
+    if kept and not results:
+        reason = f"not even the first of {len(kept)} results fits into {ask.max_tokens} tokens"
     return Answer(ask.text, state(snapshot, stale_files), sure, abstained, reason, results)
+
+
+def check_number(results: int) -> None:
+    """Raises UsageError where a number of results makes no sense."""
+    if results < 1:
+        raise UsageError(f"the number of results must be at least 1, not {results}")
+
+
+def _enough(k: int) -> int:
+    """How many to rank, so that `k` are left when copies are folded."""
+    return k + max(min(k, 20), 3)
+
+
+def _unscored(query: Query, mask: np.ndarray | None, scored: list[Ranked], k: int) -> list[Ranked]:
+    """What passes the filters without holding a word of the query, where they alone say what is wanted (`sym:par*` finds
+    `parse`), or where an expression is matched and no chunk of those holds a word."""
+    if mask is None or not (_only_filters(query) or (query.filters.regex and not scored)):
+        return []
+    rest = np.setdiff1d(np.flatnonzero(mask), [hit.chunk for hit in scored])
+    return [Ranked(chunk, 0.0, {}) for chunk in rest[: max(_enough(k) - len(scored), 0)].tolist()]
+
+
+def _only_filters(query: Query) -> bool:
+    """Whether no word is searched for but those of names and phrases, which are filters."""
+    return all(term.word in _filtered(query) for term in query.terms)
+
+
+def _filtered(query: Query) -> str:
+    return " ".join((*query.filters.symbols, *query.filters.phrases))
 
 
 def state(snapshot: Snapshot, stale_files: int = 0) -> IndexState:
@@ -116,7 +145,9 @@ def result_at(searcher: Searcher, path: str, line: int, mode: Mode = "auto") -> 
 
 
 def related(searcher: Searcher, path: str, line: int, k: int = 10, mode: Mode = "auto", stale_files: int = 0) -> Answer:
-    """Chunks that speak of what the chunk at this place speaks of; itself left out."""
+    """Chunks that speak of what the chunk at this place speaks of; itself left out. Raises NotFound, UsageError."""
+    check_number(k)
+    k = min(k, MOST_RESULTS)
     snapshot = searcher.snapshot
     own = chunk_at(snapshot, path, line)
     chunk, text = snapshot.chunk(own)
@@ -124,7 +155,7 @@ def related(searcher: Searcher, path: str, line: int, k: int = 10, mode: Mode = 
     mask = np.ones(snapshot.chunks, bool)
     mask[own] = False
     lexical = score(snapshot, searcher.scales, query)
-    ranked = rank(searcher, query, lexical, mask, k + max(min(k, 20), 3))
+    ranked = rank(searcher, query, lexical, mask, _enough(k))
     kept, copies = _fold(searcher, ranked, k)
     ask = Ask(f"{path}:{line}", k, explain=mode)
     sure = trust.confidence(query, lexical, ranked)
@@ -210,25 +241,34 @@ def _reason(searcher: Searcher, query: Query, lexical: Lexical, kept: list[Ranke
     if not snapshot.chunks:
         return "the index holds no text: every file was skipped; `wayfind status` says why"
     if mask is not None and not mask.any():
-        return "nothing passes the filters"
-    absent = ", ".join(f"“{word}”" for word in lexical.missing[:5])
+        return f"nothing passes the filters: {query.filters.spoken()}"
+    missing = [word for word in lexical.missing if word not in _filtered(query)]  # a part of a name need not be a word
+    absent = ", ".join(f"“{word}”" for word in missing[:5])
     if not kept:
         return f"no file holds {absent or 'these words'}" + (" within the filters" if mask is not None else "")
     if abstained:
         return "probably not in this repository" + (f": no file holds {absent}" if absent else ": the words are there, but nowhere together")
-    exact = [hit for hit in kept if hit.signals.get("definition", 0.0) > 0.9]
-    if query.kind == "identifier" and len(exact) == 1:
-        hit = exact[0].chunk
-        return f"one definition has this name, {snapshot.paths[snapshot.file[hit]]}:{snapshot.start[hit]}; a literal search settles it"
-    if query.kind == "identifier" and query.terms:
-        holding = snapshot.holding(query.terms[0].text)
-        if len(holding) == 1:
-            return f"the name occurs once, {snapshot.paths[snapshot.file[holding[0]]]}:{snapshot.start[holding[0]]}; a literal search settles it"
-    exact_words = [hit for hit in kept if hit.signals.get("literal")]
-    if len(exact_words) == 1:
-        line = literal(snapshot, query, lexical, mask)[exact_words[0].chunk]
-        return f"these very words stand in {snapshot.paths[snapshot.file[exact_words[0].chunk]]}:{line}; a literal search settles it"
+    if settled := _settled(searcher, query, lexical, kept, mask):
+        return f"{settled}; a literal search settles it"
     return f"no file holds {absent}" if absent and query.kind in ("question", "identifier") else ""
+
+
+def _settled(searcher: Searcher, query: Query, lexical: Lexical, kept: list[Ranked], mask: np.ndarray | None) -> str:
+    """The one place that answers the query, however many results were asked for: the only definition of a name, the only
+    chunk that holds it, the only one that holds these very words. Empty where there is none, or more."""
+    snapshot = searcher.snapshot
+    if query.kind == "identifier" and not any("*" in symbol for symbol in query.filters.symbols):
+        defined = [chunk for chunk, value in asked_definitions(searcher, query).items() if value == 1 and (mask is None or mask[chunk])]
+        if len(defined) == 1:
+            return f"one definition has this name, {snapshot.paths[snapshot.file[defined[0]]]}:{snapshot.start[defined[0]]}"
+        holding = reduce(np.intersect1d, (snapshot.holding(term.text) for term in query.terms))
+        if len(holding) == 1 and query.text.lower() in snapshot.chunk(int(holding[0]))[1].lower():
+            return f"the name occurs once, {snapshot.paths[snapshot.file[holding[0]]]}:{snapshot.start[holding[0]]}"
+    worded = [hit.chunk for hit in kept if hit.signals.get("literal")]
+    if len(worded) == 1:
+        line = literal(snapshot, query, lexical, mask)[worded[0]]
+        return f"these very words stand in {snapshot.paths[snapshot.file[worded[0]]]}:{line}"
+    return ""
 
 
 def place(snapshot: Snapshot, chunk: int, score: float) -> Result:

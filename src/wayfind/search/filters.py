@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from fnmatch import fnmatchcase
 
 import numpy as np
 from pathspec import GitIgnoreSpec
 
 from wayfind.corpus.languages import canonical
+from wayfind.errors import UsageError
 from wayfind.index.snapshot import Snapshot
-from wayfind.index.tokens import terms
+from wayfind.index.tokens import LONGEST, WORD, terms_of
 from wayfind.search.query import Filters
 from wayfind.types import KINDS
 
@@ -27,10 +27,10 @@ def allowed(snapshot: Snapshot, filters: Filters) -> np.ndarray | None:
         mask &= _paths(snapshot, filters.paths)[snapshot.file]
     if filters.kinds:
         mask &= np.isin(snapshot.kind, [KINDS.index(kind) for kind in filters.kinds])
-    for term in filters.excluded:
-        mask[snapshot.holding(term)] = False
-    for symbol in filters.symbols:
-        mask &= _symbols(snapshot, symbol)
+    if filters.symbols:
+        mask &= _symbols(snapshot, filters.symbols)
+    for excluded in filters.excluded:
+        mask &= ~(_holding(snapshot, excluded) if WORD.fullmatch(excluded) else _phrase(snapshot, excluded, mask))
     for phrase in filters.phrases:
         mask &= _phrase(snapshot, phrase, mask)
     if filters.regex:
@@ -39,44 +39,64 @@ def allowed(snapshot: Snapshot, filters: Filters) -> np.ndarray | None:
 
 
 def _paths(snapshot: Snapshot, patterns: tuple[str, ...]) -> np.ndarray:
-    globs = GitIgnoreSpec.from_lines([p.removeprefix("./") for p in patterns if re.search(r"[*?\[]", p)])
-    plain = [p.removeprefix("./").lower() for p in patterns if not re.search(r"[*?\[]", p)]
-    return np.array([any(p in path.lower() for p in plain) or globs.match_file(path) for path in snapshot.paths], bool)
+    """Files whose path matches one of the patterns as a glob or holds it as text (`[id]` is both), letter case aside."""
+    rooted = [pattern.removeprefix(".") if pattern.startswith("./") else pattern for pattern in patterns]
+    try:
+        globs = GitIgnoreSpec.from_lines(pattern.lower() for pattern in rooted if re.search(r"[*?\[]", pattern))
+    except ValueError as error:
+        raise UsageError(f"cannot read a pattern for paths: {error}") from error
+    begins = tuple(text.lower() for text, given in zip(rooted, patterns) if text != given)
+    holds = [text.lower() for text, given in zip(rooted, patterns) if text == given]
+
+    def passes(path: str) -> bool:
+        whole = f"/{path.lower()}"
+        return whole.startswith(begins) or any(text in whole for text in holds) or globs.match_file(whole[1:])
+
+    return np.array([passes(path) for path in snapshot.paths], bool)
 
 
-def _symbols(snapshot: Snapshot, wanted: str) -> np.ndarray:
-    pattern = wanted.replace("::", ".").replace("#", ".").removesuffix("()").lower()
-    return np.array(
-        [bool(s) and (fnmatchcase(s.lower(), pattern) or fnmatchcase(s.lower().rsplit(".", 1)[-1], pattern) or s.lower().endswith("." + pattern)) for s in snapshot.symbols],
-        bool,
-    )
+def _symbols(snapshot: Snapshot, names: tuple[str, ...]) -> np.ndarray:
+    """Chunks whose symbol, or its last parts, is one of the names, letter case aside; `*` stands for any text."""
+    plain = (name.replace("::", ".").replace("#", ".").removesuffix("()") for name in names)
+    either = "|".join(".*".join(map(re.escape, name.split("*"))) for name in plain)
+    wanted = re.compile(rf"(?:.*(?:\.| > ))?(?:{either})", re.IGNORECASE | re.DOTALL)
+    return np.array([bool(symbol and wanted.fullmatch(symbol)) for symbol in snapshot.symbols], bool)
+
+
+def _holding(snapshot: Snapshot, word: str) -> np.ndarray:
+    """Chunks that hold a word, however it is spelt there: `HttpServer` is another term than `httpserver`."""
+    word = word[:LONGEST]
+    found = np.zeros(snapshot.chunks, bool)
+    for term in {terms_of(word)[0], terms_of(word.lower())[0], word.lower().replace("_", "")}:
+        found[snapshot.holding(term)] = True
+    return found
 
 
 def _phrase(snapshot: Snapshot, phrase: str, mask: np.ndarray) -> np.ndarray:
-    """Chunks that hold every term of the phrase, then those whose text holds the phrase, white space and case aside."""
+    """Of the chunks of the mask those whose text holds the phrase, white space and letter case aside."""
     holding = mask.copy()
-    for term in set(terms(phrase)):
-        has = np.zeros(snapshot.chunks, bool)
-        has[snapshot.holding(term)] = True
-        holding &= has
+    for word in set(WORD.findall(phrase)):
+        holding &= _holding(snapshot, word)
     wanted = " ".join(phrase.lower().split())
     found = np.zeros(snapshot.chunks, bool)
     for number in np.flatnonzero(holding).tolist():
-        record = snapshot.record(int(snapshot.file[number]))
-        text = record.lines(int(snapshot.start[number]), int(snapshot.end[number]))
-        found[number] = wanted in " ".join(text.lower().split())
+        found[number] = wanted in " ".join(snapshot.chunk(number)[1].lower().split())
     return found
 
 
 def _regex(snapshot: Snapshot, pattern: str, mask: np.ndarray) -> np.ndarray:
+    """Chunks with a line that a match touches, in the files that the mask leaves."""
     expression = re.compile(pattern, re.MULTILINE)
     found = np.zeros(snapshot.chunks, bool)
     firsts = snapshot.chunk_file_first
     for file in np.unique(snapshot.file[mask]).tolist():
         text = snapshot.record(file).text
-        here = slice(int(firsts[file]), int(firsts[file + 1]))
-        for match in expression.finditer(text):
-            first = text.count("\n", 0, match.start()) + 1
-            last = first + match.group().count("\n")
-            found[here] |= (snapshot.start[here] <= last) & (snapshot.end[here] >= first)
+        spans = [(match.start(), max(match.start(), match.end() - 1)) for match in expression.finditer(text)]
+        if spans:
+            ends = np.fromiter((match.start() for match in re.finditer("\n", text)), np.int64)
+            first, last = np.searchsorted(ends, spans).T + 1
+            here = slice(int(firsts[file]), int(firsts[file + 1]))
+            begun = np.searchsorted(first, snapshot.end[here], side="right")
+            over = np.searchsorted(last, snapshot.start[here], side="left")
+            found[here] = begun > over
     return found

@@ -1,7 +1,7 @@
 """A query as text to a query as a record: filters, phrases, excluded words, and the weighted terms to search for.
 
-Syntax: `sym:NAME` `path:GLOB` `lang:NAME` `kind:KIND` `"a phrase"` `-word`. It is recognised in a query of one line and
-at most 300 characters; longer text (an issue, a stack trace, pasted code) is searched for as it stands.
+Syntax: `sym:NAME` `path:GLOB` `lang:NAME` `kind:KIND` `"a phrase"` `-word` `-"a phrase"`. It is recognised in a query of
+one line and at most 300 characters; longer text (an issue, a stack trace, pasted code) is searched for as it stands.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LONGEST_WITH_SYNTAX = 300
 
 _FILTER = re.compile(r'(?:(?<=\s)|^)(?P<name>sym|symbol|path|file|lang|language|kind):(?P<value>"[^"]*"|\S+)')
 _PHRASE = re.compile(r'(?:(?<=\s)|^)"([^"]+)"(?=\s|$)')
-_EXCLUDED = re.compile(r"(?:(?<=\s)|^)-([^\W\d]\w+)(?=\s|$)")
+_EXCLUDED = re.compile(r'(?:(?<=\s)|^)-(?:"([^"]+)"|([^\W\d]\w+(?:[.:#>/-]+\w+)*(?:\(\))?))(?=\s|$)')
 _IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|#|->|/)[A-Za-z_$][\w$]*)*(?:\(\))?[!?]?")
 _TRACE = re.compile(r'Traceback \(most recent|^\s*File "[^"]+", line \d+|^\s+at [\w.$<>]+\([^)]*:\d+\)|panicked at|goroutine \d+ \[', re.M)
 _CODE_LINE = re.compile(r"[;{}]\s*$|^\s*(?:def|class|import|from|return|func|fn|let|const|var|if|for|while|public|private)\b.*[(:={]")
@@ -39,15 +39,22 @@ class Filters:
 
     languages: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
-    """Globs (`src/**/*.py`), or plain text that the path contains."""
+    """Globs (`src/**/*.py`), or text that the path contains; `./` in front stands for the root. One of them suffices."""
     kinds: tuple[str, ...] = ()
     symbols: tuple[str, ...] = ()
-    """Names, whole or last part (`Session.get`, `get`), with `*` for any text."""
+    """Names, whole or last part (`Session.get`, `get`), with `*` for any text. One of them suffices."""
     phrases: tuple[str, ...] = ()
     """Text that the chunk contains, letter case aside."""
     excluded: tuple[str, ...] = ()
-    """Terms that the chunk does not contain."""
+    """Words, names and phrases that the chunk does not contain, as written."""
     regex: str = ""
+
+    def spoken(self) -> str:
+        """The filters as they are written in a query."""
+        named = (("lang", self.languages), ("path", self.paths), ("kind", self.kinds), ("sym", self.symbols))
+        said = [f"{name}:{value}" for name, values in named for value in values]
+        said += [f'"{phrase}"' for phrase in self.phrases] + [f"-{term}" for term in self.excluded]
+        return " ".join(said + ([f"--regex {self.regex}"] if self.regex else []))
 
     def __bool__(self) -> bool:
         return any((self.languages, self.paths, self.kinds, self.symbols, self.phrases, self.excluded, self.regex))
@@ -121,15 +128,16 @@ def _take_syntax(text: str) -> tuple[str, Filters]:
     text = _FILTER.sub(" ", text)
     phrases = tuple(_PHRASE.findall(text))
     text = _PHRASE.sub(lambda m: f" {m[1]} ", text)
-    excluded = tuple(word.lower() for word in _EXCLUDED.findall(text)) if len(text.split()) > 1 or names["sym"] else ()
-    if excluded:
+    excluded: tuple[str, ...] = ()
+    if len(text.split()) > 1 or any(names.values()):  # alone it is an option of a command that is searched for
+        excluded = tuple(phrase or word for phrase, word in _EXCLUDED.findall(text))
         text = _EXCLUDED.sub(" ", text)
     symbols = tuple(names["sym"])
     if symbols:
         text = f"{text} {' '.join(symbol.replace('*', ' ') for symbol in symbols)}"
     languages = tuple(part for value in names["lang"] for part in value.split(","))
     kinds = tuple(part for value in names["kind"] for part in value.split(","))
-    return text, Filters(languages, tuple(names["path"]), kinds, symbols, phrases, tuple(terms_of(word)[0] for word in excluded))
+    return text, Filters(languages, tuple(names["path"]), kinds, symbols, phrases, excluded)
 
 
 def _both(a: Filters, b: Filters) -> Filters:

@@ -84,7 +84,7 @@ def features(searcher: Searcher, query: Query, lexical: Lexical, allowed: np.nda
     words = word_weights(searcher, query, lexical)
     name, name_exact = searcher.path_words["name"].scores(words, snapshot.files)
     folder, _ = searcher.path_words["folder"].scores(words, snapshot.files)
-    asked = _asked_definitions(searcher, query)
+    asked = asked_definitions(searcher, query)
     mentioned, lines = searcher.places.mentioned(query.text)
     exact = literal(snapshot, query, lexical, allowed)
     favoured = dict.fromkeys([*asked, *exact], 1.0)
@@ -171,7 +171,7 @@ def damp(files: np.ndarray, scores: np.ndarray, k: int, damping: float = DAMPING
     return best.tolist(), damped[best].tolist()
 
 
-def _asked_definitions(searcher: Searcher, query: Query) -> dict[int, float]:
+def asked_definitions(searcher: Searcher, query: Query) -> dict[int, float]:
     """Chunk -> 1 where its whole symbol or last part is an identifier of the query, 0.5 where only letter case differs."""
     snapshot, found = searcher.snapshot, {}
     for identifier in query.identifiers[:20]:

@@ -105,12 +105,12 @@ def search_command(
     sym:NAME, path:GLOB, lang:NAME, kind:KIND, "a phrase" and -word.
     """
     asked = _question(text, bool(regex))
-    from wayfind.search.engine import Ask, search
+    from wayfind.search.engine import Ask, check_number, search
     from wayfind.search.query import LONGEST, Filters, check
 
     ask = Ask(asked, top_k, Filters(lang, only_path, kind, regex=regex), form.explain, max_tokens)
     check(ask.filters)
-    _check_number(top_k)
+    check_number(top_k)
     if not asked.strip() and not ask.filters:
         raise UsageError("the query is empty: give some words, a name or a snippet to search for")
     if len(asked) > LONGEST:
@@ -158,19 +158,13 @@ def explain_command(place: str, path: str | None, form: Form) -> int:
 def related_command(place: str, path: str | None, top_k: int, form: Form) -> int:
     """Find what speaks of the same as the definition or section at PLACE, written FILE:LINE."""
     file, line = split_place(place)
-    _check_number(top_k)
-    from wayfind.search.engine import related
+    from wayfind.search.engine import check_number, related
 
+    check_number(top_k)
     with form.opened(path or (None if form.index else root_around(file))) as here, meter() as progress:
         searcher = here.ready(form.refresh, progress)
         progress.clear()
         return _print(related(searcher, within(here.tree.root, file), line, top_k, form.explain, here.stale_files), here, form)
-
-
-def _check_number(results: int) -> None:
-    """Raise UsageError for what the engine would refuse after an index was made."""
-    if results < 1:
-        raise UsageError(f"the number of results must be at least 1, not {results}")
 
 
 def _question(text: str | None, has_regex: bool) -> str:
