@@ -28,8 +28,8 @@ from wayfind.corpus.walk import Walk, content_problem, decode, walk
 from wayfind.errors import IndexDamaged, IndexVersion, NotFound, UsageError
 from wayfind.index.catalogue import Catalogue, FileRow, Manifest
 from wayfind.index.lock import held
-from wayfind.index.segment import SegmentFile, file_postings, write_segment
-from wayfind.index.store import CORPUS_VERSION, ContentStore, content_key, default_home, encode_postings, encode_record
+from wayfind.index.segment import FilePostings, SegmentFile, file_postings, write_segment
+from wayfind.index.store import CORPUS_VERSION, ContentStore, content_key, decode_postings, default_home, encode_postings, encode_record
 from wayfind.index.tokens import TOKENS_VERSION
 from wayfind.types import FileRecord, FileStat, Touch
 
@@ -47,6 +47,7 @@ UNREADABLE = "unreadable"
 PARALLEL_FROM = 200
 """Below this number of files to extract, starting worker processes costs more than it saves (0.2 s a worker)."""
 _BATCH = 64
+"""Files that are stored in one transaction."""
 HEAD = 4096
 """Bytes of a file that its language may depend on."""
 
@@ -232,6 +233,8 @@ class _Work:
     def __init__(self, tree: Tree, options: Options, manifest: Manifest, found: Walk, say: Progress, over: bool):
         self.tree, self.options, self.manifest, self.found, self.say, self.over = tree, options, manifest, found, say, over
         self.rows = dict(manifest.rows)
+        self.made: dict[str, FilePostings] = {}
+        """What this refresh extracted, by key; taken up while workers extract the rest, so that it need not be read back."""
 
     def run(self, entries: list, manual_state: str, head: str, began: float) -> Refreshed:
         mark_used(self.tree.folder, self.tree.root)
@@ -280,6 +283,7 @@ class _Work:
             made = [row for row in batch if row[1]]
             self.tree.store.put([(key, reason, record, postings) for _, key, reason, record, postings in made])
             stored |= {key: reason for _, key, reason, _, _ in made}
+            self.made |= {key: decode_postings(postings) for _, key, reason, _, postings in made if reason is None}
             for path, key, *_ in batch:
                 keyed[path] = (*keyed[path][:2], key)
             self.say("extract", min(len(chosen), (done + 1) * _BATCH), len(chosen))
@@ -365,7 +369,7 @@ class _Work:
             if done % 1000 == 0:
                 self.say("write", done, len(paths))
             key = self.rows[path].key
-            postings = self.tree.store.postings(key)
+            postings = self.made.get(key) or self.tree.store.postings(key)
             yield SegmentFile(path, key, postings, explained.get(path, {}), _subjects(postings.symbols, touches.get(path, ())))
 
     def _to_merge(self, used: set[str], paths: set[str]) -> set[str]:
