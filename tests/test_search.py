@@ -17,6 +17,7 @@ import wayfind
 from wayfind.errors import NotFound, UsageError
 from wayfind.index.segment import BODY, FIELDS
 from wayfind.search import lexical
+from wayfind.search.mentions import changed_lines
 from wayfind.search.query import parse
 from wayfind.search.rank import DAMPING, damp
 
@@ -155,6 +156,45 @@ def test_filters_let_only_what_they_name_pass(shop, query, paths):
 
 def test_excluded_words_do_not_occur(shop):
     assert all("gateway" not in r.snippet for r in shop.search("money receipt -gateway").results)
+
+
+DIFF = '''diff --git a/shop/cart.py b/shop/cart.py
+--- a/shop/cart.py
++++ b/shop/cart.py
+@@ -6,5 +6,5 @@ class Cart:
+ 
+     def add_item(self, item, quantity=1):
+         """Put an item into the cart."""
+-        self.items[item] = self.items.get(item, 0) + quantity
++        self.items[item] += quantity
+ 
+@@ -15,3 +15,2 @@
+ 
+ def convert(amount, currency):
+-    # exchange rates are fetched once a day
+     return amount * rates()[currency]
+'''
+
+
+def test_a_diff_finds_the_functions_that_it_changes(shop):
+    assert {result.symbol for result in shop.search(DIFF, k=2).results} == {"Cart.add_item", "convert"}
+
+
+def test_changed_lines_of_a_diff_are_those_after_it():
+    twice = DIFF + "--- a/gone.py\n+++ /dev/null\n@@ -1,2 +0,0 @@\n-x = 1\n-y = 2\n"
+    assert list(changed_lines(twice)) == [("shop/cart.py", 9), ("shop/cart.py", 16)]
+    assert not list(changed_lines("no diff\n+ nor this\n@@ what @@\n+x"))
+
+
+def test_a_line_that_is_named_is_found_though_it_holds_no_word_of_the_query(shop):
+    assert shop.search("cart.py:12").results[0].symbol == "Cart.total_price"
+    assert shop.search("shop/payment.py:9").results[0].symbol == "refund"
+
+
+def test_a_function_pasted_whole_is_found_and_its_place_said(shop):
+    pasted = "\n".join(Path(shop.root, "shop/cart.py").read_text().split("\n")[11:14])
+    answer = shop.search(pasted)
+    assert answer.results[0].symbol == "Cart.total_price" and "these very words stand in shop/cart.py:12" in answer.reason
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,5 @@
-"""Chunks that hold the query word for word: an error message, a log line, a heading. There a literal search is the better tool."""
+"""Chunks that hold the query word for word: an error message, a log line, a heading, pasted code. There a literal search is
+the better tool."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ MOST_READ = 12
 def literal(snapshot: Snapshot, query: Query, lexical: Lexical, allowed: np.ndarray | None) -> dict[int, int]:
     """Chunk -> line of the first place that holds the whole query, letter case and white space aside."""
     wanted = " ".join(query.text.lower().split())
-    if query.kind not in ("question", "identifier") or len(wanted.split()) < FEWEST_WORDS or lexical.missing:
+    if len(wanted.split()) < FEWEST_WORDS or lexical.missing:
         return {}
     holding = lexical.covered > 1 - 1e-9
     if allowed is not None:

@@ -1,9 +1,11 @@
-"""Places that a query names: `src/app/views.py`, `views.py:120`, `app.views.Handler`, frames of a stack trace."""
+"""Places that a query names: `src/app/views.py`, `views.py:120`, `app.views.Handler`, frames of a stack trace, the lines
+that a unified diff changes."""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -11,6 +13,7 @@ from wayfind.index.snapshot import Snapshot
 
 _PATH = re.compile(r"(?P<path>[\w@.+-]*(?:[/\\][\w@.+-]+)*\.\w{1,8})(?:\"?, line |:|\()?(?P<line>\d+)?")
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
+_HUNK = re.compile(r"@@ -\d+(?:,\d+)? \+(?P<line>\d+)(?:,\d+)? @@")
 _MOST = 400
 """Mentions that are looked at, first and last halves: a stack trace names the culprit at one of its ends."""
 
@@ -32,13 +35,14 @@ class Places:
     def mentioned(self, text: str) -> tuple[np.ndarray, dict[int, float]]:
         """How surely each file is meant, [files], 0 to 1; and the chunks at the lines that are named, likewise."""
         files, chunks = np.zeros(self.snapshot.files), {}
-        for match in _ends(_PATH, text):
-            parts = [part for part in re.split(r"[/\\]", match["path"]) if part not in ("", ".", "..")]
+        written = [(match["path"], int(match["line"] or 0)) for match in _ends(_PATH, text)]
+        for path, line in [*written, *changed_lines(text)]:
+            parts = [part for part in re.split(r"[/\\]", path) if part not in ("", ".", "..")]
             found, value = self._ending_in(parts, self._by_name, parts[-1] if parts else "")
             for file in found:
                 files[file] = max(files[file], value)
-                if match["line"] and value > 0.5:
-                    chunks |= {chunk: value for chunk in self._at(file, int(match["line"]))}
+                if line and value > 0.5:
+                    chunks |= {chunk: value for chunk in self._at(file, line)}
         for match in _ends(_DOTTED, text):
             names = match[0].split(".")
             for length in range(len(names), 1, -1):
@@ -63,6 +67,24 @@ class Places:
     def _at(self, file: int, line: int) -> list[int]:
         here = np.arange(*self.snapshot.chunk_file_first[file : file + 2])
         return here[(self.snapshot.start[here] <= line) & (self.snapshot.end[here] >= line)].tolist()
+
+
+def changed_lines(text: str) -> Iterator[tuple[str, int]]:
+    """The places that a unified diff changes, (path, line), as they stand after it; of lines that only went, the line before."""
+    path, at, gone = "", 0, False
+    for row in text.split("\n"):
+        if row.startswith("+++ "):
+            path, at = row[4:].split("\t")[0].strip().removeprefix("b/"), 0
+        elif hunk := _HUNK.match(row):
+            at, gone = int(hunk["line"]), False
+        elif at and row[:1] in ("+", " ", ""):
+            if row[:1] == "+" or gone:
+                yield path, at if row[:1] == "+" else max(at - 1, 1)
+            at, gone = at + 1, False
+        elif at:
+            gone = row[:1] == "-"
+    if gone:
+        yield path, max(at - 1, 1)
 
 
 def _agreement(path: str, parts: list[str]) -> int:

@@ -12,7 +12,7 @@ from a file that has one already is damped. Every addend is in the answer (`sign
 | folder | share of the query met by the folders |
 | symbol, symbol_exact | the same two for the chunk's symbol |
 | definition | the chunk defines the identifier that is the query; 0.3 for one that stands in a longer query |
-| mentioned | the query names the file (path, module, frame of a trace); twice that for the line |
+| mentioned | the query names the file (path, module, frame of a trace); twice that for the line, and for a line that a diff changes |
 | literal | the chunk holds the whole query, of three words or more, word for word |
 | test, example, legacy, prose, data, head | demotions: share of the score that is taken off |
 | repeat | what damping takes off |
@@ -87,7 +87,7 @@ def features(searcher: Searcher, query: Query, lexical: Lexical, allowed: np.nda
     asked = asked_definitions(searcher, query)
     mentioned, lines = searcher.places.mentioned(query.text)
     exact = literal(snapshot, query, lexical, allowed)
-    favoured = dict.fromkeys([*asked, *exact], 1.0)
+    favoured = np.array([*asked, *exact, *lines], np.int64)
     chosen = _candidates(searcher, lexical, 0.5 * lexical.file + 0.5 * name + mentioned, name > NAMED, favoured, allowed)
     files = snapshot.file[chosen]
     symbol, symbol_exact = _symbol_signals(searcher, chosen, words)
@@ -110,22 +110,22 @@ def features(searcher: Searcher, query: Query, lexical: Lexical, allowed: np.nda
 
 
 def _candidates(
-    searcher: Searcher, lexical: Lexical, of_file: np.ndarray, named: np.ndarray, favoured: dict[int, float], allowed: np.ndarray | None
+    searcher: Searcher, lexical: Lexical, of_file: np.ndarray, named: np.ndarray, favoured: np.ndarray, allowed: np.ndarray | None
 ) -> np.ndarray:
-    """The CANDIDATES best chunks, ascending, among those that hold a word of the query or whose file is `named` by it:
-    by lexical score, what speaks for the file, and what is `favoured`. Those level with the last fill up to twice as many."""
+    """The CANDIDATES best chunks, ascending, among those that hold a word of the query, whose file is `named` by it, or that
+    are `favoured`: by lexical score, what speaks for the file, and favour. Those level with the last fill up to twice as many."""
     snapshot = searcher.snapshot
     found = lexical.chunk > 0
     if named.any():
         found |= named[snapshot.file]
+    found[favoured] = True
     if allowed is not None:
         found &= allowed
     chosen = np.flatnonzero(found)
     if len(chosen) <= CANDIDATES:
         return chosen
     value = lexical.chunk[chosen] + 0.3 * lexical.covered[chosen] + of_file[snapshot.file[chosen]]
-    for chunk, extra in favoured.items():
-        value[chosen == chunk] += extra
+    value += np.isin(chosen, favoured)
     least = np.partition(value, -CANDIDATES)[-CANDIDATES]
     above, level = chosen[value > least], chosen[value == least]
     return np.sort(np.concatenate([above, level[: 2 * CANDIDATES - len(above)]]))
