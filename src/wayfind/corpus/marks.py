@@ -92,8 +92,14 @@ def _marks(nodes, source: Source) -> list[Mark]:
 
 def _last_word(name: str) -> str:
     """`a::b<T>` -> `b`: the identifier that a called expression ends with."""
-    words = re.findall(r"[^\W\d][\w-]*[?!]?|[\w.-]+", re.sub(r"<[^<>]*>", "", name.split("(")[0]))
+    if name.isascii() and name.isidentifier():  # 9 of 10
+        return name
+    words = _WORDS.findall(_TYPE_ARGUMENTS.sub("", name.split("(")[0]))
     return words[-1] if words else ""
+
+
+_WORDS = re.compile(r"[^\W\d][\w-]*[?!]?|[\w.-]+")
+_TYPE_ARGUMENTS = re.compile(r"<[^<>]*>")
 
 
 def _imported_names(text: str) -> list[str]:

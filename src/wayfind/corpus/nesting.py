@@ -187,6 +187,8 @@ def _selector(node: Node, source: Source) -> str:
 
 def _plain(name: str, container: bool) -> str:
     """A name as a symbol: `ns::Class<T>::f` -> `Class.f`, `X.prototype.f` -> `X.f`, `M:f` -> `M.f`, `T['a']` -> `T.a`."""
+    if name.isidentifier():
+        return name
     name = " ".join(name.split())
     if name[:1] in "\"'`[(" and name[-1:] in "\"'`])":
         name = re.sub(r"^[\"'`\[(\s]+|[\"'`\])\s]+$", "", name)
@@ -311,8 +313,10 @@ def _is_test(one: Definition, source: Source) -> bool:
         return True
     if _TEST_CALL.match(source.code, one.start):
         return True
+    if not syntax.test_lead:
+        return False
     above = b"\n".join(source.rows[one.lead : one.first]).decode("utf-8", "replace")
-    return bool(syntax.test_lead and re.search(syntax.test_lead, above + source.text(one.begin, one.until)))
+    return bool(re.search(syntax.test_lead, above + source.text(one.begin, one.until)))
 
 
 def _merged(settled: list[Definition], source: Source) -> list[Definition]:

@@ -203,11 +203,13 @@ def _assigned(text: str, path: str) -> Iterator[Span]:
         small = "".join(lower if len(lower := character.lower()) == 1 else character for character in text)
     unquoted = _SETTINGS_FILE.search(path) is not None
     has_value = _UNQUOTED if unquoted else _QUOTED
+    rules: Mapping[re.Pattern[str], int] = {}
     for offset, line in _lines_with(small, ("pass", "pwd", "secret", "key", "contrase")):
         if not has_value.search(line) or not _NAME.search(line):
             continue
         line = text[offset : offset + len(line)]
-        for regex, group in _keyword_rules(path, unquoted).items():
+        rules = rules or _keyword_rules(path, unquoted)
+        for regex, group in rules.items():
             for match in regex.finditer(line):
                 value = match[group]
                 if _UNLIKE_A_WORD.search(value) and not _is_weak(value) and not _heuristic().is_indirect_reference(match[0]):

@@ -81,10 +81,10 @@ def _paint_docs_below(source: Source, owners: list[int]) -> None:
 def _spans(owners: list[int], source: Source) -> list[tuple[int, int, int]]:
     """Runs of rows with one owner, without blank rows at their ends; runs of blank rows only are left out."""
     spans: list[tuple[int, int, int]] = []
-    for row, owner in enumerate(owners):
-        if not source.rows[row].strip():
+    for row, (owner, line) in enumerate(zip(owners, source.rows)):
+        if not line or line.isspace():
             continue
-        if spans and spans[-1][2] == owner and all(other == owner for other in owners[spans[-1][1] + 1 : row]):
+        if spans and spans[-1][2] == owner and owners[spans[-1][1] + 1 : row].count(owner) == row - spans[-1][1] - 1:
             spans[-1] = (spans[-1][0], row, owner)
         else:
             spans.append((row, row, owner))
