@@ -260,6 +260,15 @@ def test_explain_finds_the_repository_of_an_absolute_path(ask, library: Path, tm
     assert code == 0 and "Opening hours" in out
 
 
+def test_a_folder_whose_status_was_asked_for_is_not_taken_for_indexed(ask, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It once hid the index of the repository around it."""
+    ask("index", own)
+    assert ask("status", own / "catalogue")[0] == 1
+    monkeypatch.chdir(own.parent)
+    _, printed, _ = ask("explain", f"{own.name}/catalogue/search.js:4", "--json")
+    assert json.loads(printed)["results"][0]["path"] == "catalogue/search.js"
+
+
 def test_explain_takes_a_place_as_search_printed_it(ask, library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(library.parent)
     place = ask("late reader pays", library.name)[1].split("\n\n")[1].split()[0]

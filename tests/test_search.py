@@ -131,6 +131,10 @@ def test_copies_are_folded(shop):
     assert len(found) == 1 and len(found[0].also) == 1
 
 
+def test_a_long_word_is_not_repeated_whole(shop):
+    assert len(shop.search("x" * 20_000).reason) < 200
+
+
 def test_absent_topic_is_said_to_be_absent(shop):
     answer = shop.search("kubernetes pod autoscaling")
     assert answer.abstained and "kubernetes" in answer.reason

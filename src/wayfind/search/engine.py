@@ -27,6 +27,8 @@ COPY = 0.9
 """Two chunks of one name in different files whose term counts overlap by this share (of the larger) are copies."""
 COMMON = 0.2
 """A word that more than this share of the chunks hold (`return`, `self`) tells nothing about what a chunk is related to."""
+_LONGEST_SHOWN = 60
+"""Characters of a word that a reason repeats."""
 _TOKEN_CHARACTERS = 3.6
 """Characters a token of a language model stands for in code, for `max_tokens`; measured on the lower side to keep the budget."""
 
@@ -243,7 +245,7 @@ def _reason(searcher: Searcher, query: Query, lexical: Lexical, kept: list[Ranke
     if mask is not None and not mask.any():
         return f"nothing passes the filters: {query.filters.spoken()}"
     missing = [word for word in lexical.missing if word not in _filtered(query)]  # a part of a name need not be a word
-    absent = ", ".join(f"“{word}”" for word in missing[:5])
+    absent = ", ".join(f"“{word if len(word) <= _LONGEST_SHOWN else word[:_LONGEST_SHOWN] + '…'}”" for word in missing[:5])
     if not kept:
         return f"no file holds {absent or 'these words'}" + (" within the filters" if mask is not None else "")
     if abstained:

@@ -42,17 +42,17 @@ class Places:
             for file in found:
                 files[file] = max(files[file], value)
                 if line and value > 0.5:
-                    chunks |= {chunk: value for chunk in self._at(file, line)}
+                    chunks |= dict.fromkeys(self._at(file, line), value)
         for match in _ends(_DOTTED, text):
             names = match[0].split(".")
             for length in range(len(names), 1, -1):
-                found, value = self._ending_in(names[:length], self._by_stem, names[length - 1], whole=length == len(names))
+                found, value = self._ending_in(names[:length], self._by_stem, names[length - 1])
                 if found:
                     files[found] = np.maximum(files[found], value)
                     break
         return files, chunks
 
-    def _ending_in(self, parts: list[str], table: dict[str, list[int]], name: str, whole: bool = True) -> tuple[list[int], float]:
+    def _ending_in(self, parts: list[str], table: dict[str, list[int]], name: str) -> tuple[list[int], float]:
         """The files of that name whose path agrees with most of the folders before it, and how sure that is."""
         files = table.get(name, [])
         if not files or (len(parts) == 1 and len(files) > 5):

@@ -160,10 +160,11 @@ def root_around(file: str) -> str | None:
 
 
 def _is_indexed(folder: Path) -> bool:
+    """Whether the folder was indexed as a whole; one that was only looked at (`status`) has no note of its use."""
     from wayfind.corpus.identity import tree_id
     from wayfind.index.store import default_home
 
-    return (default_home() / "trees" / tree_id(folder) / "catalogue.sqlite").exists()
+    return (default_home() / "trees" / tree_id(folder) / "root").exists()
 
 
 def within(root: Path, file: str) -> str:
