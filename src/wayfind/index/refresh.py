@@ -16,13 +16,11 @@ import time
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from wayfind.corpus import history, identity, manual
-from wayfind.corpus.extract import extract
 from wayfind.corpus.languages import language_of
 from wayfind.corpus.walk import Walk, content_problem, decode, walk
 from wayfind.errors import IndexDamaged, IndexVersion, NotFound, UsageError
@@ -304,6 +302,11 @@ class _Work:
         if self.options.workers < 2 or len(paths) < PARALLEL_FROM:
             yield from (_extract_one(root, path) for path in paths)
             return
+        # A search loads neither of these: it seldom extracts anything, and never much.
+        from concurrent.futures import ProcessPoolExecutor
+
+        import wayfind.corpus.extract  # noqa: F401  once, before the workers part from this process
+
         with ProcessPoolExecutor(self.options.workers, initializer=_begin_worker) as pool:
             yield from pool.map(_extract_one, [root] * len(paths), paths, chunksize=16)
 
@@ -443,6 +446,8 @@ def _key(data: bytes, path: str) -> str:
 
 def _extract_one(root: str, path: str) -> tuple[str, str, str | None, bytes, bytes]:
     """Read and extract one file: (path, key, reason or None, record, postings)."""
+    from wayfind.corpus.extract import extract
+
     try:
         data = Path(root, path).read_bytes()
     except OSError:
