@@ -97,8 +97,17 @@ class Repository:
         return self.stale_files
 
     def search(
-        self, query: str, k: int = 10, *, lang: str | Sequence[str] = (), path: str | Sequence[str] = (), kind: str | Sequence[str] = (),
-        regex: str = "", explain: Mode = "auto", max_tokens: int | None = None, refresh: bool = True,
+        self,
+        query: str,
+        k: int = 10,
+        *,
+        lang: str | Sequence[str] = (),
+        path: str | Sequence[str] = (),
+        kind: str | Sequence[str] = (),
+        regex: str = "",
+        explain: Mode = "auto",
+        max_tokens: int | None = None,
+        refresh: bool = True,
     ) -> Answer:
         """Answer a query: words, a name, a question, a stack trace or a snippet; the syntax of `search.query` is understood.
 
@@ -134,8 +143,16 @@ class Repository:
         for number in range(snapshot.chunks):
             file = int(snapshot.file[number])
             yield IndexedChunk(
-                snapshot, number, snapshot.paths[file], int(snapshot.start[number]), int(snapshot.end[number]), snapshot.kind_of(number),
-                snapshot.symbols[number] or None, snapshot.languages[file], snapshot.provenance_of(number), bool(searcher.is_test[file]),
+                snapshot,
+                number,
+                snapshot.paths[file],
+                int(snapshot.start[number]),
+                int(snapshot.end[number]),
+                snapshot.kind_of(number),
+                snapshot.symbols[number] or None,
+                snapshot.languages[file],
+                snapshot.provenance_of(number),
+                bool(searcher.is_test[file]),
             )
 
     def touches(self) -> list[Touch]:
@@ -144,7 +161,12 @@ class Repository:
 
 
 def open_repository(
-    path: str | os.PathLike[str] = ".", home: str | os.PathLike[str] | None = None, *, manual: str | os.PathLike[str] | None = None, workers: int = 1, commits: int = 2000
+    path: str | os.PathLike[str] = ".",
+    home: str | os.PathLike[str] | None = None,
+    *,
+    manual: str | os.PathLike[str] | None = None,
+    workers: int = 1,
+    commits: int = 2000,
 ) -> Repository:
     """Open a repository for searching; its index is made at the first search, in `home` (default: $WAYFIND_HOME or the
     user's cache folder). `workers` above 1 extracts in processes: then call this below `if __name__ == "__main__":`.

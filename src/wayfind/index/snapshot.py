@@ -45,7 +45,13 @@ def open_snapshot(tree: Tree) -> Snapshot:
 class Snapshot:
     """Arrays over all live chunks (axis chunk) and files (axis file) of one generation."""
 
-    def __init__(self, manifest: Manifest, segments: Sequence[Segment], store: ContentStore, manual: Mapping[tuple[str, int], str]):
+    def __init__(
+        self,
+        manifest: Manifest,
+        segments: Sequence[Segment],
+        store: ContentStore,
+        manual: Mapping[tuple[str, int], str],
+    ):
         self.manifest, self.segments, self.store, self.manual = manifest, segments, store, manual
         number_of = {name: i for i, name in enumerate(manifest.segments)}
         rows = [row for row in manifest.rows.values() if row.segment]  # in the order of paths
@@ -58,14 +64,18 @@ class Snapshot:
             verify_rows(segments[i], [(rows[n].number, rows[n].path, rows[n].key) for n in mine.tolist()])
             files[where[mine, 1]] = mine
         # All chunks of all segments, then only the live ones, by file; a file's chunks lie together in the order of lines.
-        file = np.concatenate([np.zeros(0, np.int64), *(m[s.arrays["chunk_file"]] for m, s in zip(self._file_map, segments))])
+        file = np.concatenate(
+            [np.zeros(0, np.int64), *(m[s.arrays["chunk_file"]] for m, s in zip(self._file_map, segments))]
+        )
         order = np.argsort(file, kind="stable")
         order = order[np.searchsorted(file[order], 0) :]
         self._order = order
         self.file = file[order]
         self.start, self.end = (self._gather(name)[order].astype(np.int64) for name in ("chunk_start", "chunk_end"))
         self.kind, self.provenance = self._gather("chunk_kind")[order], self._gather("chunk_provenance")[order]
-        self.lengths = np.concatenate([np.zeros((0, len(FIELDS)), np.uint32), *(s.arrays["lengths"] for s in segments)])[order]
+        self.lengths = np.concatenate(
+            [np.zeros((0, len(FIELDS)), np.uint32), *(s.arrays["lengths"] for s in segments)]
+        )[order]
         self.chunks, self.files = len(order), len(rows)
         self._chunk_map, first = [], 0
         inverse = np.full(len(file), -1, np.int64)
@@ -116,7 +126,9 @@ class Snapshot:
 
     def _find(self, term: str) -> list[tuple[int, int]]:
         """Segments that know the term, and its number there."""
-        return [(i, number) for i, segment in enumerate(self.segments) if (number := segment.term_number(term)) is not None]
+        return [
+            (i, number) for i, segment in enumerate(self.segments) if (number := segment.term_number(term)) is not None
+        ]
 
     def _merge(self, field: str, found: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
         maps = self._chunk_map if field in FIELDS else self._file_map
@@ -144,7 +156,10 @@ class Snapshot:
             for number in np.flatnonzero(np.diff(starts)).tolist():
                 here = items[starts[number] : starts[number + 1]]
                 found[segment.vocabulary[number]].append(here[here >= 0])
-        return {word: np.sort(np.concatenate(parts)) if len(parts) > 1 else np.sort(parts[0]) for word, parts in found.items()}
+        return {
+            word: np.sort(np.concatenate(parts)) if len(parts) > 1 else np.sort(parts[0])
+            for word, parts in found.items()
+        }
 
     def prefixed(self, prefix: str) -> list[str]:
         """Terms that begin with `prefix`, in alphabetical order."""
@@ -159,6 +174,10 @@ class Snapshot:
 
     def provenance_of(self, chunk: int) -> str:
         return PROVENANCES[self.provenance[chunk]]
+
+    def place_of(self, chunk: int) -> str:
+        """`path:line` of the chunk's first line."""
+        return f"{self.paths[self.file[chunk]]}:{self.start[chunk]}"
 
     def number_in_file(self, chunk: int) -> int:
         """Which chunk of its record it is, from 0."""
@@ -188,7 +207,9 @@ def verify_rows(segment: Segment, rows: Sequence[tuple[int, str, str]]) -> None:
     """Raise IndexDamaged unless the segment holds each path and content at the number where the catalogue has it."""
     paths, keys = segment.strings("path").all(), segment.strings("key").all()
     if not all(0 <= number < len(paths) and (paths[number], keys[number]) == (path, key) for number, path, key in rows):
-        raise IndexDamaged(f"{segment.path} and its catalogue disagree; run `wayfind doctor --repair`, which builds the index again")
+        raise IndexDamaged(
+            f"{segment.path} and its catalogue disagree; run `wayfind doctor --repair`, which builds the index again"
+        )
 
 
 @lru_cache(maxsize=512)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import reduce
 
 import numpy as np
 
@@ -15,9 +14,9 @@ from wayfind.search import confidence as trust
 from wayfind.search.explain import Mode, explain
 from wayfind.search.filters import allowed
 from wayfind.search.lexical import Lexical, idf, plain_bm25, score
-from wayfind.search.literal import literal
 from wayfind.search.query import Filters, Query, Term, parse
-from wayfind.search.rank import Ranked, asked_definitions, rank
+from wayfind.search.rank import Ranked, rank
+from wayfind.search.reason import only_filters, reason_for
 from wayfind.search.searcher import Searcher
 from wayfind.search.why import snippet, why
 from wayfind.types import PROVENANCES, Answer, IndexState, Result, Target
@@ -27,8 +26,6 @@ COPY = 0.9
 """Two chunks of one name in different files whose term counts overlap by this share (of the larger) are copies."""
 COMMON = 0.2
 """A word that more than this share of the chunks hold (`return`, `self`) tells nothing about what a chunk is related to."""
-_LONGEST_SHOWN = 60
-"""Characters of a word that a reason repeats."""
 _TOKEN_CHARACTERS = 3.6
 """Characters a token of a language model stands for in code, for `max_tokens`; measured on the lower side to keep the budget."""
 
@@ -68,9 +65,9 @@ def answer(searcher: Searcher, query: Query, ask: Ask, stale_files: int = 0) -> 
     ranked = [*scored, *_unscored(query, mask, scored, k)]
     kept, copies = _fold(searcher, ranked, k)
     results = _results(snapshot, query, lexical, kept, copies, ask)
-    sure = trust.confidence(query, lexical, ranked) if scored or not _only_filters(query) else float(bool(kept))
+    sure = trust.confidence(query, lexical, ranked) if scored or not only_filters(query) else float(bool(kept))
     abstained = trust.gives_up(query, sure, bool(kept))
-    reason = _reason(searcher, query, lexical, kept, mask, abstained)
+    reason = reason_for(searcher, query, lexical, kept, mask, abstained)
     if kept and not results:
         reason = f"not even the first of {len(kept)} results fits into {ask.max_tokens} tokens"
     return Answer(ask.text, state(snapshot, stale_files), sure, abstained, reason, results)
@@ -88,21 +85,12 @@ def _enough(k: int) -> int:
 
 
 def _unscored(query: Query, mask: np.ndarray | None, scored: list[Ranked], k: int) -> list[Ranked]:
-    """What passes the filters without holding a word of the query, where they alone say what is wanted (`sym:par*` finds
-    `parse`), or where an expression is matched and no chunk of those holds a word."""
-    if mask is None or not (_only_filters(query) or (query.filters.regex and not scored)):
+    """What passes the filters without holding a word of the query, where they alone say what is wanted (`sym:par*`
+    finds `parse`), or where an expression is matched and no chunk of those holds a word."""
+    if mask is None or not (only_filters(query) or (query.filters.regex and not scored)):
         return []
     rest = np.setdiff1d(np.flatnonzero(mask), [hit.chunk for hit in scored])
     return [Ranked(chunk, 0.0, {}) for chunk in rest[: max(_enough(k) - len(scored), 0)].tolist()]
-
-
-def _only_filters(query: Query) -> bool:
-    """Whether no word is searched for but those of names and phrases, which are filters."""
-    return all(term.word in _filtered(query) for term in query.terms)
-
-
-def _filtered(query: Query) -> str:
-    return " ".join((*query.filters.symbols, *query.filters.phrases))
 
 
 def state(snapshot: Snapshot, stale_files: int = 0) -> IndexState:
@@ -111,7 +99,14 @@ def state(snapshot: Snapshot, stale_files: int = 0) -> IndexState:
     raw = int((snapshot.provenance == PROVENANCES.index("code")).sum())
     coverage = 1 - raw / snapshot.chunks if snapshot.chunks else 1.0
     return IndexState(
-        manifest.meta.get("root", ""), manifest.generation, snapshot.files, snapshot.chunks, round(coverage, 4), stale_files, manifest.skipped, "lexical"
+        manifest.meta.get("root", ""),
+        manifest.generation,
+        snapshot.files,
+        snapshot.chunks,
+        round(coverage, 4),
+        stale_files,
+        manifest.skipped,
+        "lexical",
     )
 
 
@@ -161,17 +156,30 @@ def related(searcher: Searcher, path: str, line: int, k: int = 10, mode: Mode = 
     kept, copies = _fold(searcher, ranked, k)
     ask = Ask(f"{path}:{line}", k, explain=mode)
     sure = trust.confidence(query, lexical, ranked)
-    return Answer(ask.text, state(snapshot, stale_files), sure, not kept, "" if kept else "nothing shares its words", _results(snapshot, query, lexical, kept, copies, ask))
+    return Answer(
+        ask.text,
+        state(snapshot, stale_files),
+        sure,
+        not kept,
+        "" if kept else "nothing shares its words",
+        _results(snapshot, query, lexical, kept, copies, ask),
+    )
 
 
 def _like(snapshot: Snapshot, text: str, most: int = 40) -> Query:
     """A query of the words that tell this text from the rest of the repository (tf-idf)."""
     counts = count(text)
     holding = {term: len(snapshot.holding(term)) for term in counts}
-    weight = {t: n**0.5 * idf(holding[t], snapshot.chunks) for t, n in counts.items() if holding[t] <= max(COMMON * snapshot.chunks, 3)}
+    weight = {
+        t: n**0.5 * idf(holding[t], snapshot.chunks)
+        for t, n in counts.items()
+        if holding[t] <= max(COMMON * snapshot.chunks, 3)
+    }
     best = sorted(weight, key=lambda t: (-weight[t], t))[:most]
     shown = {term: word for word in WORD.findall(text) for term in terms_of(word)}
-    return Query(text, "code", tuple(Term(t, counts[t] ** 0.5, shown.get(t, t)) for t in best), tuple(best), (), Filters())
+    return Query(
+        text, "code", tuple(Term(t, counts[t] ** 0.5, shown.get(t, t)) for t in best), tuple(best), (), Filters()
+    )
 
 
 def _fold(searcher: Searcher, ranked: list[Ranked], k: int) -> tuple[list[Ranked], dict[int, list[str]]]:
@@ -181,9 +189,11 @@ def _fold(searcher: Searcher, ranked: list[Ranked], k: int) -> tuple[list[Ranked
     for hit in ranked:
         symbol = snapshot.symbols[hit.chunk]
         name = symbol.split(".")[-1]
-        original = next((o for o in by_name.get(name, ()) if _same_text(snapshot, o, hit.chunk)), None) if name else None
+        original = (
+            next((o for o in by_name.get(name, ()) if _same_text(snapshot, o, hit.chunk)), None) if name else None
+        )
         if original is not None:
-            copies.setdefault(original, []).append(f"{snapshot.paths[snapshot.file[hit.chunk]]}:{snapshot.start[hit.chunk]}")
+            copies.setdefault(original, []).append(snapshot.place_of(hit.chunk))
             continue
         if len(kept) == k:
             break
@@ -201,7 +211,9 @@ def _same_text(snapshot: Snapshot, a: int, b: int) -> bool:
     return (one & two).total() >= COPY * max(one.total(), two.total())
 
 
-def _results(snapshot: Snapshot, query: Query, lexical: Lexical, kept: list[Ranked], copies: dict[int, list[str]], ask: Ask) -> tuple[Result, ...]:
+def _results(
+    snapshot: Snapshot, query: Query, lexical: Lexical, kept: list[Ranked], copies: dict[int, list[str]], ask: Ask
+) -> tuple[Result, ...]:
     words = {term.text: (term.word, lexical.idf[term.text]) for term in query.terms if term.text in lexical.idf}
     results, room = [], None if ask.max_tokens is None else ask.max_tokens * _TOKEN_CHARACTERS
     for hit in kept:
@@ -214,19 +226,37 @@ def _results(snapshot: Snapshot, query: Query, lexical: Lexical, kept: list[Rank
     return tuple(results)
 
 
-def _result(snapshot: Snapshot, words: dict[str, tuple[str, float]], hit: Ranked, also: tuple[str, ...], mode: Mode) -> Result:
+def _result(
+    snapshot: Snapshot, words: dict[str, tuple[str, float]], hit: Ranked, also: tuple[str, ...], mode: Mode
+) -> Result:
     chunk, text = snapshot.chunk(hit.chunk)
     matched = why(text, chunk.start_line, words)
     file = int(snapshot.file[hit.chunk])
     return Result(
-        snapshot.paths[file], chunk.start_line, chunk.end_line, chunk.symbol, chunk.kind, snapshot.languages[file], round(hit.score, 6),
-        snippet(text, chunk.start_line, matched), explain(chunk, mode), matched, hit.signals, also,
+        snapshot.paths[file],
+        chunk.start_line,
+        chunk.end_line,
+        chunk.symbol,
+        chunk.kind,
+        snapshot.languages[file],
+        round(hit.score, 6),
+        snippet(text, chunk.start_line, matched),
+        explain(chunk, mode),
+        matched,
+        hit.signals,
+        also,
     )
 
 
 def _fit(result: Result, room: float) -> tuple[Result | None, float]:
     """The result with its snippet cut to the room that is left, in characters; None when not even its head fits."""
-    head = len(result.path) + len(result.explanation.text) + len(result.symbol or "") + sum(len(w.text) + 12 for w in result.why) + 40
+    head = (
+        len(result.path)
+        + len(result.explanation.text)
+        + len(result.symbol or "")
+        + sum(len(w.text) + 12 for w in result.why)
+        + 40
+    )
     if head > room:
         return None, room
     lines, used = [], float(head)
@@ -238,45 +268,19 @@ def _fit(result: Result, room: float) -> tuple[Result | None, float]:
     return replace(result, snippet="\n".join(lines)), room - used
 
 
-def _reason(searcher: Searcher, query: Query, lexical: Lexical, kept: list[Ranked], mask: np.ndarray | None, abstained: bool) -> str:
-    snapshot = searcher.snapshot
-    if not snapshot.chunks:
-        return "the index holds no text: every file was skipped; `wayfind status` says why"
-    if mask is not None and not mask.any():
-        return f"nothing passes the filters: {query.filters.spoken()}"
-    missing = [word for word in lexical.missing if word not in _filtered(query)]  # a part of a name need not be a word
-    absent = ", ".join(f"“{word if len(word) <= _LONGEST_SHOWN else word[:_LONGEST_SHOWN] + '…'}”" for word in missing[:5])
-    if not kept:
-        return f"no file holds {absent or 'these words'}" + (" within the filters" if mask is not None else "")
-    if abstained:
-        return "probably not in this repository" + (f": no file holds {absent}" if absent else ": the words are there, but nowhere together")
-    if settled := _settled(searcher, query, lexical, kept, mask):
-        return f"{settled}; a literal search settles it"
-    return f"no file holds {absent}" if absent and query.kind in ("question", "identifier") else ""
-
-
-def _settled(searcher: Searcher, query: Query, lexical: Lexical, kept: list[Ranked], mask: np.ndarray | None) -> str:
-    """The one place that answers the query, however many results were asked for: the only definition of a name, the only
-    chunk that holds it, the only one that holds these very words. Empty where there is none, or more."""
-    snapshot = searcher.snapshot
-    if query.kind == "identifier" and not any("*" in symbol for symbol in query.filters.symbols):
-        defined = [chunk for chunk, value in asked_definitions(searcher, query).items() if value == 1 and (mask is None or mask[chunk])]
-        if len(defined) == 1:
-            return f"one definition has this name, {snapshot.paths[snapshot.file[defined[0]]]}:{snapshot.start[defined[0]]}"
-        holding = reduce(np.intersect1d, (snapshot.holding(term.text) for term in query.terms))
-        if len(holding) == 1 and query.text.lower() in snapshot.chunk(int(holding[0]))[1].lower():
-            return f"the name occurs once, {snapshot.paths[snapshot.file[holding[0]]]}:{snapshot.start[holding[0]]}"
-    worded = [hit.chunk for hit in kept if hit.signals.get("literal")]
-    if len(worded) == 1:
-        line = literal(snapshot, query, lexical, mask)[worded[0]]
-        return f"these very words stand in {snapshot.paths[snapshot.file[worded[0]]]}:{line}"
-    return ""
-
-
 def place(snapshot: Snapshot, chunk: int, score: float) -> Result:
     """A chunk as a result without text: where it lies."""
     file = int(snapshot.file[chunk])
     return Result(
-        snapshot.paths[file], int(snapshot.start[chunk]), int(snapshot.end[chunk]), snapshot.symbols[chunk] or None, snapshot.kind_of(chunk),
-        snapshot.languages[file], round(score, 6), "", Target("", "code"), (), {},
+        snapshot.paths[file],
+        int(snapshot.start[chunk]),
+        int(snapshot.end[chunk]),
+        snapshot.symbols[chunk] or None,
+        snapshot.kind_of(chunk),
+        snapshot.languages[file],
+        round(score, 6),
+        "",
+        Target("", "code"),
+        (),
+        {},
     )

@@ -39,7 +39,7 @@ def allowed(snapshot: Snapshot, filters: Filters) -> np.ndarray | None:
 
 
 def _paths(snapshot: Snapshot, patterns: tuple[str, ...]) -> np.ndarray:
-    """Files whose path matches one of the patterns as a glob or holds it as text (`[id]` is both), letter case aside."""
+    """Files whose path matches a pattern as a glob or holds it as text (`[id]` may be both), letter case aside."""
     rooted = [pattern.removeprefix(".") if pattern.startswith("./") else pattern for pattern in patterns]
     try:
         globs = GitIgnoreSpec.from_lines(pattern.lower() for pattern in rooted if re.search(r"[*?\[]", pattern))

@@ -70,7 +70,8 @@ class Places:
 
 
 def changed_lines(text: str) -> Iterator[tuple[str, int]]:
-    """The places that a unified diff changes, (path, line), as they stand after it; of lines that only went, the line before."""
+    """The places that a unified diff changes, (path, line), as they stand after it; where lines only went, the line
+    before."""
     path, at, gone = "", 0, False
     for row in text.split("\n"):
         if row.startswith("+++ "):

@@ -28,8 +28,13 @@ _FILTER = re.compile(r'(?:(?<=\s)|^)(?P<name>sym|symbol|path|file|lang|language|
 _PHRASE = re.compile(r'(?:(?<=\s)|^)"([^"]+)"(?=\s|$)')
 _EXCLUDED = re.compile(r'(?:(?<=\s)|^)-(?:"([^"]+)"|([^\W\d]\w+(?:[.:#>/-]+\w+)*(?:\(\))?))(?=\s|$)')
 _IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|#|->|/)[A-Za-z_$][\w$]*)*(?:\(\))?[!?]?")
-_TRACE = re.compile(r'Traceback \(most recent|^\s*File "[^"]+", line \d+|^\s+at [\w.$<>]+\([^)]*:\d+\)|panicked at|goroutine \d+ \[', re.M)
-_CODE_LINE = re.compile(r"[;{}]\s*$|^\s*(?:def|class|import|from|return|func|fn|let|const|var|if|for|while|public|private)\b.*[(:={]")
+_TRACE = re.compile(
+    r'Traceback \(most recent|^\s*File "[^"]+", line \d+|^\s+at [\w.$<>]+\([^)]*:\d+\)|panicked at|goroutine \d+ \[',
+    re.M,
+)
+_CODE_LINE = re.compile(
+    r"[;{}]\s*$|^\s*(?:def|class|import|from|return|func|fn|let|const|var|if|for|while|public|private)\b.*[(:={]"
+)
 _CODE_LIKE = re.compile(r"_|[a-z0-9][A-Z]|[A-Z]{2,}[a-z]|\.\w|::|\w\(")
 
 
@@ -95,12 +100,21 @@ def parse(text: str, filters: Filters = Filters()) -> Query:
     kind = _kind(free)
     found = WORD.findall(free)
     kept = [word for word in found if word.lower() not in STOP_WORDS] or found
-    identifiers = tuple(dict.fromkeys(word.strip("()") for word in re.split(r"[\s,;`'\"<>\[\]{}]+", free) if _looks_like_name(word)))
+    identifiers = tuple(
+        dict.fromkeys(word.strip("()") for word in re.split(r"[\s,;`'\"<>\[\]{}]+", free) if _looks_like_name(word))
+    )
     if kind == "identifier" and not identifiers and found:
         identifiers = (free.strip().removesuffix("()"),)
     words = tuple(dict.fromkeys(stem(part) for word in kept for part in parts(word)))
     title = WORD.findall(free.strip().split("\n", 1)[0]) if kind in ("text", "trace") else []
-    return Query(free.strip(), kind, _terms(kept, [word for word in title if word.lower() not in STOP_WORDS]), words, identifiers, filters)
+    return Query(
+        free.strip(),
+        kind,
+        _terms(kept, [word for word in title if word.lower() not in STOP_WORDS]),
+        words,
+        identifiers,
+        filters,
+    )
 
 
 def _terms(words: list[str], title: list[str]) -> tuple[Term, ...]:
@@ -142,7 +156,13 @@ def _take_syntax(text: str) -> tuple[str, Filters]:
 
 def _both(a: Filters, b: Filters) -> Filters:
     return Filters(
-        a.languages + b.languages, a.paths + b.paths, a.kinds + b.kinds, a.symbols + b.symbols, a.phrases + b.phrases, a.excluded + b.excluded, a.regex or b.regex
+        a.languages + b.languages,
+        a.paths + b.paths,
+        a.kinds + b.kinds,
+        a.symbols + b.symbols,
+        a.phrases + b.phrases,
+        a.excluded + b.excluded,
+        a.regex or b.regex,
     )
 
 

@@ -36,26 +36,35 @@ CANDIDATES = 250
 NAMED = 0.3
 """Share of the query that a file's name must meet for its chunks to be candidates without a word of the query."""
 
-SIGNALS = ("lexical", "covered", "file", "name", "name_exact", "folder", "symbol", "symbol_exact", "definition", "mentioned", "literal")
-DEMOTIONS = ("test", "example", "legacy", "prose", "data", "head")
-
 WEIGHTS = {
-    "lexical": 1.0, "covered": 0.15, "file": 0.8, "name": 0.5, "name_exact": 0.15, "folder": 0.2, "symbol": 0.45,
-    "symbol_exact": 0.2, "definition": 1.0, "mentioned": 0.5, "literal": 0.5,
+    "lexical": 1.0,
+    "covered": 0.15,
+    "file": 0.8,
+    "name": 0.5,
+    "name_exact": 0.15,
+    "folder": 0.2,
+    "symbol": 0.45,
+    "symbol_exact": 0.2,
+    "definition": 1.0,
+    "mentioned": 0.5,
+    "literal": 0.5,
 }
 DEMOTED = {"test": 0.5, "example": 0.4, "legacy": 0.3, "prose": 0.6, "data": 0.5, "head": 0.15}
 """Weights and demotions were chosen on held-out queries of 24 repositories outside every benchmark, then checked on the
 development sets: docs/LOG.md, "Ranker". The optimum is flat: halving or doubling one of them moves a mean by less than 0.01."""
+SIGNALS, DEMOTIONS = tuple(WEIGHTS), tuple(DEMOTED)
 DAMPING = 0.8
 """Factor on the n-th result of one file: DAMPING**(n-1)."""
 
 _HEADS = [KINDS.index(kind) for kind in ("module", "block")]
 _ASKS_FOR = {
-    "test": {"test", "tests", "spec", "specs", "testing", "fixture", "mock", "unittest"},
-    "example": {"example", "examples", "sample", "demo", "tutorial", "benchmark", "benchmarks"},
-    "legacy": {"compat", "compatibility", "legacy", "deprecated", "vendored", "vendor", "polyfill", "shim"},
-    "prose": {"docs", "documentation", "readme", "changelog", "guide", "tutorial", "license", "contributing", "release notes"},
-    "data": {"config", "configuration", "settings", "yaml", "json", "toml", "dependencies", "workflow", "ci", "package", "manifest", "css", "html"},
+    "test": frozenset("test tests spec specs testing fixture mock unittest".split()),
+    "example": frozenset("example examples sample demo tutorial benchmark benchmarks".split()),
+    "legacy": frozenset("compat compatibility legacy deprecated vendored vendor polyfill shim".split()),
+    "prose": frozenset("docs documentation readme changelog guide tutorial license contributing".split()),
+    "data": frozenset(
+        "config configuration settings yaml json toml dependencies workflow ci package manifest css html".split()
+    ),
 }
 
 
@@ -74,7 +83,9 @@ def word_weights(searcher: Searcher, query: Query, lexical: Lexical) -> list[tup
     return [(word, lexical.idf.get(word) or idf(0, chunks)) for word in query.words]
 
 
-def features(searcher: Searcher, query: Query, lexical: Lexical, allowed: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def features(
+    searcher: Searcher, query: Query, lexical: Lexical, allowed: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Candidates and what speaks for and against them.
 
     Returns chunk numbers [n], signals [n, len(SIGNALS)] and demotions [n, len(DEMOTIONS)], all values 0 to 1. `allowed`
@@ -88,32 +99,60 @@ def features(searcher: Searcher, query: Query, lexical: Lexical, allowed: np.nda
     mentioned, lines = searcher.places.mentioned(query.text)
     exact = literal(snapshot, query, lexical, allowed)
     favoured = np.array([*asked, *exact, *lines], np.int64)
-    chosen = _candidates(searcher, lexical, 0.5 * lexical.file + 0.5 * name + mentioned, name > NAMED, favoured, allowed)
+    chosen = _candidates(
+        searcher, lexical, 0.5 * lexical.file + 0.5 * name + mentioned, name > NAMED, favoured, allowed
+    )
     files = snapshot.file[chosen]
     symbol, symbol_exact = _symbol_signals(searcher, chosen, words)
     whole = 1.0 if query.kind == "identifier" else 0.3
     definition = np.array([whole * asked.get(chunk, 0.0) for chunk in chosen.tolist()])
-    signals = np.column_stack([
-        np.sqrt(lexical.chunk[chosen]), lexical.covered[chosen], lexical.file[files], name[files], name_exact[files], folder[files],
-        symbol, symbol_exact, definition, mentioned[files] + np.array([lines.get(chunk, 0.0) for chunk in chosen.tolist()]),
-        [chunk in exact for chunk in chosen.tolist()],
-    ]).reshape(len(chosen), len(SIGNALS))
-    demotions = np.column_stack([
-        searcher.is_test[files] | (snapshot.kind[chosen] == KINDS.index("test")), searcher.is_example[files], searcher.is_legacy[files],
-        searcher.is_prose[files], searcher.is_data[files], np.isin(snapshot.kind[chosen], _HEADS),
-    ]).reshape(len(chosen), len(DEMOTIONS)).astype(float)
+    signals = np.column_stack(
+        [
+            np.sqrt(lexical.chunk[chosen]),
+            lexical.covered[chosen],
+            lexical.file[files],
+            name[files],
+            name_exact[files],
+            folder[files],
+            symbol,
+            symbol_exact,
+            definition,
+            mentioned[files] + np.array([lines.get(chunk, 0.0) for chunk in chosen.tolist()]),
+            [chunk in exact for chunk in chosen.tolist()],
+        ]
+    ).reshape(len(chosen), len(SIGNALS))
+    demotions = (
+        np.column_stack(
+            [
+                searcher.is_test[files] | (snapshot.kind[chosen] == KINDS.index("test")),
+                searcher.is_example[files],
+                searcher.is_legacy[files],
+                searcher.is_prose[files],
+                searcher.is_data[files],
+                np.isin(snapshot.kind[chosen], _HEADS),
+            ]
+        )
+        .reshape(len(chosen), len(DEMOTIONS))
+        .astype(float)
+    )
     said = {word.lower() for word in query.text.split()}
     for number, name_ in enumerate(DEMOTIONS):
-        if said & _ASKS_FOR.get(name_, set()) and query.kind in ("question", "identifier"):
+        if said & _ASKS_FOR.get(name_, frozenset()) and query.kind in ("question", "identifier"):
             demotions[:, number] = 0.0
     return chosen, signals, demotions
 
 
 def _candidates(
-    searcher: Searcher, lexical: Lexical, of_file: np.ndarray, named: np.ndarray, favoured: np.ndarray, allowed: np.ndarray | None
+    searcher: Searcher,
+    lexical: Lexical,
+    of_file: np.ndarray,
+    named: np.ndarray,
+    favoured: np.ndarray,
+    allowed: np.ndarray | None,
 ) -> np.ndarray:
-    """The CANDIDATES best chunks, ascending, among those that hold a word of the query, whose file is `named` by it, or that
-    are `favoured`: by lexical score, what speaks for the file, and favour. Those level with the last fill up to twice as many."""
+    """The CANDIDATES best chunks, ascending, among those that hold a word of the query, whose file is `named` by it, or
+    that are `favoured`: by lexical score, what speaks for the file, and favour. Those level with the last fill up to
+    twice as many."""
     snapshot = searcher.snapshot
     found = lexical.chunk > 0
     if named.any():
@@ -150,7 +189,9 @@ def rank(searcher: Searcher, query: Query, lexical: Lexical, allowed: np.ndarray
                 left *= factor
         if score < net[place] - 1e-9:
             parts["repeat"] = float(score - net[place])
-        ranked.append(Ranked(int(chosen[place]), float(score), {name: round(value, 6) for name, value in parts.items()}))
+        ranked.append(
+            Ranked(int(chosen[place]), float(score), {name: round(value, 6) for name, value in parts.items()})
+        )
     return ranked
 
 
@@ -188,7 +229,9 @@ def asked_definitions(searcher: Searcher, query: Query) -> dict[int, float]:
     return found
 
 
-def _symbol_signals(searcher: Searcher, chosen: np.ndarray, words: list[tuple[str, float]]) -> tuple[np.ndarray, np.ndarray]:
+def _symbol_signals(
+    searcher: Searcher, chosen: np.ndarray, words: list[tuple[str, float]]
+) -> tuple[np.ndarray, np.ndarray]:
     """Share of the query's weight met by each chunk's symbol, half counted for the names around it; and the share of the
     symbol's last part that the query meets."""
     weight = dict(words)

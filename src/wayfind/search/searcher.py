@@ -18,8 +18,13 @@ TEST_PATH = re.compile(
     r"(?:^|/)(?:tests?|testing|specs?|__tests__|__mocks__|e2e|regress(?:ion)?(?:[-_]?tests?)?|testdata|fixtures?|mocks?|(?:unit|integration)[-_]?tests?|src/(?:\w*[tT]est))/"
     r"|(?:^|/)(?:test_[^/]*|[^/]*[._-](?:tests?|spec)|conftest|[^/]*[a-z](?:Tests?|Spec|TestCase))\.[^/.]+$",
 )
-EXAMPLE_PATH = re.compile(r"(?:^|/)(?:_?examples?|samples?|demos?|tutorials?|benchmarks?|benches|playground|sandbox)(?:/|$)", re.I)
-LEGACY_PATH = re.compile(r"(?:^|/|[-_.])(?:compat|_?compatibility|legacy|deprecated|vendor|vendored|_vendor|third[-_]?party|extern|external|polyfills?|shims?)(?:/|[-_.])", re.I)
+EXAMPLE_PATH = re.compile(
+    r"(?:^|/)(?:_?examples?|samples?|demos?|tutorials?|benchmarks?|benches|playground|sandbox)(?:/|$)", re.I
+)
+LEGACY_PATH = re.compile(
+    r"(?:^|/|[-_.])(?:compat|_?compatibility|legacy|deprecated|vendor|vendored|_vendor|third[-_]?party|extern|external|polyfills?|shims?)(?:/|[-_.])",
+    re.I,
+)
 PROSE = frozenset({"markdown", "rst", "text"})
 DATA = frozenset({"json", "yaml", "toml", "ini", "xml", "html", "css", "csv", "svg", "make", "cmake", "dockerfile"})
 SHORTEST_PREFIX = 3
@@ -59,7 +64,9 @@ class Searcher:
         return np.array([language in DATA for language in self.snapshot.languages], bool)
 
     def _paths_matching(self, pattern: re.Pattern[str]) -> np.ndarray:
-        return np.fromiter((pattern.search(path) is not None for path in self.snapshot.paths), bool, self.snapshot.files)
+        return np.fromiter(
+            (pattern.search(path) is not None for path in self.snapshot.paths), bool, self.snapshot.files
+        )
 
     @cached_property
     def places(self) -> Places:

@@ -29,14 +29,17 @@ def why(text: str, start_line: int, words: dict[str, tuple[str, float]], most: i
             lines.append((offset, line, met))
     chosen, shown = [], set()
     while lines and len(chosen) < most:
-        best = max(lines, key=lambda l: (sum(w if word not in shown else w / 10 for word, w in l[2].items()), -l[0]))
+        best = max(
+            lines, key=lambda line: (sum(w if word not in shown else w / 10 for word, w in line[2].items()), -line[0])
+        )
         if chosen and set(best[2]) <= shown:
             break
         lines.remove(best)
         chosen.append(best)
         shown |= set(best[2])
     return tuple(
-        Why(start_line + offset, line.strip()[:WIDEST], tuple(sorted(met, key=lambda w: (-met[w], w)))) for offset, line, met in sorted(chosen)
+        Why(start_line + offset, line.strip()[:WIDEST], tuple(sorted(met, key=lambda w: (-met[w], w))))
+        for offset, line, met in sorted(chosen)
     )
 
 

@@ -183,9 +183,9 @@ def _coverage(standing: Standing, snapshot: Snapshot) -> Iterator[str]:
 
 
 def _sample(snapshot: Snapshot, chunk: int) -> str:
-    place = f"{snapshot.paths[snapshot.file[chunk]]}:{snapshot.start[chunk]}"
     text = " ".join(snapshot.chunk(chunk)[0].target.text.split())
-    return shown(f"{place} {snapshot.symbols[chunk]}: {text if len(text) <= _BRIEF else text[:_BRIEF] + '…'}")
+    symbol = f" {snapshot.symbols[chunk]}" if snapshot.symbols[chunk] else ""
+    return shown(f"{snapshot.place_of(chunk)}{symbol}: {text if len(text) <= _BRIEF else text[:_BRIEF] + '…'}")
 
 
 def _by_language(snapshot: Snapshot) -> dict[str, tuple[int, int]]:

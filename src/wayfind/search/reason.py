@@ -1,0 +1,72 @@
+"""What an answer says of itself: one sentence for the user, from the query, its scores and its filters."""
+
+from __future__ import annotations
+
+from functools import reduce
+
+import numpy as np
+
+from wayfind.index.tokens import WORD
+from wayfind.search.lexical import Lexical
+from wayfind.search.literal import literal
+from wayfind.search.query import Query
+from wayfind.search.rank import Ranked, asked_definitions
+from wayfind.search.searcher import Searcher
+
+_LONGEST_SHOWN = 60
+"""Characters of a word that a reason repeats."""
+
+
+def reason_for(
+    searcher: Searcher, query: Query, lexical: Lexical, kept: list[Ranked], mask: np.ndarray | None, abstained: bool
+) -> str:
+    """Why nothing was found, why the answer abstains, that a literal search settles it, or which words no file holds;
+    empty where there is nothing to say. `mask`: the chunks that pass the filters, None without filters."""
+    snapshot = searcher.snapshot
+    if not snapshot.chunks:
+        return "the index holds no text: every file was skipped; `wayfind status` says why"
+    if mask is not None and not mask.any():
+        return f"nothing passes the filters: {query.filters.spoken()}"
+    missing = [word for word in lexical.missing if word not in _filtered(query)]  # a part of a name need not be a word
+    absent = ", ".join(f"“{_brief(word)}”" for word in missing[:5])
+    if not kept:
+        return f"no file holds {absent or 'these words'}" + (" within the filters" if mask is not None else "")
+    if abstained:
+        return "probably not in this repository" + (
+            f": no file holds {absent}" if absent else ": the words are there, but nowhere together"
+        )
+    if settled := _settled(searcher, query, lexical, kept, mask):
+        return f"{settled}; a literal search settles it"
+    return f"no file holds {absent}" if absent and query.kind in ("question", "identifier") else ""
+
+
+def _settled(searcher: Searcher, query: Query, lexical: Lexical, kept: list[Ranked], mask: np.ndarray | None) -> str:
+    """The one place that answers the query, however many results were asked for: the only definition of a name, the
+    only chunk that holds it, the only one that holds these very words. Empty where there is none, or more."""
+    snapshot = searcher.snapshot
+    if query.kind == "identifier" and not any("*" in symbol for symbol in query.filters.symbols):
+        named = [chunk for chunk, value in asked_definitions(searcher, query).items() if value == 1]
+        defined = [chunk for chunk in named if mask is None or mask[chunk]]
+        if len(defined) == 1:
+            return f"one definition has this name, {snapshot.place_of(defined[0])}"
+        holding = reduce(np.intersect1d, (snapshot.holding(term.text) for term in query.terms))
+        if len(holding) == 1 and query.text.lower() in snapshot.chunk(int(holding[0]))[1].lower():
+            return f"the name occurs once, {snapshot.place_of(holding[0])}"
+    worded = [hit.chunk for hit in kept if hit.signals.get("literal")]
+    if len(worded) == 1:
+        line = literal(snapshot, query, lexical, mask)[worded[0]]
+        return f"these very words stand in {snapshot.paths[snapshot.file[worded[0]]]}:{line}"
+    return ""
+
+
+def only_filters(query: Query) -> bool:
+    """Whether no word is searched for but those of names and phrases, which are filters."""
+    return all(term.word in _filtered(query) for term in query.terms)
+
+
+def _filtered(query: Query) -> set[str]:
+    return set(WORD.findall(" ".join((*query.filters.symbols, *query.filters.phrases))))
+
+
+def _brief(word: str) -> str:
+    return word if len(word) <= _LONGEST_SHOWN else word[:_LONGEST_SHOWN] + "…"
