@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from indexes import PLAIN, WORDS, aged, image, opened, picture, refreshed, source, write
 
 from wayfind.api import Repository
+from wayfind.corpus import extract as extraction
 from wayfind.corpus import history
 from wayfind.errors import IndexBusy, IndexDamaged, IndexVersion, NotFound, StorageError, UsageError
 from wayfind.index import refresh as refreshing
@@ -102,8 +103,8 @@ def home(tmp_path: Path) -> Path:
 def extractions(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Paths that were extracted, in order."""
     seen: list[str] = []
-    extract = refreshing.extract
-    monkeypatch.setattr(refreshing, "extract", lambda data, path: seen.append(path) or extract(data, path))
+    extract = extraction.extract
+    monkeypatch.setattr(extraction, "extract", lambda data, path: seen.append(path) or extract(data, path))
     return seen
 
 

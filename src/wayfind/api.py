@@ -74,7 +74,7 @@ class Repository:
 
     def searcher(self) -> Searcher:
         """The searcher of the present generation; a newer one takes its place when there is one."""
-        if self._searcher is None or self._searcher.snapshot.manifest.generation != self._tree.catalogue.generation():
+        if self._searcher is None or self._searcher.snapshot.manifest.stamp != self._tree.catalogue.stamp():
             self._searcher = Searcher(open_snapshot(self._tree))
         return self._searcher
 

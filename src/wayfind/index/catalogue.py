@@ -27,6 +27,7 @@ CREATE TABLE IF NOT EXISTS segment(name TEXT PRIMARY KEY, files INTEGER, chunks 
 CREATE TABLE IF NOT EXISTS touch(path BLOB, symbol TEXT, commit_id TEXT, time INTEGER, subject TEXT,
   PRIMARY KEY(path, symbol, commit_id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS manual(path BLOB, chunk INTEGER, entry TEXT, PRIMARY KEY(path, chunk)) WITHOUT ROWID;
+INSERT OR IGNORE INTO meta VALUES ('id', lower(hex(randomblob(8))));
 PRAGMA user_version={CATALOGUE_VERSION};
 COMMIT
 """
@@ -58,6 +59,11 @@ class Manifest:
     meta: dict[str, str]
 
     @property
+    def stamp(self) -> tuple[str, str]:
+        """What tells this generation from all others, also from those of a catalogue that was deleted and made again."""
+        return self.meta.get("generation", "0"), self.meta.get("id", "")
+
+    @property
     def skipped_by_walk(self) -> dict[str, int]:
         """The part of `skipped` that the walk alone decides."""
         return json.loads(self.meta.get("walked", "{}"))
@@ -86,7 +92,9 @@ class Catalogue:
             with self._errors():
                 version = self._db.execute("PRAGMA user_version").fetchone()[0]
                 if version not in (0, CATALOGUE_VERSION):
-                    raise IndexVersion(f"{self.path} has format {version}, this wayfind reads {CATALOGUE_VERSION}; run `wayfind index --rebuild`")
+                    raise IndexVersion(
+                        f"{self.path} has format {version}, this wayfind reads {CATALOGUE_VERSION}; run `wayfind index --rebuild`"
+                    )
                 if version == 0:
                     self._db.executescript(SCHEMA)
         except BaseException:
@@ -108,6 +116,13 @@ class Catalogue:
         with self._errors():
             row = self._db.execute("SELECT value FROM meta WHERE name = 'generation'").fetchone()
         return int(row[0]) if row else 0
+
+    def stamp(self) -> tuple[str, str]:
+        """The stamp of the present generation."""
+        self._follow()
+        with self._errors():
+            meta = dict(self._db.execute("SELECT name, value FROM meta WHERE name IN ('generation', 'id')"))
+        return meta.get("generation", "0"), meta.get("id", "")
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
@@ -131,13 +146,16 @@ class Catalogue:
             segments = tuple(name for (name,) in self._db.execute("SELECT name FROM segment ORDER BY name"))
         try:
             rows = [FileRow(path.decode("utf-8", "surrogateescape"), *rest) for path, *rest in found]
-            sum(row.size + row.mtime_ns + row.seen_ns + row.chunks + row.number for row in rows)  # TypeError where damage made one a text
+            # TypeError where damage made one a text
+            sum(row.size + row.mtime_ns + row.seen_ns + row.chunks + row.number for row in rows)
             whole = len(rows) == int(meta.get("rows", len(rows))) and {row.segment for row in rows} <= {None, *segments}
             manifest = Manifest(int(meta.get("generation", 0)), {row.path: row for row in rows}, segments, meta)
         except (AttributeError, TypeError, ValueError):
             whole = False
         if not whole:
-            raise IndexDamaged(f"{self.path} is damaged (it does not hold what was written); run `wayfind doctor --repair`, which builds it again")
+            raise IndexDamaged(
+                f"{self.path} is damaged (it does not hold what was written); run `wayfind doctor --repair`, which builds it again"
+            )
         return manifest
 
     @contextlib.contextmanager
@@ -154,7 +172,9 @@ class Catalogue:
             except sqlite3.OperationalError as error:
                 if "locked" not in str(error):
                     raise
-                raise IndexBusy("another process is updating this index; wait for it, or read the present generation with --no-refresh") from error
+                raise IndexBusy(
+                    "another process is updating this index; wait for it, or read the present generation with --no-refresh"
+                ) from error
             finally:
                 self._db.execute("PRAGMA busy_timeout=60000")
             try:
@@ -189,7 +209,10 @@ class Catalogue:
         self._db.executemany("DELETE FROM file WHERE path = ?", [(path_bytes(path),) for path in gone])
         self._db.executemany(
             "INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [(path_bytes(r.path), r.size, r.mtime_ns, r.seen_ns, r.key, r.reason, r.chunks, r.segment, r.number) for r in rows],
+            [
+                (path_bytes(r.path), r.size, r.mtime_ns, r.seen_ns, r.key, r.reason, r.chunks, r.segment, r.number)
+                for r in rows
+            ],
         )
 
     def write_segments(self, rows: Sequence[tuple[str, int, int, int]], gone: Sequence[str]) -> None:
@@ -207,28 +230,39 @@ class Catalogue:
         if replace:
             self._db.execute("DELETE FROM touch")
         self._db.executemany(
-            "INSERT OR REPLACE INTO touch VALUES (?, ?, ?, ?, ?)", [(path_bytes(t.path), t.symbol, t.commit, t.time, t.subject) for t in touches]
+            "INSERT OR REPLACE INTO touch VALUES (?, ?, ?, ?, ?)",
+            [(path_bytes(t.path), t.symbol, t.commit, t.time, t.subject) for t in touches],
         )
 
     def move_touches(self, moved: Mapping[str, str], gone: Iterable[str]) -> None:
         """Let the commits of renamed files (old path -> new) go with them, and drop those of files that are gone."""
-        self._db.executemany("UPDATE OR REPLACE touch SET path = ? WHERE path = ?", [(path_bytes(new), path_bytes(old)) for old, new in moved.items()])
+        self._db.executemany(
+            "UPDATE OR REPLACE touch SET path = ? WHERE path = ?",
+            [(path_bytes(new), path_bytes(old)) for old, new in moved.items()],
+        )
         self._db.executemany("DELETE FROM touch WHERE path = ?", [(path_bytes(path),) for path in gone])
 
     def touches(self) -> list[Touch]:
         """Commits that touched each definition, newest first."""
         with self._errors():
-            rows = self._db.execute("SELECT path, symbol, commit_id, time, subject FROM touch ORDER BY time DESC, commit_id, path, symbol")
+            rows = self._db.execute(
+                "SELECT path, symbol, commit_id, time, subject FROM touch ORDER BY time DESC, commit_id, path, symbol"
+            )
             return [Touch(p.decode("utf-8", "surrogateescape"), *rest) for p, *rest in rows]
 
     def write_manual(self, entries: Mapping[tuple[str, int], str]) -> None:
         """Replace the manual explanations: (path, chunk number) -> JSON of the entry."""
         self._db.execute("DELETE FROM manual")
-        self._db.executemany("INSERT INTO manual VALUES (?, ?, ?)", [(path_bytes(p), n, e) for (p, n), e in entries.items()])
+        self._db.executemany(
+            "INSERT INTO manual VALUES (?, ?, ?)", [(path_bytes(p), n, e) for (p, n), e in entries.items()]
+        )
 
     def manual(self) -> dict[tuple[str, int], str]:
         with self._errors():
-            return {(p.decode("utf-8", "surrogateescape"), n): e for p, n, e in self._db.execute("SELECT path, chunk, entry FROM manual")}
+            return {
+                (p.decode("utf-8", "surrogateescape"), n): e
+                for p, n, e in self._db.execute("SELECT path, chunk, entry FROM manual")
+            }
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:

@@ -150,7 +150,12 @@ def gc(home: Path, limit_bytes: int | None = None, now: float | None = None) -> 
         _vacuum(store, thorough=limit_bytes is not None)
     left = _bytes_below(home)
     return Collected(
-        tuple(tree.root for tree in gone if tree.root), tuple(tree.root for tree in evicted), contents, max(before - left, 0), left, tuple(unread)
+        tuple(tree.root for tree in gone if tree.root),
+        tuple(tree.root for tree in evicted),
+        contents,
+        max(before - left, 0),
+        left,
+        tuple(unread),
     )
 
 
@@ -191,7 +196,8 @@ def doctor(home: Path, root: str | os.PathLike[str] | None = None, repair: bool 
             found, damaged = _check_content(home / _CONTENT, repair)
             findings += found
         for tree in _trees(home):
-            if root is None or tree.folder.name == identity.tree_id(root) or (repair and damaged):  # any tree may use what was deleted
+            # Where content was deleted, any tree may have used it.
+            if root is None or tree.folder.name == identity.tree_id(root) or (repair and damaged):
                 findings += _check_tree(tree, home / _CONTENT, damaged, repair)
     return findings
 
@@ -316,24 +322,34 @@ def _check_grammars() -> Iterator[Finding]:
             try:
                 languages.parser_for(language.name)
             except Exception as error:  # noqa: BLE001  a grammar may fail in any way: missing file, other ABI, broken library
-                yield Finding("grammar", f"the grammar of {language.name} cannot be loaded ({error}); run `pip install --force-reinstall wayfind`")
+                yield Finding(
+                    "grammar",
+                    f"the grammar of {language.name} cannot be loaded ({error}); run `pip install --force-reinstall wayfind`",
+                )
 
 
 def _check_disk(home: Path) -> Iterator[Finding]:
     free = shutil.disk_usage(home).free
     if free < LEAST_FREE:
-        yield Finding("disk", f"only {free:,} bytes are free where {home} lies; run `wayfind gc`, or set WAYFIND_HOME to another disk")
+        yield Finding(
+            "disk",
+            f"only {free:,} bytes are free where {home} lies; run `wayfind gc`, or set WAYFIND_HOME to another disk",
+        )
 
 
 def _check_permissions(home: Path, repair: bool) -> Iterator[Finding]:
     """Others of this machine must not read the source text that lies here."""
-    for path in [home, *sorted(home.glob(f"{_CONTENT}*")), *sorted(home.glob("trees/**/*"))]:
+    for path in [home, *sorted(home.glob(f"{_CONTENT}*")), home / "trees", *sorted(home.glob("trees/**/*"))]:
         with contextlib.suppress(FileNotFoundError):
             mode = path.lstat().st_mode
             if stat.S_IMODE(mode) & 0o077 and not stat.S_ISLNK(mode):
                 if repair:
                     path.chmod(stat.S_IMODE(mode) & 0o700)
-                yield Finding("permissions", f"{path} can be used by others (mode {stat.S_IMODE(mode):04o}); give it to its owner alone", repair)
+                yield Finding(
+                    "permissions",
+                    f"{path} can be used by others (mode {stat.S_IMODE(mode):04o}); give it to its owner alone",
+                    repair,
+                )
 
 
 def _check_content(path: Path, repair: bool) -> tuple[list[Finding], set[str]]:
@@ -348,8 +364,13 @@ def _check_content(path: Path, repair: bool) -> tuple[list[Finding], set[str]]:
             _remove_database(path)
             ContentStore(path).close()
         kind = "version" if isinstance(error, IndexVersion) else "content"
-        return [Finding(kind, f"{_without_advice(error)}; each index is built again when it is next used", repair)], set()
-    found = [Finding("content", f"{path}: the content {key[:12]} is damaged; its files are read again", repair) for key in damaged]
+        return [
+            Finding(kind, f"{_without_advice(error)}; each index is built again when it is next used", repair)
+        ], set()
+    found = [
+        Finding("content", f"{path}: the content {key[:12]} is damaged; its files are read again", repair)
+        for key in damaged
+    ]
     return found, set(damaged)
 
 
@@ -380,9 +401,15 @@ def _check_tree(tree: TreeSize, content: Path, damaged: set[str], repair: bool) 
         return [Finding(kind, f"{name}: {_without_advice(error)}; the next search builds the index again", repair)]
     found = [Finding("segment", f"{name}: {why}; its files are read again", repair) for why in segments.values()]
     if keys:
-        found.append(Finding("content", f"{name}: {len(keys):,} contents are damaged or missing; their files are read again", repair))
+        found.append(
+            Finding(
+                "content", f"{name}: {len(keys):,} contents are damaged or missing; their files are read again", repair
+            )
+        )
     if manifest.generation and manifest.meta.get("made", "").rpartition(" ")[0] != VERSIONS:
-        found.append(Finding("version", f"{name}: made by another version of wayfind; the next search builds the index again"))
+        found.append(
+            Finding("version", f"{name}: made by another version of wayfind; the next search builds the index again")
+        )
     return found
 
 
@@ -393,7 +420,9 @@ def _bad_segments(folder: Path, catalogue: Catalogue) -> tuple[Manifest, dict[st
     for name in manifest.segments:
         try:
             segment = Segment(folder / name)
-            verify_rows(segment, [(row.number, row.path, row.key) for row in manifest.rows.values() if row.segment == name])
+            verify_rows(
+                segment, [(row.number, row.path, row.key) for row in manifest.rows.values() if row.segment == name]
+            )
         except FileNotFoundError:
             bad[name] = f"the index file {name} is gone"
         except IndexError_ as error:
