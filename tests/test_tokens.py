@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wayfind.index.tokens import LONGEST, STOP_WORDS, count, parts, stem, terms, terms_of
+from wayfind.index.tokens import LONGEST, STOP_WORDS, WORD, count, parts, stem, terms, terms_of, words
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,9 @@ def test_stop_words_are_indexed() -> None:
 
 def test_parts_are_not_stemmed() -> None:
     assert parts("parseHTTPResponses") == ["parse", "http", "responses"]
+
+
+@pytest.mark.parametrize("around", ["{}", "a{}b", "_{0}9{0}{0}Z", "é{}b"])
+def test_words_of_ascii_text_are_those_of_the_pattern(around: str) -> None:
+    for sign in map(chr, range(128)):
+        assert words(around.format(sign)) == WORD.findall(around.format(sign))
