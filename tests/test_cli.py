@@ -347,6 +347,10 @@ def test_manual_explanations_come_first_and_stay(ask, own: Path, tmp_path: Path)
     assert "1 manual explanation matching nothing" in out and "no file gone.py is indexed" in out
     plant(own, {"new.py": "def new():\n    pass\n"})
     assert "The price of being late." in ask("explain", "loans.py:26", own)[1]
+    ask("index", own, "--rebuild")
+    for word in ("newer", "newest"):
+        plant(own, {"new.py": f"def {word}():\n    pass\n"})
+        assert "The price of being late." in ask("explain", "loans.py:26", own)[1]
 
 
 @pytest.mark.parametrize("option", [["--num-epochs", "3"], ["--latent-dim", "16"], ["--hidden-dim", "64"], ["--learn"]])

@@ -25,7 +25,9 @@ def held(home: Path, *, alone: bool, wait: float) -> Iterator[None]:
     try:
         handle = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise StorageError(f"cannot use {home}: {error.strerror}. Permit writing there, or set WAYFIND_HOME to another folder.") from error
+        raise StorageError(
+            f"cannot use {home}: {error.strerror}. Permit writing there, or set WAYFIND_HOME to another folder."
+        ) from error
     try:
         _take(handle, home, fcntl.LOCK_EX if alone else fcntl.LOCK_SH, time.monotonic() + wait)
         yield
@@ -43,4 +45,6 @@ def _take(handle: int, home: Path, how: int, deadline: float) -> None:
                 raise IndexBusy(f"another process {other} in {home}; try again when it is done") from error
             time.sleep(_STEP)
         except OSError as error:
-            raise StorageError(f"cannot lock {home}: {error.strerror}. Set WAYFIND_HOME to a folder on a local disk.") from error
+            raise StorageError(
+                f"cannot lock {home}: {error.strerror}. Set WAYFIND_HOME to a folder on a local disk."
+            ) from error

@@ -27,7 +27,15 @@ from wayfind.errors import IndexDamaged, IndexVersion, NotFound, UsageError
 from wayfind.index.catalogue import Catalogue, FileRow, Manifest
 from wayfind.index.lock import held
 from wayfind.index.segment import FilePostings, SegmentFile, file_postings, write_segment
-from wayfind.index.store import CORPUS_VERSION, ContentStore, content_key, decode_postings, default_home, encode_postings, encode_record
+from wayfind.index.store import (
+    CORPUS_VERSION,
+    ContentStore,
+    content_key,
+    decode_postings,
+    default_home,
+    encode_postings,
+    encode_record,
+)
 from wayfind.index.tokens import TOKENS_VERSION
 from wayfind.types import FileRecord, FileStat, Touch
 
@@ -153,7 +161,8 @@ def refresh(tree: Tree, options: Options = Options(), progress: Progress | None 
     found = walk(tree.root)
     say("walk", len(found.files), len(found.files))
     head = (history.head(tree.root) or "") if options.commits else manifest.meta.get("head", "")
-    same = _made_here(tree, manifest) and (manual_state, head) == (manifest.meta.get("manual", ""), manifest.meta.get("head", ""))
+    before = (manifest.meta.get("manual", ""), manifest.meta.get("head", ""))
+    same = _made_here(tree, manifest) and (manual_state, head) == before
     if same and not options.rebuild and _skips(found) == manifest.skipped_by_walk and not _compare(found, manifest):
         return Refreshed(manifest.generation, 0, 0, 0, time.monotonic() - began)
     with held(tree.store.path.parent, alone=False, wait=options.wait), tree.catalogue.writing(options.wait):
@@ -162,7 +171,7 @@ def refresh(tree: Tree, options: Options = Options(), progress: Progress | None 
             found = walk(tree.root)
         _sweep(tree.folder, present)
         if over := options.rebuild or not _made_here(tree, present):
-            kept = {name: value for name, value in present.meta.items() if name in ("writes", "manual_file") and not (name == "manual_file" and options.rebuild)}
+            kept = {name: present.meta[name] for name in ("writes", "manual_file") if name in present.meta}
             present = Manifest(present.generation, {}, (), kept)
             tree.catalogue.clear()
         return _Work(tree, options, present, found, say, over).run(entries, manual_state, head, began)
@@ -183,7 +192,12 @@ def _compare(found: Walk, manifest: Manifest) -> list[FileStat]:
             different.append(stat)
             continue
         same += 1
-        if row.size != stat.size or row.mtime_ns != stat.mtime_ns or row.seen_ns - stat.mtime_ns < RACY_NS or row.reason == UNREADABLE:
+        if (
+            row.size != stat.size
+            or row.mtime_ns != stat.mtime_ns
+            or row.seen_ns - stat.mtime_ns < RACY_NS
+            or row.reason == UNREADABLE
+        ):
             different.append(stat)
     if same < len(rows):
         here = {stat.path for stat in found.files}
@@ -229,7 +243,8 @@ class _Work:
     """One refresh while the right to write is held."""
 
     def __init__(self, tree: Tree, options: Options, manifest: Manifest, found: Walk, say: Progress, over: bool):
-        self.tree, self.options, self.manifest, self.found, self.say, self.over = tree, options, manifest, found, say, over
+        self.tree, self.options, self.manifest = tree, options, manifest
+        self.found, self.say, self.over = found, say, over
         self.rows = dict(manifest.rows)
         self.made: dict[str, FilePostings] = {}
         """What this refresh extracted, by key; taken up while workers extract the rest, so that it need not be read back."""
@@ -248,13 +263,23 @@ class _Work:
         generation = self.manifest.generation + bool(news)
         reasons = Counter(row.reason for row in self.rows.values() if row.reason)
         walked = _skips(self.found)
-        self.tree.catalogue.write_meta({
-            "generation": str(generation), "root": str(self.tree.root), "manual": manual_state, "head": head,
-            "manual_file": str(self.options.manual.resolve()) if self.options.manual else self.manifest.meta.get("manual_file", ""),
-            "walked": json.dumps(walked), "skipped": json.dumps(dict(sorted((reasons + Counter(walked)).items()))),
-            "refreshed": str(int(time.time())), "unmatched": json.dumps(unmatched),
-            "made": f"{VERSIONS} {self.tree.store.id}", "writes": str(int(self.manifest.meta.get("writes", "0")) + 1),
-        })
+        given = self.options.manual
+        manual_file = str(given.resolve()) if given else self.manifest.meta.get("manual_file", "")
+        self.tree.catalogue.write_meta(
+            {
+                "generation": str(generation),
+                "root": str(self.tree.root),
+                "manual": manual_state,
+                "head": head,
+                "manual_file": manual_file,
+                "walked": json.dumps(walked),
+                "skipped": json.dumps(dict(sorted((reasons + Counter(walked)).items()))),
+                "refreshed": str(int(time.time())),
+                "unmatched": json.dumps(unmatched),
+                "made": f"{VERSIONS} {self.tree.store.id}",
+                "writes": str(int(self.manifest.meta.get("writes", "0")) + 1),
+            }
+        )
         return Refreshed(generation, len(changed), extracted, len(gone), time.monotonic() - began, tuple(unmatched))
 
     def _read(self, stats: Sequence[FileStat]) -> tuple[set[str], int]:
@@ -320,7 +345,13 @@ class _Work:
         if head and head != before:
             self.say("history", 0, 0)
             spans = _Spans(self.tree.store, {path: row.key for path, row in self.rows.items() if row.reason is None})
-            made = history.touches(self.tree.root, spans, since=before or None, limit=self.options.commits, seconds=self.options.commit_seconds)
+            made = history.touches(
+                self.tree.root,
+                spans,
+                since=before or None,
+                limit=self.options.commits,
+                seconds=self.options.commit_seconds,
+            )
             retouched = {touch.path for touch in made.touches}
             if made.since is None:  # read from the beginning
                 retouched |= {touch.path for touch in catalogue.touches()}
@@ -337,26 +368,38 @@ class _Work:
         if not entries and not state and not self.manifest.meta.get("manual"):
             return [], set()
         named = {manual.normal(entry.file) for entry in entries}
-        files = {path: self.tree.store.record(row.key).chunks for path, row in self.rows.items() if row.reason is None and path in named}
+        files = {
+            path: self.tree.store.record(row.key).chunks
+            for path, row in self.rows.items()
+            if row.reason is None and path in named
+        }
         attached, unmatched = manual.attach(entries, files)
         now = {place: entry.explanation for place, entry in attached.items()}
         before = self.tree.catalogue.manual()
         self.tree.catalogue.write_manual(now)
-        restated = {path for (path, number) in now.keys() | before.keys() if now.get((path, number)) != before.get((path, number))}
-        return [f"entry {entry.id}: {why}" for entry, why in unmatched], {path for path in restated if path in self.rows} - changed
+        restated = {
+            path
+            for (path, number) in now.keys() | before.keys()
+            if now.get((path, number)) != before.get((path, number))
+        }
+        return [f"entry {entry.id}: {why}" for entry, why in unmatched], (restated & self.rows.keys()) - changed
 
     def _write(self, paths: set[str], gone: list[str], touches: dict[str, list[Touch]]) -> None:
         """Write one segment with the changed files and those of the segments that are merged with them."""
         before = self.manifest.rows
         used = {row.segment for path, row in self.rows.items() if row.segment and path not in paths}
         merged = self._to_merge(used, paths)
-        indexed = sorted(path for path, row in self.rows.items() if row.reason is None and (path in paths or row.segment in merged))
+        indexed = sorted(
+            path for path, row in self.rows.items() if row.reason is None and (path in paths or row.segment in merged)
+        )
         new = []
         if indexed:
             name = f"{uuid.uuid4().hex}.seg"
             files = list(self._segment_files(indexed, touches))
             for number, file in enumerate(files):
-                self.rows[file.path] = replace(self.rows[file.path], segment=name, number=number, chunks=len(file.postings.symbols))
+                self.rows[file.path] = replace(
+                    self.rows[file.path], segment=name, number=number, chunks=len(file.postings.symbols)
+                )
             size = write_segment(self.tree.folder / name, files)
             new = [(name, len(files), sum(len(file.postings.symbols) for file in files), size)]
         self.tree.catalogue.write_segments(new, sorted(set(self.manifest.segments) - (used - merged)))
@@ -373,7 +416,9 @@ class _Work:
                 self.say("write", done, len(paths))
             key = self.rows[path].key
             postings = self.made.get(key) or self.tree.store.postings(key)
-            yield SegmentFile(path, key, postings, explained.get(path, {}), _subjects(postings.symbols, touches.get(path, ())))
+            yield SegmentFile(
+                path, key, postings, explained.get(path, {}), _subjects(postings.symbols, touches.get(path, ()))
+            )
 
     def _to_merge(self, used: set[str], paths: set[str]) -> set[str]:
         """The segments to write anew with the changed files. All, where too many chunks are dead. Else, where there are
@@ -422,7 +467,11 @@ class _FileSpans(Sequence[tuple[int, int, str]]):
     @cached_property
     def _spans(self) -> list[tuple[int, int, str]]:
         postings = self._store.postings(self._key)
-        return [(first, last, symbol) for (first, last), symbol in zip(postings.table[:, :2].tolist(), postings.symbols) if symbol]
+        return [
+            (first, last, symbol)
+            for (first, last), symbol in zip(postings.table[:, :2].tolist(), postings.symbols)
+            if symbol
+        ]
 
     def __getitem__(self, number):
         return self._spans[number]
@@ -506,5 +555,7 @@ def require(manifest: Manifest) -> Manifest:
     if not manifest.generation:
         raise IndexDamaged("there is no index yet; run `wayfind index`")
     if (made := manifest.meta.get("made", "").rpartition(" ")[0]) != VERSIONS:
-        raise IndexVersion(f"the index was made by another version of wayfind ({made or 'unknown'}, this one makes {VERSIONS}); run `wayfind index`")
+        raise IndexVersion(
+            f"the index was made by another version of wayfind ({made or 'unknown'}, this one makes {VERSIONS}); run `wayfind index`"
+        )
     return manifest

@@ -95,11 +95,22 @@ def file_postings(record: FileRecord) -> FilePostings:
                 runs.append((number, field, len(counts)))
     run = np.array(runs, np.uint32).reshape(-1, 3)
     table = np.array(
-        [(c.start_line, c.end_line, KINDS.index(c.kind), PROVENANCES.index(c.target.provenance)) for c in record.chunks], np.uint32
+        [
+            (c.start_line, c.end_line, KINDS.index(c.kind), PROVENANCES.index(c.target.provenance))
+            for c in record.chunks
+        ],
+        np.uint32,
     ).reshape(-1, 4)
     return FilePostings(
-        record.language, len(lines), [chunk.symbol or "" for chunk in record.chunks], table, lengths, list(numbers.terms),
-        np.repeat(run[:, 0], run[:, 2]), np.fromiter(term, np.uint32, len(term)), np.repeat(run[:, 1], run[:, 2]).astype(np.uint8),
+        record.language,
+        len(lines),
+        [chunk.symbol or "" for chunk in record.chunks],
+        table,
+        lengths,
+        list(numbers.terms),
+        np.repeat(run[:, 0], run[:, 2]),
+        np.fromiter(term, np.uint32, len(term)),
+        np.repeat(run[:, 1], run[:, 2]).astype(np.uint8),
         np.minimum(np.fromiter(times, np.uint32, len(times)), 255).astype(np.uint8),
     )
 
@@ -136,7 +147,9 @@ def write_segment(target: Path, files: Sequence[SegmentFile]) -> int:
         os.replace(temporary, target)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise StorageError(f"cannot write the index to {target.parent}: {error.strerror}. Free space or set WAYFIND_HOME to another folder.") from error
+        raise StorageError(
+            f"cannot write the index to {target.parent}: {error.strerror}. Free space or set WAYFIND_HOME to another folder."
+        ) from error
     return size
 
 
@@ -149,33 +162,47 @@ def build_arrays(files: Sequence[SegmentFile]) -> dict[str, np.ndarray]:
     first = 0
     for file_number, file in enumerate(files):
         local = file.postings
-        numbers = np.fromiter((vocabulary.setdefault(t, len(vocabulary)) for t in local.terms), np.int64, len(local.terms))
+        numbers = np.fromiter(
+            (vocabulary.setdefault(t, len(vocabulary)) for t in local.terms), np.int64, len(local.terms)
+        )
         file_lengths = local.lengths.copy()
         if len(local.term):
             blocks.append((numbers[local.term], local.chunk.astype(np.int64) + first, local.field, local.count))
         for field, texts in ((DOCS, file.docs), (HISTORY, file.history)):
-            extra = [(vocabulary.setdefault(t, len(vocabulary)), first + chunk, min(n, 255)) for chunk, text in texts.items() for t, n in count(text).items()]
+            extra = [
+                (vocabulary.setdefault(t, len(vocabulary)), first + chunk, min(n, 255))
+                for chunk, text in texts.items()
+                for t, n in count(text).items()
+            ]
             for chunk, text in texts.items():
                 file_lengths[chunk, field] += len(terms(text))
             if extra:
                 table = np.array(extra, np.int64)
-                blocks.append((table[:, 0], table[:, 1], np.full(len(table), field, np.uint8), table[:, 2].astype(np.uint8)))
+                blocks.append(
+                    (table[:, 0], table[:, 1], np.full(len(table), field, np.uint8), table[:, 2].astype(np.uint8))
+                )
         for field, found in enumerate(file_words(file.path)):
-            file_rows += [(field, vocabulary.setdefault(word, len(vocabulary)), file_number) for word in dict.fromkeys(found)]
+            file_rows += [
+                (field, vocabulary.setdefault(word, len(vocabulary)), file_number) for word in dict.fromkeys(found)
+            ]
         lengths.append(file_lengths)
         first += len(local.symbols)
     ordered = sorted(vocabulary)
     rank = np.empty(len(ordered), np.int64)
     rank[[vocabulary[term] for term in ordered]] = np.arange(len(ordered))
     arrays = _strings("vocabulary", ordered)
-    term, chunk, field, times = (np.concatenate(column) if blocks else np.zeros(0, np.int64) for column in (zip(*blocks) if blocks else [()] * 4))
+    term, chunk, field, times = (
+        np.concatenate(column) if blocks else np.zeros(0, np.int64) for column in (zip(*blocks) if blocks else [()] * 4)
+    )
     for number, name in enumerate(FIELDS):
         chosen = field == number
         arrays |= _postings(name, rank[term[chosen]], chunk[chosen], times[chosen], len(ordered))
     table = np.array(file_rows, np.int64).reshape(-1, 3)
     for number, name in enumerate(FILE_FIELDS):
         chosen = table[:, 0] == number
-        arrays |= _postings(name, rank[table[chosen, 1]], table[chosen, 2], np.ones(chosen.sum(), np.uint8), len(ordered))
+        arrays |= _postings(
+            name, rank[table[chosen, 1]], table[chosen, 2], np.ones(chosen.sum(), np.uint8), len(ordered)
+        )
     arrays["lengths"] = np.concatenate(lengths).astype(np.uint32) if lengths else np.zeros((0, len(FIELDS)), np.uint32)
     return arrays | _tables(files)
 
@@ -273,7 +300,9 @@ class Segment:
         data = self._map
         if data[: len(MAGIC)] != MAGIC:
             if data[:15] == MAGIC[:15]:
-                raise IndexVersion(f"{self.path} was written by another version of wayfind; run `wayfind index --rebuild`")
+                raise IndexVersion(
+                    f"{self.path} was written by another version of wayfind; run `wayfind index --rebuild`"
+                )
             raise self._damaged("it does not begin as a segment")
         size = int.from_bytes(data[-12:-4], "little")
         header = data[-12 - size : -12] if size <= len(data) - 12 else b""
@@ -289,7 +318,9 @@ class Segment:
         return arrays
 
     def _damaged(self, what: str) -> IndexDamaged:
-        return IndexDamaged(f"the index file {self.path} is damaged ({what}); run `wayfind doctor --repair`, which builds it again")
+        return IndexDamaged(
+            f"the index file {self.path} is damaged ({what}); run `wayfind doctor --repair`, which builds it again"
+        )
 
     def strings(self, name: str) -> Strings:
         return Strings(self.arrays[f"{name}.bytes"], self.arrays[f"{name}.ends"])
@@ -314,5 +345,3 @@ class Segment:
         starts = self.arrays[f"{field}.starts"]
         here = slice(int(starts[number]), int(starts[number + 1]))
         return self.arrays[f"{field}.items"][here], self.arrays[f"{field}.counts"][here]
-
-

@@ -26,6 +26,8 @@ STORE_VERSION = 1
 CORPUS_VERSION = "1"
 """Raised whenever extraction makes other records from the same bytes."""
 _IN_ONE_QUERY = 500
+_DAMAGE = ("malformed", "not a database", "corrupt", "no such", "decode to UTF-8")
+"""What SQLite says of a file that does not hold what was written."""
 
 
 def content_key(digest: str, language: str) -> str:
@@ -112,9 +114,11 @@ def storage_error(error: Exception, path: Path) -> Exception:
     text = str(error)
     if "locked" in text:
         return IndexBusy(f"another process holds {path} for longer than a minute; try again when it is done")
-    if "malformed" in text or "not a database" in text or "corrupt" in text or "no such" in text or "decode to UTF-8" in text:
+    if any(sign in text for sign in _DAMAGE):
         return IndexDamaged(f"{path} is damaged ({text}); run `wayfind doctor --repair`, which builds it again")
-    return StorageError(f"cannot use {path}: {text}. Free space or permit writing there, or set WAYFIND_HOME to another folder.")
+    return StorageError(
+        f"cannot use {path}: {text}. Free space or permit writing there, or set WAYFIND_HOME to another folder."
+    )
 
 
 SCHEMA = f"""
@@ -141,7 +145,9 @@ class ContentStore:
             with self._errors():
                 version = self._db.execute("PRAGMA user_version").fetchone()[0]
                 if version not in (0, STORE_VERSION):
-                    raise IndexVersion(f"{self.path} has format {version}, this wayfind reads {STORE_VERSION}; run `wayfind doctor --repair`")
+                    raise IndexVersion(
+                        f"{self.path} has format {version}, this wayfind reads {STORE_VERSION}; run `wayfind doctor --repair`"
+                    )
                 if version == 0:
                     self._db.executescript(SCHEMA)
                 (self.id,) = self._db.execute("SELECT value FROM meta WHERE name = 'id'").fetchone() or ("",)
@@ -165,9 +171,14 @@ class ContentStore:
         for some in _slices(list(dict.fromkeys(keys))):
             with self._errors():
                 rows = self._db.execute(
-                    f"SELECT key, reason, CASE WHEN reason IS NULL THEN NULL ELSE checksum END FROM content WHERE key IN ({_marks(some)})", some
+                    f"SELECT key, reason, CASE WHEN reason IS NULL THEN NULL ELSE checksum END FROM content WHERE key IN ({_marks(some)})",
+                    some,
                 )
-                found.update((key, reason) for key, reason, checksum in rows if reason is None or checksum == _checksum(key, reason, b"", b""))
+                found.update(
+                    (key, reason)
+                    for key, reason, checksum in rows
+                    if reason is None or checksum == _checksum(key, reason, b"", b"")
+                )
         return found
 
     def put(self, rows: Iterable[tuple[str, str | None, bytes, bytes]]) -> None:
@@ -178,7 +189,10 @@ class ContentStore:
             try:
                 self._db.executemany(
                     "INSERT OR REPLACE INTO content VALUES (?, ?, ?, ?, ?, ?)",
-                    [(key, reason, record, counts, _checksum(key, reason, record, counts), now) for key, reason, record, counts in rows],
+                    [
+                        (key, reason, record, counts, _checksum(key, reason, record, counts), now)
+                        for key, reason, record, counts in rows
+                    ],
                 )
                 self._db.execute("COMMIT")
             except BaseException:
@@ -196,11 +210,17 @@ class ContentStore:
 
     def _blobs(self, key: str) -> tuple[bytes, bytes]:
         with self._errors():
-            row = self._db.execute("SELECT reason, record, postings, checksum FROM content WHERE key = ?", (key,)).fetchone()
+            row = self._db.execute(
+                "SELECT reason, record, postings, checksum FROM content WHERE key = ?", (key,)
+            ).fetchone()
         if row is None or row[0] is not None:
-            raise IndexDamaged(f"{self.path} lacks the content {key[:12]}; run `wayfind doctor --repair`, which builds it again")
+            raise IndexDamaged(
+                f"{self.path} lacks the content {key[:12]}; run `wayfind doctor --repair`, which builds it again"
+            )
         if _checksum(key, *row[:3]) != row[3]:
-            raise IndexDamaged(f"{self.path}: the content {key[:12]} is damaged (checksum); run `wayfind doctor --repair`, which builds it again")
+            raise IndexDamaged(
+                f"{self.path}: the content {key[:12]} is damaged (checksum); run `wayfind doctor --repair`, which builds it again"
+            )
         return row[1], row[2]
 
     def renew(self, keys: Iterable[str], now: float | None = None) -> None:
@@ -215,9 +235,15 @@ class ContentStore:
         with self._errors():
             problems = [text for (text,) in self._db.execute("PRAGMA integrity_check(3)") if text != "ok"]
             if problems:
-                raise IndexDamaged(f"{self.path} is damaged ({problems[0]}); run `wayfind doctor --repair`, which builds it again")
+                raise IndexDamaged(
+                    f"{self.path} is damaged ({problems[0]}); run `wayfind doctor --repair`, which builds it again"
+                )
             rows = self._db.execute("SELECT key, reason, record, postings, checksum FROM content")
-            return [key for key, reason, record, counts, checksum in rows if _checksum(key, reason, record, counts) != checksum]
+            return [
+                key
+                for key, reason, record, counts, checksum in rows
+                if _checksum(key, reason, record, counts) != checksum
+            ]
 
     def used(self) -> dict[str, int]:
         """Key -> when the content was last stored or let go by a tree, seconds since 1970."""
@@ -240,13 +266,18 @@ class ContentStore:
     def bytes(self) -> int:
         """Size of the file without the room of deleted rows."""
         with self._errors():
-            free, pages, size = (self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_count", "page_size"))
+            free, pages, size = (
+                self._db.execute(f"PRAGMA {name}").fetchone()[0]
+                for name in ("freelist_count", "page_count", "page_size")
+            )
         return (pages - free) * size
 
     def vacuum(self, thorough: bool = False) -> None:
         """Give the room of deleted rows back to the system: any, or where it is a tenth of the file or more."""
         with self._errors():
-            free, pages = (self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_count"))
+            free, pages = (
+                self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_count")
+            )
             if free * 10 >= pages or (thorough and free):
                 self._db.execute("VACUUM")
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -262,10 +293,24 @@ class ContentStore:
 def encode_record(record: FileRecord) -> bytes:
     """Compressed JSON of a record; a chunk is the list of its fields, in order, its target's two fields last."""
     chunks = [
-        (c.start_line, c.end_line, c.kind, c.symbol, c.signature, c.docstring, c.comments, c.calls, c.imports, c.target.text, c.target.provenance)
+        (
+            c.start_line,
+            c.end_line,
+            c.kind,
+            c.symbol,
+            c.signature,
+            c.docstring,
+            c.comments,
+            c.calls,
+            c.imports,
+            c.target.text,
+            c.target.provenance,
+        )
         for c in record.chunks
     ]
-    return zlib.compress(json.dumps((record.language, record.text, chunks, record.problems, record.secrets)).encode(), 1)
+    return zlib.compress(
+        json.dumps((record.language, record.text, chunks, record.problems, record.secrets)).encode(), 1
+    )
 
 
 def decode_record(data: bytes) -> FileRecord:
@@ -277,7 +322,9 @@ def decode_record(data: bytes) -> FileRecord:
 
 def encode_postings(postings: FilePostings) -> bytes:
     """Compressed postings of a file: a length-prefixed JSON head, then the arrays."""
-    head = json.dumps([postings.language, postings.lines, len(postings.term), postings.symbols, postings.terms]).encode()
+    head = json.dumps(
+        [postings.language, postings.lines, len(postings.term), postings.symbols, postings.terms]
+    ).encode()
     arrays = (getattr(postings, name).astype(dtype, copy=False) for name, dtype in _COLUMNS)
     return zlib.compress(b"".join([len(head).to_bytes(4, "little"), head, *(array.tobytes() for array in arrays)]), 1)
 
@@ -297,7 +344,14 @@ def decode_postings(data: bytes) -> FilePostings:
     return FilePostings(language, lines, symbols, terms=terms, **arrays)
 
 
-_COLUMNS = (("table", np.uint32), ("lengths", np.uint32), ("chunk", np.uint32), ("term", np.uint32), ("field", np.uint8), ("count", np.uint8))
+_COLUMNS = (
+    ("table", np.uint32),
+    ("lengths", np.uint32),
+    ("chunk", np.uint32),
+    ("term", np.uint32),
+    ("field", np.uint8),
+    ("count", np.uint8),
+)
 
 
 def default_home() -> Path:
@@ -309,7 +363,12 @@ def default_home() -> Path:
 
 
 def _checksum(key: str, reason: str | None, record: bytes, counts: bytes) -> int:
-    return zlib.crc32(_bytes(counts), zlib.crc32(_bytes(record), zlib.crc32(f"{key} {'' if reason is None else reason!r}".encode("utf-8", "replace"))))
+    return zlib.crc32(
+        _bytes(counts),
+        zlib.crc32(
+            _bytes(record), zlib.crc32(f"{key} {'' if reason is None else reason!r}".encode("utf-8", "replace"))
+        ),
+    )
 
 
 def _bytes(value: object) -> bytes:
