@@ -232,6 +232,16 @@ def test_a_process_that_goes_on_after_forget_builds_its_index_again(home: Path, 
     assert wrong(home) == []
 
 
+def test_a_home_deleted_under_a_process_is_made_again(home: Path, tmp_path: Path) -> None:
+    root = tree(tmp_path, "a", 1, 2)
+    with opened(root, home) as a:
+        repository = Repository(a, PLAIN)
+        expected = repository.search("module").results
+        shutil.rmtree(home)
+        assert repository.search("module").results == expected
+    assert wrong(home) == []
+
+
 # sizes
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -203,3 +204,24 @@ def test_arrays_are_read_only(tmp_path: Path) -> None:
     write_segment(tmp_path / "a.seg", [python("a.py", 1)])
     with pytest.raises(ValueError, match="read-only"):
         np.add(Segment(tmp_path / "a.seg").arrays["chunk_start"], 1, out=Segment(tmp_path / "a.seg").arrays["chunk_start"])
+
+
+def test_the_documented_arrays_are_those_of_a_segment(tmp_path: Path) -> None:
+    write_segment(tmp_path / "a.seg", [python("a.py", 1), python("b.py", 2)])
+    segment = Segment(tmp_path / "a.seg")
+    documented: dict[str, str] = {}
+    text = (Path(__file__).parent.parent / "docs" / "index-format.md").read_text()
+    for row in text.partition("| array |")[2].partition("\n\n")[0].splitlines()[2:]:
+        names, dtypes, *_ = (cell.strip() for cell in re.split(r"(?<!\\)\|", row)[1:])
+        named = [name.strip(" `") for name in names.split(",")]
+        named = [named[0].partition(".")[0] + name if name.startswith(".") else name for name in named]
+        kinds = [dtype.strip().replace("\\", "") for dtype in dtypes.split(",")]
+        documented |= dict(zip(named, kinds if len(kinds) == len(named) else ["<u4", "<u4", "|u1"]))
+    assert documented == {name: array.dtype.str for name, array in segment.arrays.items()}
+    sizes = {"V + 1": len(segment.vocabulary) + 1, "C + 1": segment.chunks + 1, "F + 1": segment.files + 1}
+    assert len(segment.arrays["vocabulary.ends"]) == sizes["V + 1"]
+    assert len(segment.arrays["symbol.ends"]) == sizes["C + 1"]
+    assert len(segment.arrays["path.ends"]) == sizes["F + 1"]
+    data = (tmp_path / "a.seg").read_bytes()
+    assert data[:18] == MAGIC
+    assert data[-12 - int.from_bytes(data[-12:-4], "little") :][:1] == b"{"

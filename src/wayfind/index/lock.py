@@ -32,6 +32,7 @@ def held(home: Path, *, alone: bool, wait: float) -> Iterator[None]:
         _take(handle, home, fcntl.LOCK_EX if alone else fcntl.LOCK_SH, time.monotonic() + wait)
         yield
     finally:
+        fcntl.flock(handle, fcntl.LOCK_UN)  # for forked workers too, which share the open file
         os.close(handle)
 
 

@@ -258,7 +258,7 @@ def _bytes_below(folder: Path) -> int:
 
 def _size(home: Path, store: ContentStore) -> int:
     """Bytes of a home folder once the room of deleted content is given back."""
-    return _bytes_below(home) - sum(map(_bytes, home.glob(f"{_CONTENT}*"))) + store.bytes()
+    return _bytes_below(home) - sum(map(_bytes, home.glob(f"{_CONTENT}*"))) + store.live_bytes()
 
 
 # Deleting

@@ -263,7 +263,7 @@ class ContentStore:
                     self._db.execute("ROLLBACK")
                 raise
 
-    def bytes(self) -> int:
+    def live_bytes(self) -> int:
         """Size of the file without the room of deleted rows."""
         with self._errors():
             free, pages, size = (

@@ -18,7 +18,7 @@ _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
 @click.command("gc")
-@click.option("--limit", metavar="SIZE", help="Delete what was used longest ago until this size is kept, for example 500MB.")
+@click.option("--limit", envvar="WAYFIND_CACHE_LIMIT", metavar="SIZE", help="Delete what was used longest ago until this size is kept, for example 500MB.")
 @click.option("--index", metavar="FOLDER", help="The index that `wayfind index --output FOLDER` wrote.")
 def gc_command(limit: str | None, index: str | None) -> None:
     """Delete what no index needs any more: indexes of folders that are gone, content that no tree holds."""
