@@ -42,7 +42,7 @@ def describe(name: str, folder: Path, home: Path, limit: int) -> tuple[list[str]
         chunks, covered, human, counts = coverage(repository)
         skipped = ", ".join(f"{n} {reason}" for reason, n in state.skipped.items()) or "none"
         lines = [
-            f"== {name}: {state.files} files, {chunks} chunks; index {first.seconds:.1f} s, peak {first.peak / 2**20:.0f} MiB; skipped: {skipped}",
+            f"== {name}: {state.files} files, {chunks} chunks; index peak {first.peak / 2**20:.0f} MiB; skipped: {skipped}",
             f"   explained {covered:.1%}, in a human's words {human:.1%} ({', '.join(f'{p} {n}' for p, n in counts.most_common())})",
         ]
         page = [f"\n## {name}\n", f"{state.files} files, {chunks} chunks, explained {covered:.1%} ({human:.1%} in a human's words).\n"]
