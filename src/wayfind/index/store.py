@@ -56,11 +56,10 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def private_folder(path: Path) -> None:
-    """Make a folder that only its owner enters (0700), and the folders of ours above it."""
+    """Make a folder that only its owner enters (0700), and the missing folders above it, as XDG asks."""
     if not path.is_dir():
-        if path.parent.name in ("trees", "wayfind"):
-            private_folder(path.parent)
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(path.parent)
+        path.mkdir(exist_ok=True, mode=0o700)
 
 
 def _opened(path: Path, mode: str) -> sqlite3.Connection:
