@@ -84,7 +84,7 @@ _EDGE = re.compile(r"\b")
 
 def _after_name(facts: Facts, pattern: re.Pattern[str]) -> re.Match[str] | None:
     """The first match of a pattern directly behind the name, where the name begins as a word. A pattern with the name in
-    it would be compiled anew for every chunk, which takes longer than all else here."""
+    it would be compiled anew for every chunk and drive others out of re's cache."""
     at = facts.text.find(facts.name)
     while at >= 0:
         if _EDGE.match(facts.text, at) and (found := pattern.match(facts.text, at + len(facts.name))):
