@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -113,10 +113,9 @@ def _only_tree(home: Path) -> tuple[Path, Path]:
 
     roots: dict[Path, Path] = {}
     for file in sorted((home / "trees").glob("*/catalogue.sqlite")):
-        catalogue = Catalogue(file)
-        if root := catalogue.manifest().meta.get("root"):
-            roots[file.parent] = Path(root)
-        catalogue.close()
+        with closing(Catalogue(file)) as catalogue:
+            if root := catalogue.manifest().meta.get("root"):
+                roots[file.parent] = Path(root)
     if len(roots) == 1:
         return roots.popitem()
     if not roots:
