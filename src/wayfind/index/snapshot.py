@@ -77,6 +77,7 @@ class Snapshot:
             [np.zeros((0, len(FIELDS)), np.uint32), *(s.arrays["lengths"] for s in segments)]
         )[order]
         self.chunks, self.files = len(order), len(rows)
+        self._as_written = len(segments) == 1 and np.array_equal(order, np.arange(len(file)))
         self._chunk_map, first = [], 0
         inverse = np.full(len(file), -1, np.int64)
         inverse[order] = np.arange(len(order))
@@ -132,6 +133,9 @@ class Snapshot:
 
     def _merge(self, field: str, found: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
         maps = self._chunk_map if field in FIELDS else self._file_map
+        if self._as_written and maps is self._chunk_map and found:
+            item, times = self.segments[0].postings(field, found[0][1])
+            return item.astype(np.int64), times
         items, counts = [], []
         for i, number in found:
             item, times = self.segments[i].postings(field, number)

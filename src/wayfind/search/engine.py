@@ -18,7 +18,7 @@ from wayfind.search.query import Filters, Query, Term, parse
 from wayfind.search.rank import Ranked, rank
 from wayfind.search.reason import only_filters, reason_for
 from wayfind.search.searcher import Searcher
-from wayfind.search.why import snippet, why
+from wayfind.search.why import Met, snippet, why
 from wayfind.types import PROVENANCES, Answer, IndexState, Result, Target
 
 MOST_RESULTS = 1000
@@ -138,7 +138,7 @@ def chunk_at(snapshot: Snapshot, path: str, line: int) -> int:
 def result_at(searcher: Searcher, path: str, line: int, mode: Mode = "auto") -> Result:
     """The definition or section that holds a line, explained."""
     chunk = chunk_at(searcher.snapshot, path, line)
-    return _result(searcher.snapshot, {}, Ranked(chunk, 1.0, {}), (), mode)
+    return _result(searcher.snapshot, Met({}), Ranked(chunk, 1.0, {}), (), mode)
 
 
 def related(searcher: Searcher, path: str, line: int, k: int = 10, mode: Mode = "auto", stale_files: int = 0) -> Answer:
@@ -214,7 +214,7 @@ def _same_text(snapshot: Snapshot, a: int, b: int) -> bool:
 def _results(
     snapshot: Snapshot, query: Query, lexical: Lexical, kept: list[Ranked], copies: dict[int, list[str]], ask: Ask
 ) -> tuple[Result, ...]:
-    words = {term.text: (term.word, lexical.idf[term.text]) for term in query.terms if term.text in lexical.idf}
+    words = Met({term.text: (term.word, lexical.idf[term.text]) for term in query.terms if term.text in lexical.idf})
     results, room = [], None if ask.max_tokens is None else ask.max_tokens * _TOKEN_CHARACTERS
     for hit in kept:
         result = _result(snapshot, words, hit, tuple(copies.get(hit.chunk, ())), ask.explain)
@@ -226,9 +226,7 @@ def _results(
     return tuple(results)
 
 
-def _result(
-    snapshot: Snapshot, words: dict[str, tuple[str, float]], hit: Ranked, also: tuple[str, ...], mode: Mode
-) -> Result:
+def _result(snapshot: Snapshot, words: Met, hit: Ranked, also: tuple[str, ...], mode: Mode) -> Result:
     chunk, text = snapshot.chunk(hit.chunk)
     matched = why(text, chunk.start_line, words)
     file = int(snapshot.file[hit.chunk])

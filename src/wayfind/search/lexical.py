@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wayfind.index.segment import BODY, FIELDS
+from wayfind.index.segment import BODY, FIELDS, SYMBOL
 from wayfind.index.snapshot import Snapshot
 from wayfind.search.query import Query
 
@@ -32,6 +32,8 @@ class Lexical:
     """BM25F of each file, its chunks taken together."""
     covered: np.ndarray
     """Share of the query's weight whose terms the chunk holds at all."""
+    symbol: np.ndarray
+    """Chunks whose symbol holds a term of the query."""
     idf: dict[str, float]
     """Weight of each term found: how rare it is, in nats."""
     missing: tuple[str, ...]
@@ -65,12 +67,15 @@ def scales(snapshot: Snapshot) -> Scales:
 def score(snapshot: Snapshot, scale: Scales, query: Query) -> Lexical:
     """Score every chunk and file of the snapshot. Deterministic: terms are added in the order of the query's terms."""
     chunk, covered, file = np.zeros(snapshot.chunks), np.zeros(snapshot.chunks), np.zeros(snapshot.files)
+    symbol = np.zeros(snapshot.chunks, bool)
     total, rarity, missing = 0.0, {}, []
     for term in query.terms:
         frequency, held = np.zeros(snapshot.chunks), np.zeros(snapshot.chunks, bool)
         for number, (items, counts) in enumerate(snapshot.frequencies(term.text)):
             frequency[items] += counts * scale.chunk[items, number]
             held[items] = True
+            if number == SYMBOL:
+                symbol[items] = True
             if number == BODY:
                 in_file = np.bincount(snapshot.file[items], counts, snapshot.files) / scale.file
         holding = np.flatnonzero(held)
@@ -85,7 +90,7 @@ def score(snapshot: Snapshot, scale: Scales, query: Query) -> Lexical:
         covered[holding] += weight
         file += weight * in_file / (FILE_K1 + in_file)
     total = total or 1.0
-    return Lexical(chunk / total, file / total, covered / total, rarity, tuple(dict.fromkeys(missing)))
+    return Lexical(chunk / total, file / total, covered / total, symbol, rarity, tuple(dict.fromkeys(missing)))
 
 
 def plain_bm25(snapshot: Snapshot, query: Query, k1: float = 1.2, b: float = 0.75) -> np.ndarray:

@@ -35,6 +35,8 @@ def literal(snapshot: Snapshot, query: Query, lexical: Lexical, allowed: np.ndar
 
 def _line(text: str, wanted: str) -> int | None:
     """Offset of the line on which `wanted` begins, white space folded."""
+    if wanted not in " ".join(text.lower().split()):
+        return None
     lines = [" ".join(line.lower().split()) for line in text.split("\n")]
     whole = " ".join(line for line in lines if line)
     at = whole.find(wanted)

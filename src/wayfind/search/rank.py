@@ -103,7 +103,7 @@ def features(
         searcher, lexical, 0.5 * lexical.file + 0.5 * name + mentioned, name > NAMED, favoured, allowed
     )
     files = snapshot.file[chosen]
-    symbol, symbol_exact = _symbol_signals(searcher, chosen, words)
+    symbol, symbol_exact = _symbol_signals(searcher, lexical, chosen, words)
     whole = 1.0 if query.kind == "identifier" else 0.3
     definition = np.array([whole * asked.get(chunk, 0.0) for chunk in chosen.tolist()])
     signals = np.column_stack(
@@ -230,16 +230,18 @@ def asked_definitions(searcher: Searcher, query: Query) -> dict[int, float]:
 
 
 def _symbol_signals(
-    searcher: Searcher, chosen: np.ndarray, words: list[tuple[str, float]]
+    searcher: Searcher, lexical: Lexical, chosen: np.ndarray, words: list[tuple[str, float]]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Share of the query's weight met by each chunk's symbol, half counted for the names around it; and the share of the
     symbol's last part that the query meets."""
     weight = dict(words)
     total = sum(weight.values()) or 1.0
-    symbols = searcher.snapshot.symbols
+    holding = lexical.symbol.copy()
+    for word in weight.keys() - lexical.idf.keys():  # words of a long text beyond the terms that are searched for
+        holding[searcher.snapshot.postings("symbol", word)[0]] = True
     recall, precision = np.zeros(len(chosen)), np.zeros(len(chosen))
-    for place, chunk in enumerate(chosen.tolist()):
-        last, before = symbol_words(symbols[chunk])
+    for place in np.flatnonzero(holding[chosen]).tolist():
+        last, before = symbol_words(searcher.snapshot.symbols[chosen[place]])
         met = weight.keys() & last
         if met:
             precision[place] = sum(word in met for word in last) / len(last)

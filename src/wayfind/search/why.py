@@ -13,18 +13,27 @@ WIDEST = 240
 """Characters of a line that are shown."""
 
 
-def why(text: str, start_line: int, words: dict[str, tuple[str, float]], most: int = LINES) -> tuple[Why, ...]:
-    """The lines that hold most of the query's weight, in order of lines.
+class Met(dict[str, tuple[tuple[str, float], ...]]):
+    """Word of a text -> the query's words that it meets, with their weights in nats; each word is looked at once."""
 
-    `words`: term -> (the query's word, weight in nats). Words that earlier lines showed count a tenth.
-    """
+    def __init__(self, words: dict[str, tuple[str, float]]):
+        """`words`: term -> (the query's word, weight)."""
+        super().__init__()
+        self._words = words
+
+    def __missing__(self, word: str) -> tuple[tuple[str, float], ...]:
+        met = self[word] = tuple(self._words[term] for term in terms_of(word) if term in self._words)
+        return met
+
+
+def why(text: str, start_line: int, words: Met, most: int = LINES) -> tuple[Why, ...]:
+    """The lines that hold most of the query's weight, in order of lines. Words that earlier lines showed count a tenth."""
     lines = []
     for offset, line in enumerate(text.split("\n")):
-        met = {}
-        for word in WORD.findall(line[:2000]):
-            for term in terms_of(word):
-                if term in words:
-                    met[words[term][0]] = max(met.get(words[term][0], 0.0), words[term][1])
+        met: dict[str, float] = {}
+        for pairs in map(words.__getitem__, WORD.findall(line[:2000])):
+            for word, weight in pairs:
+                met[word] = max(met.get(word, 0.0), weight)
         if met:
             lines.append((offset, line, met))
     chosen, shown = [], set()
