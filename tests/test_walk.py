@@ -246,6 +246,14 @@ def test_an_index_inside_the_folder_is_not_indexed(tmp_path: Path) -> None:
     assert refused(tmp_path) == {"home/": "ignored"}
 
 
+def test_a_worktree_of_the_same_repository_is_not_indexed_again_but_may_be_by_itself(tmp_path: Path) -> None:
+    root = plant(tmp_path / "root", {"a.py": "x = 1\n"})
+    for command in (["init", "-q"], ["add", "."], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "one"], ["worktree", "add", "-q", "trees/b"]):
+        subprocess.run(["git", *command], cwd=root, env=GIT, check=True, capture_output=True)
+    assert (admitted(root), refused(root)) == (["a.py"], {"trees/b/": "worktree"})
+    assert admitted(root / "trees" / "b") == ["a.py"]
+
+
 def test_a_root_that_is_no_folder_is_the_users_mistake(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="no such folder"):
         walk(tmp_path / "nowhere")

@@ -89,7 +89,7 @@ class FileStat:
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """A file or folder that is not indexed, and why: `ignored`, `binary`, `too-large`, `minified`, `generated`, `lock`,
+    """A file or folder that is not indexed, and why: `ignored`, `worktree`, `binary`, `too-large`, `minified`, `generated`, `lock`,
     `vendored`, `link-outside`, `unreadable`, `not-a-file`, `empty` …"""
 
     path: str

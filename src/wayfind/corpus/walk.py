@@ -82,6 +82,9 @@ def walk(root: str | os.PathLike[str]) -> Walk:
         if entries is None or (folder and _is_cache(entries)):
             skips.append(Skip(folder, "unreadable" if entries is None else "ignored"))
             continue
+        if folder and _is_worktree_of(top, entries):
+            skips.append(Skip(folder, "worktree"))
+            continue
         rules = rules.below(folder, entries)
         for entry in entries:
             path = folder + entry.name
@@ -155,6 +158,20 @@ def _entries(folder: str) -> list[os.DirEntry[str]] | None:
 def _is_cache(entries: Sequence[os.DirEntry[str]]) -> bool:
     """Whether a folder says of itself that its content is installed or made anew: a virtual environment, a tagged cache."""
     return any(entry.name in ("pyvenv.cfg", "CACHEDIR.TAG") for entry in entries)
+
+
+def _is_worktree_of(top: str, entries: Sequence[os.DirEntry[str]]) -> bool:
+    """Whether a folder is another checkout of the very repository at `top` (`git worktree add`): the same files again."""
+    for entry in entries:
+        if entry.name == ".git" and entry.is_file(follow_symlinks=False):
+            try:
+                with open(entry.path, "rb") as file:
+                    leads = file.read(4096).decode("utf-8", "surrogateescape")
+            except OSError:
+                return False
+            target = os.path.realpath(leads.removeprefix("gitdir:").strip())
+            return target.startswith(os.path.join(top, ".git", "worktrees") + os.sep)
+    return False
 
 
 def _folder_problem(name: str, verdict: Verdict | None) -> str | None:
