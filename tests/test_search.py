@@ -443,5 +443,15 @@ def test_related_does_not_speak_of_words_that_everything_holds(shop):
     assert not {"def", "return"} & {word for r in shop.related("shop/payment.py", 9).results for w in r.why for word in w.matched}
 
 
+def test_a_repository_that_nobody_closed_closes_itself(shop, tmp_path):
+    code = (
+        "import gc, sys, warnings; warnings.simplefilter('error'); import wayfind\n"
+        "sys.unraisablehook = lambda problem: print(problem.exc_value)\n"
+        "print(wayfind.open(sys.argv[1], home=sys.argv[2]).search('refund').results[0].symbol); gc.collect()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, shop.root, tmp_path], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("refund\n", "")
+
+
 def test_nothing_is_written_into_the_repository(shop):
     assert {p.relative_to(shop.root).as_posix() for p in Path(shop.root).rglob("*") if p.is_file()} == set(FILES)

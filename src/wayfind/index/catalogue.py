@@ -110,6 +110,11 @@ class Catalogue:
     def close(self) -> None:
         self._db.close()
 
+    def __del__(self) -> None:
+        """`wayfind.open(path).search("…")` leaves nothing to close by hand."""
+        if hasattr(self, "_db"):
+            self._db.close()
+
     def generation(self) -> int:
         """Number of the present generation; 0 before the first."""
         self._follow()

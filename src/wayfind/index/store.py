@@ -164,6 +164,11 @@ class ContentStore:
     def close(self) -> None:
         self._db.close()
 
+    def __del__(self) -> None:
+        """`wayfind.open(path).search("…")` leaves nothing to close by hand."""
+        if hasattr(self, "_db"):
+            self._db.close()
+
     def known(self, keys: Iterable[str]) -> dict[str, str | None]:
         """For those of the keys that are stored: the reason why nothing was extracted, or None where a record lies."""
         found: dict[str, str | None] = {}
