@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a shell's background job; its children would ignore interrupts too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LIBRARY = {
     "loans.py": '''"""Lending books."""
