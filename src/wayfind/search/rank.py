@@ -32,7 +32,7 @@ from wayfind.search.searcher import Searcher, symbol_words
 from wayfind.types import KINDS
 
 CANDIDATES = 250
-"""Chunks that are ranked by all signals, taken by lexical, file and name scores. 400 change no figure by 0.001."""
+"""Chunks that are ranked by all signals, taken by lexical, file and name scores."""
 NAMED = 0.3
 """Share of the query that a file's name must meet for its chunks to be candidates without a word of the query."""
 
