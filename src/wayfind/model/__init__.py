@@ -1,0 +1,1 @@
+"""Models: texts in, vectors out. What is trained elsewhere is run here, without torch."""
