@@ -34,6 +34,19 @@ def test_filters_are_taken_out_of_the_text():
     assert "async" not in {term.text for term in query.terms}
 
 
+def test_negated_filters_are_taken_out_of_the_text():
+    query = parse("close -path:src/*.py -lang:py,go -sym:Session.close -kind:method -async")
+    assert query.filters == Filters(
+        excluded=("async",),
+        not_languages=("py", "go"),
+        not_paths=("src/*.py",),
+        not_kinds=("method",),
+        not_symbols=("Session.close",),
+    )
+    assert [term.text for term in query.terms] == ["close"]
+    assert parse(f"close {query.filters.spoken()}") == query
+
+
 def test_long_text_has_no_syntax():
     text = 'it fails with "boom" -x path:foo\n' + "and then some more words\n" * 20
     query = parse(text)
@@ -46,7 +59,7 @@ def test_filters_given_apart_are_added():
     assert query.filters.languages == ("rust", "go")
 
 
-@pytest.mark.parametrize("text", ["x lang:klingon", "x kind:poem"])
+@pytest.mark.parametrize("text", ["x lang:klingon", "x kind:poem", "x -lang:klingon", "x -kind:poem"])
 def test_impossible_filter_is_an_error_that_names_it(text):
     with pytest.raises(UsageError, match="klingon|poem"):
         parse(text)

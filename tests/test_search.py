@@ -157,6 +157,23 @@ def test_filters_let_only_what_they_name_pass(shop, query, paths):
     assert answer.results and {r.path for r in answer.results} <= paths
 
 
+@pytest.mark.parametrize(
+    ("query", "paths"),
+    [
+        ("money -lang:python", {"README.md"}),
+        ("money -lang:py,go", {"README.md"}),
+        ("money -path:shop -path:vendor*", {"README.md"}),
+        ("money -kind:function,class,module,method,test", {"README.md"}),
+        ("receipt -sym:ref* kind:function", {"shop/payment.py"}),
+        ("-lang:python -lang:md", {"lib/retry.go"}),
+    ],
+)
+def test_negated_filters_exclude_before_the_best_are_taken(shop, query, paths):
+    for k in (1, 20):
+        answer = shop.search(query, k=k)
+        assert answer.results and {r.path for r in answer.results} <= paths
+
+
 def test_excluded_words_do_not_occur(shop):
     assert all("gateway" not in r.snippet for r in shop.search("money receipt -gateway").results)
 

@@ -20,15 +20,18 @@ def allowed(snapshot: Snapshot, filters: Filters) -> np.ndarray | None:
     if not filters:
         return None
     mask = np.ones(snapshot.chunks, bool)
-    if filters.languages:
-        wanted = {canonical(name) for name in filters.languages}
-        mask &= np.array([language in wanted for language in snapshot.languages], bool)[snapshot.file]
-    if filters.paths:
-        mask &= _paths(snapshot, filters.paths)[snapshot.file]
-    if filters.kinds:
-        mask &= np.isin(snapshot.kind, [KINDS.index(kind) for kind in filters.kinds])
-    if filters.symbols:
-        mask &= _symbols(snapshot, filters.symbols)
+    for names, wanted in ((filters.languages, True), (filters.not_languages, False)):
+        if names:
+            mask &= _languages(snapshot, names)[snapshot.file] == wanted
+    for patterns, wanted in ((filters.paths, True), (filters.not_paths, False)):
+        if patterns:
+            mask &= _paths(snapshot, patterns)[snapshot.file] == wanted
+    for kinds, wanted in ((filters.kinds, True), (filters.not_kinds, False)):
+        if kinds:
+            mask &= np.isin(snapshot.kind, [KINDS.index(kind) for kind in kinds]) == wanted
+    for symbols, wanted in ((filters.symbols, True), (filters.not_symbols, False)):
+        if symbols:
+            mask &= _symbols(snapshot, symbols) == wanted
     for excluded in filters.excluded:
         mask &= ~(_holding(snapshot, excluded) if WORD.fullmatch(excluded) else _phrase(snapshot, excluded, mask))
     for phrase in filters.phrases:
@@ -36,6 +39,12 @@ def allowed(snapshot: Snapshot, filters: Filters) -> np.ndarray | None:
     if filters.regex:
         mask &= _regex(snapshot, filters.regex, mask)
     return mask
+
+
+def _languages(snapshot: Snapshot, names: tuple[str, ...]) -> np.ndarray:
+    """Files in one of the languages."""
+    wanted = {canonical(name) for name in names}
+    return np.array([language in wanted for language in snapshot.languages], bool)
 
 
 def _paths(snapshot: Snapshot, patterns: tuple[str, ...]) -> np.ndarray:

@@ -1,14 +1,15 @@
 """A query as text to a query as a record: filters, phrases, excluded words, and the weighted terms to search for.
 
-Syntax: `sym:NAME` `path:GLOB` `lang:NAME` `kind:KIND` `"a phrase"` `-word` `-"a phrase"`. It is recognised in a query of
-one line and at most 300 characters; longer text (an issue, a stack trace, pasted code) is searched for as it stands.
+Syntax: `sym:NAME` `path:GLOB` `lang:NAME` `kind:KIND` `"a phrase"`, each with `-` in front for what must not be, and `-word`.
+It is recognised in a query of one line and at most 300 characters; longer text (an issue, a stack trace, pasted code) is
+searched for as it stands.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 from wayfind.corpus.languages import canonical
@@ -24,7 +25,7 @@ MOST_TERMS = 256
 TITLE = 5
 _LONGEST_WITH_SYNTAX = 300
 
-_FILTER = re.compile(r'(?:(?<=\s)|^)(?P<name>sym|symbol|path|file|lang|language|kind):(?P<value>"[^"]*"|\S+)')
+_FILTER = re.compile(r'(?:(?<=\s)|^)(?P<no>-?)(?P<name>sym|symbol|path|file|lang|language|kind):(?P<value>"[^"]*"|\S+)')
 _PHRASE = re.compile(r'(?:(?<=\s)|^)"([^"]+)"(?=\s|$)')
 _EXCLUDED = re.compile(r'(?:(?<=\s)|^)-(?:"([^"]+)"|([^\W\d]\w+(?:[.:#>/-]+\w+)*(?:\(\))?))(?=\s|$)')
 _IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|#|->|/)[A-Za-z_$][\w$]*)*(?:\(\))?[!?]?")
@@ -53,16 +54,30 @@ class Filters:
     excluded: tuple[str, ...] = ()
     """Words, names and phrases that the chunk does not contain, as written."""
     regex: str = ""
+    not_languages: tuple[str, ...] = ()
+    not_paths: tuple[str, ...] = ()
+    not_kinds: tuple[str, ...] = ()
+    not_symbols: tuple[str, ...] = ()
+    """The same four for what a result must not be; none of them may apply."""
 
     def spoken(self) -> str:
         """The filters as they are written in a query."""
-        named = (("lang", self.languages), ("path", self.paths), ("kind", self.kinds), ("sym", self.symbols))
+        named = (
+            ("lang", self.languages),
+            ("path", self.paths),
+            ("kind", self.kinds),
+            ("sym", self.symbols),
+            ("-lang", self.not_languages),
+            ("-path", self.not_paths),
+            ("-kind", self.not_kinds),
+            ("-sym", self.not_symbols),
+        )
         said = [f"{name}:{value}" for name, values in named for value in values]
         said += [f'"{phrase}"' for phrase in self.phrases] + [f"-{term}" for term in self.excluded]
         return " ".join(said + ([f"--regex {self.regex}"] if self.regex else []))
 
     def __bool__(self) -> bool:
-        return any((self.languages, self.paths, self.kinds, self.symbols, self.phrases, self.excluded, self.regex))
+        return self != Filters()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +150,10 @@ def _terms(words: list[str], title: list[str]) -> tuple[Term, ...]:
 
 
 def _take_syntax(text: str) -> tuple[str, Filters]:
-    names: dict[str, list[str]] = {"sym": [], "path": [], "lang": [], "kind": []}
+    names: dict[str, list[str]] = {f"{no}{name}": [] for no in ("", "-") for name in ("sym", "path", "lang", "kind")}
     short = {"symbol": "sym", "file": "path", "language": "lang"}
     for match in _FILTER.finditer(text):
-        names[short.get(match["name"], match["name"])].append(match["value"].strip('"'))
+        names[match["no"] + short.get(match["name"], match["name"])].append(match["value"].strip('"'))
     text = _FILTER.sub(" ", text)
     phrases = tuple(_PHRASE.findall(text))
     text = _PHRASE.sub(lambda m: f" {m[1]} ", text)
@@ -146,32 +161,39 @@ def _take_syntax(text: str) -> tuple[str, Filters]:
     if len(text.split()) > 1 or any(names.values()):  # alone it is an option of a command that is searched for
         excluded = tuple(phrase or word for phrase, word in _EXCLUDED.findall(text))
         text = _EXCLUDED.sub(" ", text)
-    symbols = tuple(names["sym"])
-    if symbols:
-        text = f"{text} {' '.join(symbol.replace('*', ' ') for symbol in symbols)}"
-    languages = tuple(part for value in names["lang"] for part in value.split(","))
-    kinds = tuple(part for value in names["kind"] for part in value.split(","))
-    return text, Filters(languages, tuple(names["path"]), kinds, symbols, phrases, excluded)
+    if names["sym"]:
+        text = f"{text} {' '.join(symbol.replace('*', ' ') for symbol in names['sym'])}"
+    return text, Filters(
+        _listed(names["lang"]),
+        tuple(names["path"]),
+        _listed(names["kind"]),
+        tuple(names["sym"]),
+        phrases,
+        excluded,
+        "",
+        _listed(names["-lang"]),
+        tuple(names["-path"]),
+        _listed(names["-kind"]),
+        tuple(names["-sym"]),
+    )
+
+
+def _listed(values: list[str]) -> tuple[str, ...]:
+    """The parts between commas."""
+    return tuple(part for value in values for part in value.split(","))
 
 
 def _both(a: Filters, b: Filters) -> Filters:
-    return Filters(
-        a.languages + b.languages,
-        a.paths + b.paths,
-        a.kinds + b.kinds,
-        a.symbols + b.symbols,
-        a.phrases + b.phrases,
-        a.excluded + b.excluded,
-        a.regex or b.regex,
-    )
+    lists = [one.name for one in fields(Filters) if one.name != "regex"]
+    return Filters(regex=a.regex or b.regex, **{name: getattr(a, name) + getattr(b, name) for name in lists})
 
 
 def check(filters: Filters) -> None:
     """Raises UsageError where a filter names a language, kind or expression that cannot be."""
-    for name in filters.languages:
+    for name in filters.languages + filters.not_languages:
         if canonical(name) is None:
             raise UsageError(f"unknown language {name!r}; `wayfind status` lists those of the repository")
-    for name in filters.kinds:
+    for name in filters.kinds + filters.not_kinds:
         if name not in KINDS:
             raise UsageError(f"unknown kind {name!r}; kinds are {', '.join(KINDS)}")
     try:
