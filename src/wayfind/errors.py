@@ -7,6 +7,7 @@ WayfindError
  │    ├── IndexDamaged     a checksum or a structure is wrong
  │    ├── IndexVersion     written by another version of Wayfind
  │    └── IndexBusy        another process is writing it and did not finish in time
+ ├── ModelError            a model bundle is missing, damaged or of another format
  └── StorageError          the disk refused (full, read-only, no permission)
 """
 
@@ -39,6 +40,10 @@ class IndexVersion(IndexError_):
 
 class IndexBusy(IndexError_):
     """Another process is writing the index."""
+
+
+class ModelError(WayfindError):
+    """A model bundle cannot be used; the text says what is wrong with it."""
 
 
 class StorageError(WayfindError):

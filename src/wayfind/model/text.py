@@ -1,4 +1,8 @@
-"""The text of a chunk as an encoder reads it: path, symbol and code in, one string out. Training and search call the same."""
+"""The text of a chunk as an encoder reads it: path, symbol and code in, one string out. Training and search call the same.
+
+A training pair keeps path, symbol and code apart (its `code` is the chunk's lines alone); whoever encodes calls this, so that
+path and symbol can be dropped or masked in training.
+"""
 
 from __future__ import annotations
 
