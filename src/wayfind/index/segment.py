@@ -20,6 +20,8 @@ import numpy as np
 
 from wayfind.errors import IndexDamaged, IndexVersion, StorageError
 from wayfind.index.tokens import count, terms, terms_of, words
+from wayfind.index.vectors import chunk_codes
+from wayfind.model.static import StaticModel
 from wayfind.types import KINDS, PROVENANCES, FileRecord
 
 MAGIC = b"WAYFIND SEGMENT 1\n"
@@ -122,12 +124,13 @@ def file_words(path: str) -> tuple[list[str], list[str]]:
     return terms(stem if dot and stem else name), terms(folder.replace("/", " "))
 
 
-def write_segment(target: Path, files: Sequence[SegmentFile]) -> int:
-    """Write the files' segment to `target` (temporary file, fsync, rename). Returns its size in bytes.
+def write_segment(target: Path, files: Sequence[SegmentFile], model: StaticModel | None = None) -> int:
+    """Write the files' segment to `target` (temporary file, fsync, rename), with the chunks' vectors where there is a
+    model. Returns its size in bytes.
 
     Raises StorageError when the disk refuses; nothing is left behind then.
     """
-    arrays = build_arrays(files)
+    arrays = build_arrays(files, model)
     temporary = target.with_suffix(f".{os.getpid()}.tmp")
     try:
         with open(temporary, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
@@ -153,7 +156,7 @@ def write_segment(target: Path, files: Sequence[SegmentFile]) -> int:
     return size
 
 
-def build_arrays(files: Sequence[SegmentFile]) -> dict[str, np.ndarray]:
+def build_arrays(files: Sequence[SegmentFile], model: StaticModel | None = None) -> dict[str, np.ndarray]:
     """All arrays of a segment, by name."""
     vocabulary: dict[str, int] = {}
     blocks: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] = []
@@ -204,7 +207,21 @@ def build_arrays(files: Sequence[SegmentFile]) -> dict[str, np.ndarray]:
             name, rank[table[chosen, 1]], table[chosen, 2], np.ones(chosen.sum(), np.uint8), len(ordered)
         )
     arrays["lengths"] = np.concatenate(lengths).astype(np.uint32) if lengths else np.zeros((0, len(FIELDS)), np.uint32)
+    if model:
+        columns = (rank[term], chunk, times)
+        bags = {name: tuple(c[field == FIELDS.index(name)] for c in columns) for name in ("body", "symbol")}
+        sizes = np.array([len(file.postings.symbols) for file in files], np.int64)
+        bags["path"] = _words_by_chunk(rank[table[:, 1]], table[:, 2], sizes)
+        arrays["vectors"] = chunk_codes(model, ordered, bags, first)
     return arrays | _tables(files)
+
+
+def _words_by_chunk(word: np.ndarray, file: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The words of each file's path, once for each of its chunks: (word, chunk, 1). `sizes`: chunks of each file."""
+    begin = np.cumsum(sizes) - sizes
+    times = sizes[file]
+    within = np.arange(times.sum()) - np.repeat(np.cumsum(times) - times, times)
+    return np.repeat(word, times), np.repeat(begin[file], times) + within, np.ones(times.sum(), np.uint8)
 
 
 def _tables(files: Sequence[SegmentFile]) -> dict[str, np.ndarray]:

@@ -95,6 +95,14 @@ class Snapshot:
         return [symbols[i] for i in self._order.tolist()]
 
     @cached_property
+    def vectors(self) -> np.ndarray | None:
+        """Code of each chunk by the model that made the index, int8 [chunks, dim]; None where there was no model."""
+        if not self.segments or any("vectors" not in segment.arrays for segment in self.segments):
+            return None
+        codes = [segment.arrays["vectors"] for segment in self.segments]
+        return codes[0] if self._as_written else np.concatenate(codes)[self._order]
+
+    @cached_property
     def languages(self) -> list[str]:
         """Language of each file."""
         named = [segment.strings("language").all() for segment in self.segments]

@@ -23,40 +23,54 @@ BASE = Path(__file__).parent / "base"
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A checked bundle. `id` tells its weights from all others; what is computed with them is keyed by it."""
+    """A bundle whose manifest was read. `id` tells its weights from all others; what is computed with them is keyed by it."""
 
     folder: Path
     name: str
     id: str
     parts: Mapping[str, Any]
     """Part (`static`, `encoder` …) -> its settings."""
+    digests: Mapping[str, str]
+    """File -> SHA-256."""
 
-    def path(self, name: str) -> Path:
-        return self.folder / name
+    def checked(self, name: str) -> Path:
+        """The path of a file that is the one that was shipped. Raises ModelError where it is not."""
+        path = self.folder / name
+        if name not in self.digests or digest_of(path) != self.digests[name]:
+            raise ModelError(f"{path} is not the file that {MANIFEST} names; install the bundle again")
+        return path
+
+    def check(self) -> None:
+        """Check every file. Raises ModelError."""
+        for name in self.digests:
+            self.checked(name)
 
 
 def load(folder: Path) -> Bundle:
-    """The bundle in `folder`, every file's checksum verified. Raises ModelError."""
+    """The bundle in `folder`; its files are checked when they are used. Raises ModelError."""
     manifest = folder / MANIFEST
     try:
         head = json.loads(manifest.read_text(encoding="utf-8"))
-        found, files, name, parts = head["format"], head["files"], head["name"], head["parts"]
+        found, digests, name, parts = head["format"], dict(head["files"]), head["name"], dict(head["parts"])
     except OSError as error:
         raise ModelError(f"no model bundle in {folder}: {MANIFEST} cannot be read ({error.strerror})") from error
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{manifest} does not describe a bundle ({error!r})") from error
     if found != BUNDLE_FORMAT:
         raise ModelError(f"{folder} holds a bundle of format {found}; this wayfind reads format {BUNDLE_FORMAT}")
-    for file, digest in sorted(files.items()):
-        if digest_of(folder / file) != digest:
-            raise ModelError(f"{folder / file} is not the file that {MANIFEST} names; install the bundle again")
-    return Bundle(folder, name, identity(files), parts)
+    return Bundle(folder, name, identity(digests, parts), parts, digests)
 
 
 @cache
 def base() -> Bundle | None:
     """The bundle that comes with Wayfind, if one does."""
     return load(BASE) if (BASE / MANIFEST).is_file() else None
+
+
+def base_id() -> str:
+    """The `id` of the bundle that comes with Wayfind, `none` where none does."""
+    found = base()
+    return found.id if found else "none"
 
 
 def write(folder: Path, name: str, parts: Mapping[str, Any], files: Mapping[str, bytes], about: Mapping[str, Any]) -> Bundle:
@@ -70,15 +84,14 @@ def write(folder: Path, name: str, parts: Mapping[str, Any], files: Mapping[str,
     return load(folder)
 
 
-def identity(files: Mapping[str, str]) -> str:
-    """Sixteen hexadecimal digits that stand for the files' contents."""
-    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:16]
+def identity(digests: Mapping[str, str], parts: Mapping[str, Any]) -> str:
+    """Sixteen hexadecimal digits that stand for the files' contents and how they are used."""
+    return hashlib.sha256(json.dumps([digests, parts], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def digest_of(path: Path) -> str:
     """SHA-256 of a file, "" where it cannot be read."""
     try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else hashlib.sha256(file.read()).hexdigest()
+        return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
         return ""

@@ -9,12 +9,12 @@ Every sum is one of integers below 2^24, held in float32: exact whatever the ord
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Iterable, Mapping
+from functools import cache, cached_property
 
 import numpy as np
 
-from wayfind.model.bundle import Bundle
+from wayfind.model.bundle import Bundle, base
 
 WEIGHT_SUM = 1 << 17
 """Weights of one text are integers that sum to at most this; times 127 stays below 2^24."""
@@ -29,8 +29,8 @@ class StaticModel:
         from safetensors.numpy import load_file
 
         settings = bundle.parts["static"]
-        tensors = load_file(bundle.path(settings["weights"]))
-        self._vocabulary_file = bundle.path(settings["vocabulary"])
+        tensors = load_file(bundle.checked(settings["weights"]))
+        self._vocabulary_file = bundle.checked(settings["vocabulary"])
         self.codes = tensors["codes"]
         """Direction of each term, int8 [vocab, dim]."""
         self.document_weight, self.query_weight = tensors["document_weight"], tensors["query_weight"]
@@ -52,29 +52,41 @@ class StaticModel:
         rows = self.rows(weights)
         known = rows >= 0
         weight = np.array(list(weights.values()), np.float32)[known] * self.query_weight[rows[known]]
-        return self._code(rows[known], weight)
+        return self._codes(rows[known], weight, np.array([0, known.sum()]))[0]
 
-    def documents(
-        self, row: np.ndarray, weight: np.ndarray, starts: Sequence[int] | np.ndarray, most: int = 2000
-    ) -> np.ndarray:
-        """Codes of documents, int8 [documents, dim]. Document i holds the rows `row[starts[i]:starts[i + 1]]` with those
-        weights (already summed over fields, see `document_term_weight`); rows are known and distinct in a document."""
+    def documents(self, row: np.ndarray, weight: np.ndarray, starts: np.ndarray) -> np.ndarray:
+        """Codes of documents, int8 [documents, dim]. Document i is the sum of the rows `row[starts[i]:starts[i + 1]]`,
+        all known, times those weights (field weight times `term_weight`)."""
+        return self._codes(row, weight * self.document_weight[row], starts)
+
+    def _codes(self, row: np.ndarray, weight: np.ndarray, starts: np.ndarray) -> np.ndarray:
+        whole = _whole_weights(weight, starts)
+        used, local = np.unique(row, return_inverse=True)
+        table = self.codes[used].astype(np.float32)
         codes = np.zeros((len(starts) - 1, self.dim), np.int8)
-        scaled = weight * self.document_weight[row]
-        for number, (begin, end) in enumerate(zip(starts[:-1], starts[1:])):
+        ends = starts.tolist()
+        for number, (begin, end) in enumerate(zip(ends, ends[1:])):
             if begin < end:
-                codes[number] = self._code(row[begin:end][:most], scaled[begin:end][:most])
+                codes[number] = quantise(whole[begin:end] @ table[local[begin:end]])
         return codes
 
-    def _code(self, rows: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        total = float(np.abs(weight).astype(np.float64).sum())
-        if not total:
-            return np.zeros(self.dim, np.int8)
-        whole = np.trunc(weight.astype(np.float64) * (WEIGHT_SUM / total)).astype(np.float32)
-        return quantise(whole @ self.codes[rows].astype(np.float32))
+
+def _whole_weights(weight: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Weights as integers, float32, that sum to at most WEIGHT_SUM in each document."""
+    summed = np.concatenate([[0.0], np.cumsum(weight, dtype=np.float64)])
+    total = summed[starts[1:]] - summed[starts[:-1]]
+    factor = np.divide(WEIGHT_SUM - 1, total, out=np.zeros(len(total)), where=total > 0)
+    return np.trunc(weight * np.repeat(factor, np.diff(starts))).astype(np.float32)
 
 
-def document_term_weight(counts: np.ndarray) -> np.ndarray:
+@cache
+def base_model() -> StaticModel | None:
+    """The static model of the bundle that comes with Wayfind, if it has one. Raises ModelError."""
+    bundle = base()
+    return StaticModel(bundle) if bundle and "static" in bundle.parts else None
+
+
+def term_weight(counts: np.ndarray) -> np.ndarray:
     """What a term's count in a field says of its weight: its square root."""
     return np.sqrt(counts, dtype=np.float32)
 

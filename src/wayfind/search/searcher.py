@@ -11,6 +11,7 @@ import numpy as np
 from wayfind.index.segment import FILE_FIELDS
 from wayfind.index.snapshot import Snapshot
 from wayfind.index.tokens import parts, stem
+from wayfind.model.static import lengths_of
 from wayfind.search import lexical
 from wayfind.search.mentions import Places
 
@@ -42,6 +43,11 @@ class Searcher:
     @cached_property
     def scales(self) -> lexical.Scales:
         return lexical.scales(self.snapshot)
+
+    @cached_property
+    def vector_lengths(self) -> np.ndarray:
+        """Length of each chunk's code, [chunks]."""
+        return lengths_of(self.snapshot.vectors)
 
     @cached_property
     def is_test(self) -> np.ndarray:
