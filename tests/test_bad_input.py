@@ -143,9 +143,12 @@ def test_control_characters_in_a_message_are_escaped(home: Path) -> None:
 def test_an_empty_repository(tmp_path: Path, home: Path) -> None:
     (tmp_path / "empty").mkdir()
     ran = command("anything", tmp_path / "empty", home=home)
-    assert ran.returncode == 1 and b"no text" in ran.stdout
+    assert ran.returncode == 1 and b"no text: the folder has no files" in ran.stdout and b"explained" not in ran.stdout
+    plant(tmp_path, {"empty/zero.py": ""})
+    assert b"no text: everything was skipped" in command("anything", tmp_path / "empty", home=home).stdout
     assert command("index", tmp_path / "empty", home=home).returncode == 0
-    assert command("status", tmp_path / "empty", "--coverage", home=home).returncode == 0
+    standing = command("status", tmp_path / "empty", "--coverage", home=home)
+    assert standing.returncode == 0 and b"explained" not in standing.stdout
 
 
 def test_files_without_a_grammar_are_searched_by_their_text(tmp_path: Path, home: Path) -> None:

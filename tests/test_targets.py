@@ -57,6 +57,13 @@ def test_where_nothing_speaks_the_first_line_is_shown_as_code() -> None:
     assert target_of(Chunk(1, 1, "block"), "}", "c") == Target("", "code")
 
 
+def test_the_beginning_of_a_text_explains_nothing() -> None:
+    """It was called a template's sentence, and a folder of HTML pages `100% explained`."""
+    page = "<html>\n<head><title>Opening hours of the library</title>\n<p>From nine to five.\n</html>\n"
+    assert target(page, "a.html", None) == Target("head><title>Opening hours of the library</title>", "code")
+    assert target("Frequently asked questions\n\nNone.\n", "a.txt", None) == Target("Frequently asked questions", "code")
+
+
 def test_sections_speak_by_heading_and_first_sentence() -> None:
     assert target("# Install\n\n## From source\n\nClone it. Build it.\n", "a.md", "Install > From source") == Target("From source: Clone it. Build it.", "header")
     assert target("# Install\n\n```\npip install .\n```\n", "a.md", "Install") == Target("Install: pip install .", "header")
@@ -192,7 +199,7 @@ def test_sentences_end_where_they_end() -> None:
         ("python", "module", None, "", "import re", "Module head: imports re and os.path."),
         ("python", "block", None, "", 'if __name__ == "__main__":\n    main()', "Runs when executed as a script; calls findall and lower."),
         ("rust", "block", "Foo", "impl<T> Display for Foo<T>", "impl<T> Display for Foo<T> {", "Implementation of Display for Foo<T>."),
-        ("text", "window", None, "", "Frequently asked questions\n", "Text that begins: Frequently asked questions"),
+        ("text", "window", None, "", "Frequently asked questions\n", ""),
     ],
 )
 def test_sentences_for_common_patterns(language: str, kind: str, symbol: str | None, signature: str, text: str, said: str) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from wayfind.corpus.documents import plain
-from wayfind.corpus.templates import sentence
+from wayfind.corpus.templates import first_words, sentence
 from wayfind.types import Chunk, Target
 
 LONGEST = 200
@@ -376,5 +376,6 @@ def header(chunk: Chunk, text: str, language: str) -> str:
 
 
 def code(chunk: Chunk, text: str, language: str) -> str:
-    """The first line that holds a word."""
-    return next((line.strip() for line in text.split("\n") if _LETTERS.search(line)), "")
+    """The first line that says something, else that holds a word: raw text, which explains nothing."""
+    said = first_words(text) if chunk.kind in ("window", "section") else ""
+    return said or next((line.strip() for line in text.split("\n") if _LETTERS.search(line)), "")

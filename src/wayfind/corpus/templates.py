@@ -240,15 +240,15 @@ def configuration(facts: Facts) -> str:
 
 
 def window(facts: Facts) -> str:
-    """`Text that begins: Frequently asked questions.` or `Table of 9 columns that begins: v0.4.2, 2011-08-26, src.`"""
+    """`Table of 9 columns that begins: v0.4.2, 2011-08-26, src.`; nothing of other text, which only its own words tell."""
     lines = [bare for line in facts.text.split("\n", 50)[:50] if (bare := line.strip())]
     columns = len(_CELLS.split(lines[len(lines) // 2])) if len(lines) > 4 else 0
     if columns > 2:
         rows = list(map(_CELLS.split, lines))
         if sum(len(row) == columns for row in rows) > 0.8 * len(rows):
             return f"Table of {columns} columns that begins: {', '.join(cell for cell in rows[0] if cell)[:120]}."
-    if held := _first_words(facts.text):
-        return f"Text that begins: {held}"
+    if first_words(facts.text):
+        return ""
     rows = list(map(_CELLS.split, lines))
     short = [cells[0] for cells in rows if len(cells) == 1 and len(cells[0]) <= 40]
     return f"List of lines such as {listed(short[:3])}." if len(short) > 4 and len(short) > 0.8 * len(rows) else ""
@@ -257,8 +257,8 @@ def window(facts: Facts) -> str:
 _CELLS = re.compile(r"\t|\s*[,;|]\s*|\s{2,}")
 
 
-def _first_words(text: str) -> str:
-    """The first line that says something, as it stands."""
+def first_words(text: str) -> str:
+    """The first line with two words or more, as it stands, without the signs around it."""
     lines = (" ".join(_EDGES.sub("", line).split()) for line in text[:8_000].split("\n"))
     return next((line[:120] for line in lines if len(_LONG_WORDS.findall(line)) > 1), "")
 

@@ -24,7 +24,9 @@ def reason_for(
     empty where there is nothing to say. `mask`: the chunks that pass the filters, None without filters."""
     snapshot = searcher.snapshot
     if not snapshot.chunks:
-        return "the index holds no text: every file was skipped; `wayfind status` says why"
+        empty = "the folder has no files"
+        why = "everything was skipped; `wayfind status` says why" if snapshot.manifest.skipped else empty
+        return f"the index holds no text: {why}"
     if mask is not None and not mask.any():
         return f"nothing passes the filters: {query.filters.spoken()}"
     missing = [word for word in lexical.missing if word not in _filtered(query)]  # a part of a name need not be a word

@@ -153,7 +153,8 @@ def _lines(standing: Standing) -> Iterator[str]:
     yield f"{shown(state.root)}"
     yield _row("index", f"generation {state.generation}, {fresh}")
     yield _row("holds", f"{counted(state.files, 'file')}, {counted(state.chunks, 'chunk')}; {counted(standing.commits, 'commit')} read")
-    yield _row("explained", f"{state.coverage:.1%} ({_human(standing.provenance):.1%} in words that people wrote)")
+    if state.chunks:
+        yield _row("explained", f"{state.coverage:.1%} ({_human(standing.provenance):.1%} in words that people wrote)")
     for number, (name, (files, chunks)) in enumerate(standing.languages.items()):
         yield _row("" if number else "languages", f"{name}: {counted(files, 'file')}, {counted(chunks, 'chunk')}")
     for number, (reason, count) in enumerate(sorted(state.skipped.items(), key=lambda item: -item[1])):
