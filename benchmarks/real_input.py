@@ -61,7 +61,7 @@ def answers(repository, question: str) -> list[str]:
     for result in answer.results:
         lines.append(f"1. `{result.path}:{result.start_line}` **{result.symbol or result.kind}** (score {result.score:.2f})  ")
         lines.append(f"   {result.explanation.text} *[{result.explanation.provenance}]*")
-        lines += [f"   - line {w.line}: `{w.text.replace('`', chr(39))}` ← {', '.join(w.matched)}" for w in result.why[:2]]
+        lines += [f"   - line {w.line}: `{w.text.strip().replace('`', chr(39))}` ← {', '.join(w.matched)}" for w in result.why[:2]]
     return lines
 
 

@@ -132,7 +132,7 @@ def test_every_reason_is_a_line_of_the_file_that_holds_a_word_of_the_query(shop:
         lines = (CORPUS / result.path).read_text().split("\n")
         for why in result.why:
             assert result.start_line <= why.line <= result.end_line
-            assert why.text == lines[why.line - 1].strip()
+            assert why.text == lines[why.line - 1].rstrip()
             assert wanted & set(terms(why.text))
             for word in why.matched:
                 assert word in asked and set(terms_of(word)) & set(terms(why.text))

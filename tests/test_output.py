@@ -15,6 +15,7 @@ from conftest import command, plant
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wayfind.search.why import Met, snippet, why
 from wayfind.serve import output, progress
 from wayfind.serve.screen import Paint, decoded, paint, shown
 from wayfind.types import Answer, IndexState, Result, Target, Touch, Why
@@ -118,18 +119,42 @@ def test_raw_code_is_not_shown_as_an_explanation() -> None:
     assert "Serves." not in people(answer(changed(explanation=Target("Serves.", "code"))))
 
 
+def test_of_nothing_no_share_is_explained() -> None:
+    """An empty index said `100% explained`."""
+    empty = IndexState("/r", 1, 0, 0, 1.0, 0, {}, "lexical")
+    assert people(answer(state=empty)) == "confidence 0.80 · 0 files, 0 chunks · fresh"
+
+
 def test_nothing_found_shows_the_reason_alone() -> None:
     assert people(answer(confidence=0.0, abstained=True, reason="no file holds “x”")).splitlines()[1:] == ["no file holds “x”"]
 
 
 def test_an_abstained_answer_calls_its_results_the_nearest() -> None:
-    assert "nearest:" in people(answer(RESULT, abstained=True, reason="probably not in this repository"))
+    assert "the nearest:" in people(answer(RESULT, abstained=True, reason="probably not in this repository"))
+
+
+def test_of_an_abstained_answer_the_first_three_are_shown_and_the_others_counted() -> None:
+    ten = [changed(path=f"{number}.py") for number in range(10)]
+    lines = people(answer(*ten, abstained=True, reason="probably not in this repository")).splitlines()
+    assert lines[2] == "the nearest 3 of 10:"
+    assert [line.split(":")[0] for line in lines if ".py:" in line] == ["0.py", "1.py", "2.py"]
+    assert "9.py:10" in people(answer(*ten))
 
 
 def test_a_long_result_shows_its_head_and_the_lines_that_matched() -> None:
     long = changed(start_line=1, end_line=90, snippet="\n".join(f"line {n}" for n in range(1, 31)) + "\n…", why=(Why(2, "line 2", ("line",)), Why(50, "line 50", ("line",))))
     assert people(answer(long)).split("\n\n")[1].splitlines()[2:] == [
         "     1 line 1", "     2 line 2", "     3 line 3", "      ⋮", "    50 line 50", "      ⋮",
+    ]  # fmt: skip
+
+
+def test_lines_that_matched_keep_their_indentation() -> None:
+    """They were printed flush left below a head that was indented."""
+    text = "def run(self):\n" + "    wait()\n" * 20 + "    if ready:\n        serve(self.port)\n" + "    wait()\n" * 20
+    lines = why(text, 10, Met({"port": ("port", 2.0), "readi": ("ready", 1.0)}))
+    long = changed(start_line=10, end_line=52, snippet=snippet(text, 10, lines), why=lines)
+    assert people(answer(long)).splitlines()[-4:] == [
+        "      ⋮", "    31     if ready:", "    32         serve(self.port)", "      ⋮",
     ]  # fmt: skip
 
 

@@ -102,7 +102,7 @@ def test_words_find_the_function_and_say_why(shop):
     assert best.why and all(w.text in FILES["shop/cart.py"].replace("    ", "") or w.text for w in best.why)
     for w in best.why:
         line = FILES["shop/cart.py"].split("\n")[w.line - 1]
-        assert w.text == line.strip() and w.matched
+        assert w.text == line.rstrip() and w.matched
 
 
 def test_a_name_finds_its_definition_and_says_that_a_literal_search_settles_it(shop):

@@ -27,7 +27,8 @@ class Met(dict[str, tuple[tuple[str, float], ...]]):
 
 
 def why(text: str, start_line: int, words: Met, most: int = LINES) -> tuple[Why, ...]:
-    """The lines that hold most of the query's weight, in order of lines. Words that earlier lines showed count a tenth."""
+    """The lines that hold most of the query's weight, in order of lines, with their indentation. Words that earlier lines
+    showed count a tenth."""
     lines = []
     for offset, line in enumerate(text.split("\n")):
         met: dict[str, float] = {}
@@ -47,7 +48,7 @@ def why(text: str, start_line: int, words: Met, most: int = LINES) -> tuple[Why,
         chosen.append(best)
         shown |= set(best[2])
     return tuple(
-        Why(start_line + offset, line.strip()[:WIDEST], tuple(sorted(met, key=lambda w: (-met[w], w))))
+        Why(start_line + offset, line.rstrip()[:WIDEST], tuple(sorted(met, key=lambda w: (-met[w], w))))
         for offset, line, met in sorted(chosen)
     )
 

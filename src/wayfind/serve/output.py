@@ -17,6 +17,8 @@ _HEAD = 3
 _SENTENCES = 300
 """Characters of an explanation in a list of results."""
 _TOUCHES = 5
+_NEAREST = 3
+"""Results of an abstained answer that are shown; the others are further still from an answer."""
 _CUT = "…"
 
 
@@ -37,19 +39,22 @@ def for_people(answer: Answer, view: View) -> Iterator[str]:
         yield paint("note", shown(answer.reason))
     if not answer.results:
         return
+    results = answer.results[:_NEAREST] if answer.abstained else answer.results
     if answer.abstained:
-        yield paint("dim", "nearest:")
-    for result in answer.results:
+        left_out = len(answer.results) > len(results)
+        yield paint("dim", f"the nearest {len(results)} of {len(answer.results)}:" if left_out else "the nearest:")
+    for result in results:
         yield ""
         yield from _result(result, view)
 
 
 def freshness(index: IndexState) -> str:
     """How complete and how fresh the index is, in a few words."""
-    count = f"{counted(index.files, 'file')}, {counted(index.chunks, 'chunk')}, {index.coverage:.0%} explained"
+    count = f"{counted(index.files, 'file')}, {counted(index.chunks, 'chunk')}"
+    explained = f", {index.coverage:.0%} explained" if index.chunks else ""  # of nothing there is no share
     skipped = sum(index.skipped.values())
     stale = f"{counted(index.stale_files, 'file')} changed since" if index.stale_files else "fresh"
-    return " · ".join([count, *([f"{skipped:,} skipped"] if skipped else []), stale])
+    return " · ".join([count + explained, *([f"{skipped:,} skipped"] if skipped else []), stale])
 
 
 def explanation(answer: Answer, touches: Sequence[Touch], view: View) -> Iterator[str]:
