@@ -8,6 +8,8 @@ WayfindError
  │    ├── IndexVersion     written by another version of Wayfind
  │    └── IndexBusy        another process is writing it and did not finish in time
  ├── ModelError            a model bundle is missing, damaged or of another format
+ ├── TrainingError         training cannot go on
+ │    └── Collapsed        the latents became one point; the text names the term that pulled
  └── StorageError          the disk refused (full, read-only, no permission)
 """
 
@@ -44,6 +46,14 @@ class IndexBusy(IndexError_):
 
 class ModelError(WayfindError):
     """A model bundle cannot be used; the text says what is wrong with it."""
+
+
+class TrainingError(WayfindError):
+    """Training cannot go on."""
+
+
+class Collapsed(TrainingError):
+    """The latents became one point; the text names the term that pulled them together."""
 
 
 class StorageError(WayfindError):
