@@ -19,6 +19,8 @@ from wayfind.search.query import Filters, parse
         ("", "empty"),
         ("?!…", "empty"),
         ('Traceback (most recent call last):\n  File "a.py", line 3, in f\nKeyError: 1', "trace"),
+        ("TypeError: no\n    at Cart.total (/srv/app/cart.js:10:15)\n    at /srv/app/main.js:2:1", "trace"),
+        ("Boom\n   at Shop.Db.Open(String name) in C:\\Shop\\Db.cs:line 42\n   at Shop.Main()", "trace"),
         ("def f(x):\n    return x + 1\n", "code"),
         ("word " * 100, "text"),
     ],

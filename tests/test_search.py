@@ -16,9 +16,10 @@ import wayfind
 from wayfind.errors import NotFound, UsageError
 from wayfind.index.segment import BODY, FIELDS
 from wayfind.search import lexical
-from wayfind.search.mentions import changed_lines
+from wayfind.search.mentions import Places, changed_lines
 from wayfind.search.query import parse
 from wayfind.search.rank import DAMPING, damp
+from wayfind.search.trace import frames
 
 FILES = {
     "shop/cart.py": '''"""Shopping carts."""
@@ -204,6 +205,101 @@ def test_changed_lines_of_a_diff_are_those_after_it():
     twice = DIFF + "--- a/gone.py\n+++ /dev/null\n@@ -1,2 +0,0 @@\n-x = 1\n-y = 2\n"
     assert list(changed_lines(twice)) == [("shop/cart.py", 9), ("shop/cart.py", 16)]
     assert not list(changed_lines("no diff\n+ nor this\n@@ what @@\n+x"))
+
+
+TRACES = {
+    "python": (
+        "py",
+        """Traceback (most recent call last):
+  File "/usr/lib/python3.10/runpy.py", line 196, in _run_module_as_main
+    return _run_code(code, main_globals, None)
+  File "/srv/app/src/web/main.py", line 2, in main
+    first()
+  File "/srv/app/src/web/handle.py", line 2, in handle
+    first()
+  File "/srv/app/src/db/pick.py", line 2, in pick
+    first()
+  File "/usr/lib/python3.10/random.py", line 378, in choice
+IndexError: out of range""",
+    ),
+    "go": (
+        "go",
+        """panic: runtime error: index out of range [5] with length 3
+
+goroutine 1 [running]:
+runtime/debug.Stack()
+\t/usr/local/go/src/runtime/debug/stack.go:24 +0x65
+app/db.pick(0xc000012345, 0x5)
+\t/home/u/app/src/db/pick.go:2 +0x1d
+app/web.handle(...)
+\t/home/u/app/src/web/handle.go:2
+main.main()
+\t/home/u/app/src/web/main.go:2 +0x20
+exit status 2""",
+    ),
+    "java": (
+        "java",
+        """Exception in thread "main" java.lang.IllegalStateException: no session
+\tat src.web.Handler.handle(handle.java:2)
+\tat src.web.Main.main(main.java:2)
+Caused by: java.lang.NullPointerException: Cannot invoke "String.length()"
+\tat java.base/java.util.Objects.requireNonNull(Objects.java:233)
+\tat src.db.Session$Inner.<init>(pick.java:2)
+\tat src.web.Handler.handle(handle.java:2)
+\t... 1 more""",
+    ),
+    "javascript": (
+        "js",
+        """TypeError: Cannot read properties of undefined (reading 'id')
+    at Cart.pick (/srv/app/src/db/pick.js:2:15)
+    at file:///srv/app/src/web/handle.js:2:1
+    at Object.<anonymous> (C:\\work\\app\\src\\web\\main.js:2:9)
+    at Module._compile (node:internal/modules/cjs/loader:1105:14)""",
+    ),
+    "csharp": (
+        "cs",
+        """Unhandled exception. System.InvalidOperationException: boom
+ ---> System.ArgumentNullException: Value cannot be null. (Parameter 'x')
+   at Shop.Db.Session.Open(String name) in C:\\work\\app\\src\\db\\pick.cs:line 2
+   at Shop.Db.Pool.<Get>d__3.MoveNext() in /home/u/app/src/web/handle.cs:line 2
+   --- End of inner exception stack trace ---
+   at Shop.Program.Main(String[] args) in C:\\work\\app\\src\\web\\main.cs:line 2
+   at System.Threading.Tasks.Task.Execute()""",
+    ),
+    "rust": (
+        "rs",
+        """thread 'main' panicked at 'called `Option::unwrap()` on a `None` value', src/db/pick.rs:2:34
+stack backtrace:
+   0: rust_begin_unwind
+             at /rustc/90c541806f23a127002de5b4038be731ba1458ca/library/std/src/panicking.rs:578:5
+   3: app::web::handle
+             at ./src/web/handle.rs:2:13
+   4: app::main
+             at ./src/web/main.rs:2:13""",
+    ),
+}
+
+
+@pytest.mark.parametrize("trace", TRACES.values(), ids=TRACES)
+def test_of_a_trace_the_innermost_frame_of_the_repository_counts_most(tmp_path, trace):
+    extension, text = trace
+    root, names = tmp_path / "app", ("src/db/pick", "src/web/handle", "src/web/main", "lib/runtime/panicking", "lib/util/stack")
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / f"{name}.{extension}").write_text(f"# {name}\nfirst()\n")
+    with wayfind.open(root, home=tmp_path / "home") as repository:
+        repository.refresh()
+        files, chunks = Places(repository.snapshot()).mentioned(text)
+        values = dict(zip(repository.snapshot().paths, files.tolist(), strict=True))
+    assert [values[f"{name}.{extension}"] for name in names] == pytest.approx([1, 2**-0.5, 3**-0.5, 0, 0])
+    assert sorted(chunks.values()) == pytest.approx([3**-0.5, 2**-0.5, 1])
+    assert parse(text).kind == "trace"
+
+
+def test_a_long_text_of_signs_of_a_trace_takes_no_long_time():
+    """Every pattern is linear in a line; a quadratic one would take minutes here."""
+    for text in ("\n" * 20_000, "at (a" * 4_000, "at " + "a/" * 9_000 + "x(", "#1 " + " at" * 6_000, "at " + " in x" * 4_000):
+        assert frames(text) == ([], text)
 
 
 def test_a_line_that_is_named_is_found_though_it_holds_no_word_of_the_query(shop):

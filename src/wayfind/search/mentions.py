@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from wayfind.index.snapshot import Snapshot
+from wayfind.search.trace import Frame, frames
 
 _PATH = re.compile(r"(?P<path>[\w@.+-]*(?:[/\\][\w@.+-]+)*\.\w{1,8})(?:\"?, line |:|\()?(?P<line>\d+)?")
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
@@ -35,15 +36,17 @@ class Places:
     def mentioned(self, text: str) -> tuple[np.ndarray, dict[int, float]]:
         """How surely each file is meant, [files], 0 to 1; and the chunks at the lines that are named, likewise."""
         files, chunks = np.zeros(self.snapshot.files), {}
-        written = [(match["path"], int(match["line"] or 0)) for match in _ends(_PATH, text)]
-        for path, line in [*written, *changed_lines(text)]:
-            parts = [part for part in re.split(r"[/\\]", path) if part not in ("", ".", "..")]
-            found, value = self._ending_in(parts, self._by_name, parts[-1] if parts else "")
+        framed, rest = frames(text)
+        written = [(_parts(match["path"]), int(match["line"] or 0)) for match in _ends(_PATH, rest)]
+        changed = [(_parts(path), line) for path, line in changed_lines(rest)]
+        named = [(*self._ending_in(parts, self._by_name, parts[-1] if parts else ""), line, 1.0) for parts, line in [*written, *changed]]
+        for found, value, line, nearness in [*self._framed(framed), *named]:
             for file in found:
-                files[file] = max(files[file], value)
+                files[file] = max(files[file], value * nearness)
                 if line and value > 0.5:
-                    chunks |= dict.fromkeys(self._at(file, line), value)
-        for match in _ends(_DOTTED, text):
+                    for chunk in self._at(file, line):
+                        chunks[chunk] = max(chunks.get(chunk, 0.0), value * nearness)
+        for match in _ends(_DOTTED, rest):
             names = match[0].split(".")
             for length in range(len(names), 1, -1):
                 found, value = self._ending_in(names[:length], self._by_stem, names[length - 1])
@@ -51,6 +54,21 @@ class Places:
                     files[found] = np.maximum(files[found], value)
                     break
         return files, chunks
+
+    def _framed(self, framed: list[Frame]) -> Iterator[tuple[list[int], float, int, float]]:
+        """Of the frames those in files of the snapshot: the files, how sure that is, the line, and how near the frame is
+        to the error, 1 for the innermost of them. Where only the name of a file agrees it may be another's."""
+        depth = 0
+        for frame in framed[:_MOST]:
+            parts = list(frame.path)
+            found, value = self._ending_in(parts, self._by_name, parts[-1])
+            if not found:
+                continue
+            path = self.snapshot.paths[found[0]]
+            ours = len(parts) == 1 or "/" not in path or _agreement(path, parts) > 0
+            if not frame.standard or (ours and "/" in path):
+                yield found, value if ours else value / 2, frame.line, (1 + depth) ** -0.5
+                depth += ours
 
     def _ending_in(self, parts: list[str], table: dict[str, list[int]], name: str) -> tuple[list[int], float]:
         """The files of that name whose path agrees with most of the folders before it, and how sure that is."""
@@ -86,6 +104,10 @@ def changed_lines(text: str) -> Iterator[tuple[str, int]]:
             gone = row[:1] == "-"
     if gone:
         yield path, max(at - 1, 1)
+
+
+def _parts(path: str) -> list[str]:
+    return [part for part in re.split(r"[/\\]", path) if part not in ("", ".", "..")]
 
 
 def _agreement(path: str, parts: list[str]) -> int:

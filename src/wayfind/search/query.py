@@ -30,7 +30,8 @@ _PHRASE = re.compile(r'(?:(?<=\s)|^)"([^"]+)"(?=\s|$)')
 _EXCLUDED = re.compile(r'(?:(?<=\s)|^)-(?:"([^"]+)"|([^\W\d]\w+(?:[.:#>/-]+\w+)*(?:\(\))?))(?=\s|$)')
 _IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|#|->|/)[A-Za-z_$][\w$]*)*(?:\(\))?[!?]?")
 _TRACE = re.compile(
-    r'Traceback \(most recent|^\s*File "[^"]+", line \d+|^\s+at [\w.$<>]+\([^)]*:\d+\)|panicked at|goroutine \d+ \[',
+    r'Traceback \(most recent|^[ \t]*File "[^"]+", line \d+|^[ \t]+at [\w.$<>]+\([^)]*:\d+\)|panicked at|goroutine \d+ \['
+    r"|^[ \t]+at .+:(?:\d+:|line )\d+\)?[ \t]*$",
     re.M,
 )
 _CODE_LINE = re.compile(

@@ -1,0 +1,82 @@
+"""A stack trace inside a text to its frames: where the error was raised first, then who called that, and so on.
+
+Python prints the innermost frame last, the others first. A chain of exceptions counts from its root cause.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_CHAINED = (
+    (re.compile(r"^Caused by: ", re.MULTILINE), -1),
+    (re.compile(r"^(?:During handling of the above|The above) exception", re.MULTILINE), 1),
+)
+"""What stands between two exceptions of a chain; the root cause is the last one (Java) or the first (Python)."""
+_PATH = r"(?:\w+://[^/\s]*)?(?P<path>(?:[A-Za-z]:)?[^\s():\"?]+)(?:\?\w*)?"
+_INNERMOST_LAST = (
+    re.compile(r'^[^\w\n]*File "(?P<path>[^"\n]+)", line (?P<line>\d+).*', re.MULTILINE),  # Python
+    re.compile(r"^(?P<path>[^\s:]+\.py):(?P<line>\d+): in .*", re.MULTILINE),  # pytest
+)
+_INNERMOST_FIRST = (
+    re.compile(  # Java, Kotlin, Scala: `at [module/]package.Class.method(File.java:12)`
+        r"^[ \t]*at (?:[\w.@$-]+/)*(?P<owner>[\w$<>.-]+)\((?P<path>[\w$-]+\.\w+):(?P<line>\d+)\).*", re.MULTILINE
+    ),
+    re.compile(r"^[ \t]*at .{1,1000} in (?P<path>\S.{0,400}?):line (?P<line>\d+).*", re.MULTILINE),  # C#
+    re.compile(rf"^[ \t]*at (?:.*\()?{_PATH}:(?P<line>\d+)(?::\d+)?\)?[ \t]*$", re.MULTILINE),  # JavaScript, Rust
+    re.compile(rf"^[ \t]*[\w$.<>/*]*@{_PATH}:(?P<line>\d+):\d+[ \t]*$", re.MULTILINE),  # JavaScript of Firefox and Safari
+    re.compile(r"^.*panicked at (?:'.*', )?(?P<path>[^\s:]+):(?P<line>\d+):\d+.*", re.MULTILINE),  # Rust
+    re.compile(  # Go: `package.Function(…)` on the line above
+        r"^(?:\S.*\n)?[ \t]+(?P<path>\S+\.go):(?P<line>\d+)(?: \+0x[0-9a-f]+)?[ \t]*$", re.MULTILINE
+    ),
+    re.compile(r"^[ \t]*(?:from )?(?P<path>\S+\.rb):(?P<line>\d+):in .*", re.MULTILINE),  # Ruby
+    re.compile(r"^#\d+ (?P<path>\S+\.php)\((?P<line>\d+)\).*", re.MULTILINE),  # PHP
+    re.compile(r"^#\d+ .* at (?P<path>[^\s:]+):(?P<line>\d+)[ \t]*$", re.MULTILINE),  # gdb
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame: the parts of its file's path, and the line."""
+
+    path: tuple[str, ...]
+    line: int
+    standard: bool = False
+    """It lies in the language's own library, whose files have common names (`server.go`, `list.java`)."""
+
+
+def frames(text: str) -> tuple[list[Frame], str]:
+    """The frames in a text, innermost first, and the text without their lines.
+
+    >>> frames("panic: no\\n\\tmain.run(0x1)\\n\\t\\t/app/run.go:7 +0x1d\\n\\t\\t/app/main.go:3 +0x2")[0][0]
+    Frame(path=('app', 'run.go'), line=7, standard=False)
+    """
+    found = {match.start("path"): (match, -1) for pattern in _INNERMOST_LAST for match in pattern.finditer(text)}
+    for pattern in _INNERMOST_FIRST:
+        for match in pattern.finditer(text):
+            found.setdefault(match.start("path"), (match, 1))
+    marks = [(found.start(), step) for pattern, step in _CHAINED for found in pattern.finditer(text)]
+
+    def depth(place: int) -> tuple[int, int]:
+        """What sorts the frame at a place of the text: the distance of its exception from the root cause, then its own."""
+        return sum(step for mark, step in marks if mark < place), found[place][1] * place
+
+    order = sorted(found, key=depth)
+    rest, end = [], 0
+    for match, _ in (found[place] for place in sorted(found)):
+        rest.append(text[end : match.start()])
+        end = max(end, match.end())
+    return list(dict.fromkeys(_frame(found[place][0]) for place in order)), "".join([*rest, text[end:]])
+
+
+def _frame(match: re.Match[str]) -> Frame:
+    owner = match.groupdict().get("owner")
+    folders = owner.split(".")[:-2] if owner else []
+    parts = (*folders, *(part for part in re.split(r"[/\\]", match["path"]) if part not in ("", ".", "..")))
+    return Frame(parts, int(match["line"]), _STANDARD.match("/".join(parts)) is not None)
+
+
+_STANDARD = re.compile(
+    r"(?:java|javax|jdk|sun|kotlin|scala)/|rustc/|(?:.*/)?go/src/(?![^/]+\.)|(?:.*/)?lib/python[\d.]+/(?!(?:site|dist)-packages/)"
+    r"|internal/(?:modules|process|timers)/"
+)
