@@ -1,0 +1,282 @@
+"""Files that Wayfind is written into: in comes a part and what to do with it, out comes a `Change` that can be shown,
+made, and undone byte for byte.
+
+A record of each file lies in the user's state folder: its bytes before, the checksum of its bytes after, and what was put in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import hashlib
+import json
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from wayfind.errors import StorageError, UsageError
+from wayfind.serve.clients.jsonc import Malformed
+from wayfind.serve.clients.part import File, Part
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is known of a file that was written into."""
+
+    file: str
+    users: tuple[str, ...]
+    """For whom it was, as `codex project`; AGENTS.md has several."""
+    before: bytes | None
+    """The file as it was before the first of them; None where there was none."""
+    after: str
+    """SHA-256 of the file as it was written."""
+    inserted: str = ""
+    """The text that was put in, where it was one piece."""
+    folders: tuple[str, ...] = ()
+    """Folders made for the file, outermost first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A file to be written; `after` is None where it is to be deleted."""
+
+    file: Path
+    before: bytes | None
+    after: bytes | None
+    record: Record | None
+    """What is to be recorded; None: nothing any more."""
+    note: str = ""
+    known: bool = False
+    """Whether it was recorded for this user of it."""
+
+    @property
+    def writes(self) -> bool:
+        return self.before != self.after
+
+    def difference(self) -> Iterator[str]:
+        """A unified difference, line by line."""
+        old, new = (_lines(data) for data in (self.before, self.after))
+        names = os.devnull if self.before is None else str(self.file), os.devnull if self.after is None else str(self.file)
+        for line in difflib.unified_diff(old, new, *names, lineterm=""):
+            yield line.rstrip("\r\n")
+            if line[:1] in "+- " and not line.endswith("\n") and line[:3] not in ("---", "+++"):
+                yield "\\ No newline at end of file"
+
+
+def installing(part: Part, user: str) -> Change:
+    """The change that puts a part into its file for a user of it. Raises UsageError where the file cannot be read."""
+    file, now, record = _looked_at(part.file)
+    base = _without(part, now, record)[0] if record else now
+    text = _text(file, base)
+    made = _edited(part, file, text, part.added(text) if text is not None else part.added(""))
+    users = tuple(sorted({*(record.users if record else ()), user}))
+    if record is None and made == now:
+        return Change(file, now, made, None, "as wanted already")
+    before = record.before if record and _digest(now) == record.after else base
+    folders = record.folders if record else tuple(str(folder) for folder in reversed(file.parents) if not folder.exists())
+    kept = Record(str(file), users, before, _digest(made), _insertion(base, made), folders)
+    return Change(file, now, made, kept)
+
+
+def uninstalling(part: Part, user: str) -> Change:
+    """The change that takes a part out again, for the last user of it; until then it is only noted that one is gone."""
+    file, now, record = _looked_at(part.file)
+    users = record.users if record else ()
+    if record and (others := tuple(other for other in users if other != user)):
+        return Change(file, now, now, replace(record, users=others), f"kept for {', '.join(others)}", user in users)
+    after, note = _without(part, now, record)
+    return Change(file, now, after, None, note, user in users)
+
+
+def make(changes: list[Change]) -> None:
+    """Write all changes or none. Raises UsageError where a file has changed since it was looked at, StorageError."""
+    for change in changes:
+        _check(change)
+    done: list[Change] = []
+    try:
+        for change in changes:
+            done.append(change)
+            _keep(change)
+            if change.writes:
+                _write(change.file, change.after)
+    except OSError as error:
+        for change in reversed(done):
+            with contextlib.suppress(OSError):
+                _write(change.file, change.before)
+        raise StorageError(f"{error.filename or 'a file'}: {error.strerror}; nothing was changed") from error
+    for change in changes:
+        if change.record is None:
+            _forget(change.file)
+
+
+def records() -> list[Record]:
+    """What is recorded, in the order of the files."""
+    found = (read_record(path) for path in state_folder().glob("*.json"))
+    return sorted((record for record in found if record), key=lambda record: record.file)
+
+
+def state_folder() -> Path:
+    """Where the records lie: in the user's state folder (XDG), for a cache may be deleted and these may not."""
+    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(state).expanduser() / "wayfind" / "installed"
+
+
+def read_record(path: Path) -> Record | None:
+    """The record in a file; None where it is none or cannot be read."""
+    try:
+        data = json.loads(path.read_bytes())
+        before = path.with_suffix(".before").read_bytes() if data["existed"] else None
+        return Record(data["file"], tuple(data["users"]), before, data["after"], data["inserted"], tuple(data["folders"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def within(file: Path, root: Path) -> None:
+    """Raises UsageError where a file of a repository leads out of it: no clone may choose what is written in the home."""
+    if not Path(os.path.realpath(file)).is_relative_to(os.path.realpath(root)):
+        raise UsageError(f"{file} leads out of the repository, to {os.path.realpath(file)}; nothing was written")
+
+
+# Looking
+
+
+def _looked_at(file: Path) -> tuple[Path, bytes | None, Record | None]:
+    """The file that is meant (links followed), its bytes, and its record."""
+    real = Path(os.path.realpath(file))
+    try:
+        now = real.read_bytes()
+    except FileNotFoundError:
+        now = None
+    except OSError as error:
+        raise StorageError(f"{file} cannot be read: {error.strerror}; nothing was written") from error
+    return real, now, read_record(_record_path(real))
+
+
+def _text(file: Path, data: bytes | None) -> str | None:
+    if data is None:
+        return None
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file}: byte {error.start + 1} is not UTF-8; nothing was written") from error
+
+
+def _edited(part: Part, file: Path, text: str | None, made: str) -> bytes:
+    if not isinstance(part, File) and part.others(text or "") != part.others(made):
+        raise UsageError(f"{file} cannot be changed without touching what others wrote there; nothing was written")
+    return made.encode("utf-8")
+
+
+def _without(part: Part, now: bytes | None, record: Record | None) -> tuple[bytes | None, str]:
+    """The file without the part, and how that was found: as it was before, or by taking out what was put in."""
+    if now is None:
+        return None, "the file is gone"
+    if record and _digest(now) == record.after:
+        return record.before, "restored as it was"
+    text = _text(part.file, now) or ""
+    cut = text.replace(record.inserted, "", 1) if record and record.inserted and text.count(record.inserted) == 1 else None
+    after = cut if cut is not None and _is_clean(part, cut, text) else part.removed(text)
+    if after == text:
+        return now, "nothing of Wayfind's in it"
+    if not isinstance(part, File) and part.others(after) != part.others(text):
+        raise UsageError(f"{part.file}: others wrote into Wayfind's part; take it out by hand. Nothing was written")
+    note = "it has changed since; only Wayfind's part is taken out"
+    return (None if not after.strip() and (record is None or record.before is None) else after.encode("utf-8")), note
+
+
+def _is_clean(part: Part, after: str, text: str) -> bool:
+    try:
+        return part.removed(after) == after and part.others(after) == part.others(text)
+    except Malformed:
+        return False
+
+
+def _insertion(before: bytes | None, after: bytes) -> str:
+    """The one piece by which two texts differ; empty where it is not one piece."""
+    old = before or b""
+    start = len(os.path.commonprefix([old, after]))
+    end = start + len(after) - len(old)
+    piece = after[start:end] if len(after) > len(old) and after[end:] == old[start:] else b""
+    return piece.decode("utf-8", "ignore")
+
+
+# Writing
+
+
+def _check(change: Change) -> None:
+    """Raises where the file has changed since it was looked at, or does not want to be written."""
+    _, now, _ = _looked_at(change.file)
+    if now != change.before:
+        raise UsageError(f"{change.file} was changed by another program meanwhile; nothing was written, run the command again")
+    if change.writes and now is not None and not change.file.stat().st_mode & stat.S_IWUSR:
+        raise StorageError(f"{change.file} is read-only; nothing was written. Make it writable, or put the part in by hand")
+
+
+def _write(file: Path, data: bytes | None) -> None:
+    """Replace a file whole: whoever reads it meanwhile sees the old one or the new one. Its mode stays."""
+    if data is None:
+        file.unlink(missing_ok=True)
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    mode = stat.S_IMODE(file.stat().st_mode) if file.exists() else 0o666 & ~_umask()
+    number, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    try:
+        with os.fdopen(number, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(name, mode)
+        os.replace(name, file)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def _keep(change: Change) -> None:
+    """Record a change before it is made, the bytes before it first. They may hold keys, so only the user may read them."""
+    if change.record is None:
+        return
+    path, kept = _record_path(change.file), change.record
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if kept.before is not None:
+        _write_private(path.with_suffix(".before"), kept.before)
+    data = {"file": kept.file, "users": kept.users, "existed": kept.before is not None, "after": kept.after, "inserted": kept.inserted, "folders": kept.folders}
+    _write_private(path, json.dumps(data).encode())
+
+
+def _write_private(path: Path, data: bytes) -> None:
+    path.touch(mode=0o600)
+    _write(path, data)
+
+
+def _forget(file: Path) -> None:
+    """Delete the record of a file, and the folders that were made for it where nothing else lies in them."""
+    path = _record_path(file)
+    record = read_record(path)
+    for left in (path, path.with_suffix(".before")):
+        left.unlink(missing_ok=True)
+    for folder in reversed(record.folders if record and not file.exists() else ()):
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
+
+
+def _record_path(file: Path) -> Path:
+    return state_folder() / f"{hashlib.sha256(os.fsencode(file)).hexdigest()[:16]}.json"
+
+
+def _digest(data: bytes | None) -> str:
+    return hashlib.sha256(data).hexdigest() if data is not None else ""
+
+
+def _lines(data: bytes | None) -> list[str]:
+    return (data or b"").decode("utf-8", "replace").splitlines(keepends=True)
