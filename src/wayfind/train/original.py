@@ -1,0 +1,65 @@
+"""The seeds' model, for the record: its sizes, its weights, and how it made vectors.
+
+The sizes come out at exactly its 140,736 parameters with the repaired parts. The recipe (no contrastive term, padding
+counted, noise left on) is kept only to show, in a test and a benchmark, that it collapses.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from wayfind.train.latent import DecoderConfig, Encoded, LatentConfig, LatentModel, LossWeights
+from wayfind.train.trajectory import wiener_increments
+
+PARAMETERS = 140_736
+"""Of the seeds' first model: 256 characters of 64, two layers of 64, latent 16, four couplings, a GRU of 2 × 64."""
+LENGTH = 256
+"""A query was padded to so many characters, and the padding counted."""
+
+RECIPE = LossWeights(contrastive=0.0, epps_pulley=0.01, kl=0.1, explanation=1.0)
+"""The seeds' weights; nothing ties a query to its code."""
+
+SIZES = LatentConfig(
+    hidden=64,
+    latent=16,
+    width=64,
+    steps=2,
+    coupling_width=72,  # zuko's couplings see half of the dimensions: 72 gives them the 37,504 parameters of the original's 64
+    free_nats=0.0,
+    decoder=DecoderConfig(kind="gru", vocabulary=256, hidden=64, layers=2, length=128),
+    weights=RECIPE,
+)
+
+
+class CharacterEncoder(nn.Module):
+    """A table of embeddings and nothing else: one state a character. Symbol 0 is padding."""
+
+    def __init__(self, hidden: int = 64, vocabulary: int = 256) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary, hidden)
+
+    def forward(self, tokens: Int[Tensor, "batch token"]) -> Encoded:
+        return Encoded(self.embedding(tokens), tokens != 0, tokens)
+
+
+def small_model(config: LatentConfig = SIZES) -> tuple[CharacterEncoder, LatentModel]:
+    """Encoder and latent model at the seeds' sizes, with the embedding shared by encoder and decoder as theirs was."""
+    encoder = CharacterEncoder(config.hidden)
+    return encoder, LatentModel(config, encoder.embedding)
+
+
+def padding_counted(encoded: Encoded) -> Encoded:
+    """Every place taken for text, as the seeds did: give it tokens padded to `LENGTH`."""
+    return Encoded(encoded.states, torch.ones_like(encoded.mask), encoded.tokens)
+
+
+@torch.no_grad()
+def noisy_vectors(model: LatentModel, encoded: Encoded, generator: torch.Generator) -> Float[Tensor, "batch latent"]:
+    """Unit vectors as the seeds made them for index and query alike: a draw from the posterior and from the noisy path."""
+    posterior = model.posterior(encoded.states, encoded.mask)
+    start = posterior.sample(torch.randn(posterior.mean.shape, generator=generator))
+    increments = wiener_increments(model.config.steps, *start.shape, generator)
+    return functional.normalize(model.coordinates(start, increments)[0][:, -1], dim=-1)
