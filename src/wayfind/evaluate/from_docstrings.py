@@ -103,7 +103,7 @@ def without_docstring(text: str, language: str, symbol: str) -> str | None:
         chunk = _only(now, symbol)
         if chunk is None or not chunk.docstring:
             break
-        span = _documentation_lines(blank.split("\n"), chunk)
+        span = documentation_lines(blank.split("\n"), chunk)
         if span is None:
             return None
         blank = _blanked(blank, span, chunk, language)
@@ -188,7 +188,7 @@ def _others(chunks: Sequence[Chunk], symbol: str) -> Counter[tuple[str | None, s
     return Counter((c.symbol, c.docstring) for c in chunks if c.symbol and c.symbol != symbol)
 
 
-def _documentation_lines(lines: Sequence[str], chunk: Chunk) -> tuple[int, int] | None:
+def documentation_lines(lines: Sequence[str], chunk: Chunk) -> tuple[int, int] | None:
     """First and last line (1-based) of a chunk's documentation with its markers, or None where it is not found as such."""
     wanted = TOKEN.findall(chunk.docstring)
     first = max(1, chunk.start_line - len(chunk.docstring.split("\n")) - 3)

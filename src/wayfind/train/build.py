@@ -1,0 +1,355 @@
+"""From a recipe to a folder of shards: TRAIN|VALID|TEST/pairs-NNNNN.jsonl.gz and manifest.json.
+
+The sources are read by tasks; then a single pass over what they left decides each project's part, drops near-duplicates
+(what is held out is looked at first, so that it is training that loses a copy), and deals the pairs into shards by the hash
+of their content. The same recipe and inputs give the same bytes, whatever the number of processes.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+import platform
+import shutil
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from wayfind import __version__
+from wayfind.errors import NotFound, UsageError
+from wayfind.evaluate.scratch import GitError, git
+from wayfind.model.text import TEXT_VERSION
+from wayfind.train.augment import augmented
+from wayfind.train.duplicates import Seen, body, code_only, definition_of, library, longest, signature
+from wayfind.train.exclude import Excluded, read_excluded
+from wayfind.train.pairs import MANIFEST, PARTS, Pair, Part, from_line, to_line, write_shard
+from wayfind.train.recipe import CodeSearchNet, JsonLines, Recipe, Repositories, TheStack, place
+from wayfind.train.sources.repository import Repository
+from wayfind.train.split import part_of, project, settled
+from wayfind.train.tasks import Done, Task, run_tasks
+
+Progress = Callable[[str, int, int], None]
+"""Told a stage, how much of it is done, and of how much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What a build made."""
+
+    folder: Path
+    manifest: dict[str, Any]
+
+
+def build(recipe: Recipe, at: Path, output: Path, *, spill: Path | None = None, processes: int = 1, progress: Progress = lambda stage, done, of: None) -> Built:
+    """Make the shards of a recipe, whose paths are relative to the file `at`, in the folder `output`.
+
+    `spill` keeps what was read of each source for the next build; without it, it is deleted at the end.
+    Raises NotFound, UsageError, StorageError.
+    """
+    library()
+    started = time.monotonic()
+    if output.exists() and any(output.iterdir()) and not (output / MANIFEST).is_file() and not (output / ".spill").is_dir():
+        raise UsageError(f"{output}: is not empty and holds no {MANIFEST}; name a new folder")
+    output.mkdir(parents=True, exist_ok=True)
+    excluded = read_excluded(place(recipe.exclude, at) if recipe.exclude else None)
+    tasks, missing = tasks_of(recipe, at, excluded)
+    kept = spill or output / ".spill"
+    done: list[Done] = []
+    for ended in run_tasks([*tasks, *kept_out_tasks(recipe, at)], recipe, kept, processes):
+        done.append(ended)
+        progress("reading", len(done), len(tasks))
+    done.sort(key=lambda one: (one.task.name, one.task.language))
+    parts = _parts([one for one in done if not one.task.kept_out], recipe)
+    dealer = Dealer(recipe, parts, excluded)
+    with Buckets(output / ".buckets", recipe, sum(one.pairs for one in done)) as buckets:
+        for pair in dealer.kept(done, _kept_out_texts(recipe, at), progress):
+            buckets.put(pair)
+    manifest = _manifest(recipe, done, missing, dealer, buckets, output, progress)
+    if spill is None:
+        shutil.rmtree(kept)
+    return Built(output, manifest | {"seconds": round(time.monotonic() - started, 1)})
+
+
+def tasks_of(recipe: Recipe, at: Path, excluded: Excluded) -> tuple[list[Task], dict[str, str]]:
+    """The tasks of a recipe, and repositories that give none, each with the reason."""
+    tasks: list[Task] = []
+    missing: dict[str, str] = {}
+    for source in recipe.sources:
+        if isinstance(source, Repositories):
+            for one in repositories(source, at):
+                if excluded.holds_origin(one.name):
+                    missing[one.name] = "excluded"
+                elif not one.folder.is_dir() and not one.address:
+                    missing[one.name] = f"no folder {one.folder.name}"
+                else:
+                    tasks.append(Task(one, one.name))
+        elif isinstance(source, JsonLines):
+            tasks.append(Task(replace(source, jsonl=str(place(source.jsonl, at))), source.origin or Path(source.jsonl).name))
+        else:
+            tasks += _of_languages(source, at)
+    names = Counter((task.name, task.language) for task in tasks)
+    if twice := next((name for (name, _), times in names.items() if times > 1), None):
+        raise UsageError(f"{at}: {twice} is named by two sources; a weight counts more, a copy does not")
+    fetched = []
+    for task in tasks:
+        problem = _fetched(task.source)
+        if problem:
+            missing[task.name] = problem
+        else:
+            fetched.append(task)
+    return fetched, missing
+
+
+def _of_languages(source: CodeSearchNet | TheStack, at: Path) -> Iterator[Task]:
+    key = "codesearchnet" if isinstance(source, CodeSearchNet) else "the_stack"
+    folder = place(getattr(source, key), at)
+    found = replace(source, **{key: str(folder)}) if folder.is_dir() else source
+    yield from (Task(found, key, language) for language in source.languages)
+
+
+def repositories(source: Repositories, at: Path) -> list[Repository]:
+    """The repositories of a source, of its part, by name."""
+    folders = place(source.folders, at) if source.folders else at.parent
+    if isinstance(source.repositories, str):
+        found = [_listed(one, folders, source, at) for one in _list_of(place(source.repositories, at)) if not source.part or one.get("part") == source.part]
+    else:
+        found = [_named(one, folders, source, at) for one in source.repositories]
+    return sorted(found, key=lambda one: one.name)
+
+
+def _list_of(path: Path) -> list[dict[str, Any]]:
+    import yaml
+
+    if not path.is_file():
+        raise NotFound(f"{path}: no such list of repositories")
+    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    values = values.get("repositories") if isinstance(values, dict) else values
+    if not isinstance(values, list) or not all(isinstance(one, dict) and one.get("name") for one in values):
+        raise UsageError(f"{path}: expected a list of mappings with `name`, and `address`, `language`, `licence`, `commit`, `part` where known")
+    return values
+
+
+def _listed(one: dict[str, Any], folders: Path, source: Repositories, at: Path) -> Repository:
+    name = str(one["name"])
+    weight = source.weights.get(name, source.weight)
+    licence = str(one.get("licence") or source.licence)
+    return Repository(name, folders / name.replace("/", "+"), licence, str(one.get("language") or ""), weight, str(one.get("commit") or ""), str(one.get("address") or ""))
+
+
+def _named(given: str, folders: Path, source: Repositories, at: Path) -> Repository:
+    """A repository that is given by its folder or its address."""
+    is_address = "://" in given or given.startswith("git@")
+    name = "/".join(given.rstrip("/").removesuffix(".git").replace(":", "/").split("/")[-2:]) if is_address else Path(given).name.replace("+", "/")
+    folder = folders / name.replace("/", "+") if is_address else place(given, at)
+    return Repository(name, folder, source.licence, weight=source.weights.get(name, source.weight), address=given if is_address else "")
+
+
+def _fetched(source: Any) -> str:
+    """Clone a repository that has an address and is not there. Returns why that failed, if it did."""
+    if not isinstance(source, Repository) or source.folder.is_dir():
+        return ""
+    source.folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        git(source.folder.parent, "clone", "--quiet", source.address, str(source.folder))
+        if source.commit:
+            git(source.folder, "checkout", "--quiet", source.commit)
+    except GitError as problem:
+        shutil.rmtree(source.folder, ignore_errors=True)
+        return f"not to be had: {problem}"
+    return ""
+
+
+def _kept_out_places(recipe: Recipe, at: Path) -> list[Path]:
+    """What is to be kept out, patterns resolved, by name. Raises NotFound where a place is not there."""
+    found: list[Path] = []
+    for given in recipe.duplicates.keep_out:
+        pattern = str(place(given, at))
+        here = sorted(map(Path, glob.glob(pattern))) if glob.has_magic(pattern) else [Path(pattern)]
+        if not here or not here[0].exists():
+            raise NotFound(f"{given}: to be kept out of the data, and not there")
+        found += here
+    return sorted(set(found))
+
+
+def kept_out_tasks(recipe: Recipe, at: Path) -> list[Task]:
+    return [Task(Repository(path.name, path), f"kept-out {path.name}", kept_out=True) for path in _kept_out_places(recipe, at) if path.is_dir()]
+
+
+def _kept_out_texts(recipe: Recipe, at: Path) -> Iterator[str]:
+    """The codes of the files of JSON lines that are kept out."""
+    for path in _kept_out_places(recipe, at):
+        if path.is_file():
+            for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+                try:
+                    yield str(json.loads(line)["code"])
+                except (ValueError, KeyError, TypeError):
+                    raise UsageError(f"{path}:{number}: to be kept out; expected an object with `code`") from None
+
+
+def _parts(done: Iterable[Done], recipe: Recipe) -> dict[str, Part]:
+    """Project -> its part: by the hash of its name, or as a source published it where that holds it out further."""
+    given = [(origin, part) for one in done for origin, part in one.origins.items()]
+    drawn = [(origin, part_of(origin, recipe.split.valid, recipe.split.test, recipe.seed)) for origin, _ in given]
+    return settled([*given, *drawn])
+
+
+class Dealer:
+    """Decides which pairs stay. Counts what is dropped, and what stays by kind, language and origin."""
+
+    def __init__(self, recipe: Recipe, parts: dict[str, Part], excluded: Excluded):
+        self.recipe, self.parts, self.excluded = recipe, parts, excluded
+        self.dropped: Counter[str] = Counter()
+        self.by_origin: dict[str, dict[str, Any]] = {}
+
+    def kept(self, done: Sequence[Done], texts: Iterable[str], progress: Progress) -> Iterator[Pair]:
+        """The pairs that stay, each in its part: test first, then valid, then train."""
+        kept_out = Seen(self.recipe.duplicates.keep_out_threshold)
+        for text in texts:
+            kept_out.add(signature(code_only(text)))
+        for one in done:
+            for pair in one.read() if one.task.kept_out else ():
+                kept_out.add(signature(code_only(pair.code)))
+        seen = Seen(self.recipe.duplicates.threshold)
+        for part in reversed(PARTS):
+            for number, one in enumerate(done):
+                if not one.task.kept_out and any(self.parts[project(origin)] == part for origin in one.origins):
+                    yield from self._of(one, part, kept_out, seen)
+                progress(f"comparing ({part})", number + 1, len(done))
+
+    def _of(self, one: Done, part: Part, kept_out: Seen, seen: Seen) -> Iterator[Pair]:
+        groups: defaultdict[tuple[str, ...], list[Pair]] = defaultdict(list)
+        for pair in one.read():
+            if self.parts[project(pair.origin)] == part:
+                groups[definition_of(pair)].append(pair)
+        fresh = []
+        for key in sorted(groups):
+            pairs = groups[key]
+            if reason := self._problem(pairs, kept_out, seen, fresh):
+                self.dropped[reason] += len(pairs)
+                continue
+            yield from (replace(pair, part=part) for pair in pairs)
+            self._count(one, pairs)
+        for made in fresh:
+            seen.add(made)
+
+    def _problem(self, pairs: Sequence[Pair], kept_out: Seen, seen: Seen, fresh: list) -> str | None:
+        if self.excluded.holds_origin(pairs[0].origin) or self.excluded.holds_path(pairs[0].path):
+            return "from an excluded project"
+        made = signature(code_only(longest(map(body, pairs))))
+        if kept_out.holds(made):
+            return "near-duplicate of what is kept out"
+        if seen.holds(made):
+            return "near-duplicate"
+        if pairs[0].kind == "comment":  # blocks of one function lie within each other and within the function
+            fresh.append(made)
+        else:
+            seen.add(made)
+        return None
+
+    def _count(self, one: Done, pairs: Sequence[Pair]) -> None:
+        for pair in pairs:
+            entry = self.by_origin.setdefault(pair.origin, {"pairs": 0, "licence": pair.licence, "source": _source_of(one.task), "part": self.parts[project(pair.origin)]})
+            entry["pairs"] += 1
+
+
+def _source_of(task: Task) -> str:
+    return task.source.address or "folder" if isinstance(task.source, Repository) else task.name
+
+
+class Buckets:
+    """Deals pairs into shards by the hash of their content, on disk, so that no more than one shard is in memory."""
+
+    def __init__(self, folder: Path, recipe: Recipe, pairs: int):
+        self.folder, self.recipe = folder, recipe
+        self.counts = {part: max(1, -(-int(pairs * share) // recipe.shard_pairs)) for part, share in _shares(recipe).items()}
+        self._files: dict[tuple[Part, int], Any] = {}
+        self._open = ExitStack()
+
+    def __enter__(self) -> Buckets:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def put(self, pair: Pair) -> None:
+        number = int(pair.id[:8], 16) % self.counts[pair.part]
+        key = (pair.part, number)
+        if key not in self._files:
+            self._files[key] = self._open.enter_context(open(self.folder / f"{pair.part}-{number:05d}", "w", encoding="utf-8", errors="replace"))
+        self._files[key].write(to_line(pair) + "\n")
+
+    def shards(self) -> Iterator[tuple[Part, list[Pair]]]:
+        """The pairs of each shard in the order of their hashes, each once; training pairs augmented."""
+        for part, number in sorted(self._files, key=lambda key: (PARTS.index(key[0]), key[1])):
+            lines = (self.folder / f"{part}-{number:05d}").read_text(encoding="utf-8").split("\n")[:-1]
+            pairs = {pair.id: pair for pair in map(from_line, lines)}
+            ordered = [pairs[key] for key in sorted(pairs)]
+            yield part, [augmented(pair, self.recipe.augment, self.recipe.seed) for pair in ordered] if part == "train" else ordered
+
+
+def _shares(recipe: Recipe) -> dict[Part, float]:
+    return {"train": 1.0, "valid": recipe.split.valid, "test": recipe.split.test}
+
+
+def _manifest(recipe: Recipe, done: Sequence[Done], missing: dict[str, str], dealer: Dealer, buckets: Buckets, output: Path, progress: Progress) -> dict[str, Any]:
+    """Write the shards, then the manifest that names them. Returns the manifest."""
+    counts: defaultdict[str, dict[str, Counter[str]]] = defaultdict(lambda: {"kind": Counter(), "language": Counter()})
+    listed: dict[str, dict[str, Any]] = {}
+    for part in PARTS:
+        shutil.rmtree(output / part, ignore_errors=True)
+    numbers: Counter[str] = Counter()
+    for part, pairs in buckets.shards():
+        name = f"{part}/pairs-{numbers[part]:05d}.jsonl.gz"
+        numbers[part] += 1
+        listed[name] = {"pairs": len(pairs), "sha256": write_shard(output / name, map(to_line, pairs))}
+        for pair in pairs:
+            counts[part]["kind"][pair.kind] += 1
+            counts[part]["language"][pair.language] += 1
+        progress("writing", len(listed), sum(buckets.counts.values()))
+    shutil.rmtree(buckets.folder)
+    dropped = Counter(dealer.dropped)
+    for one in done:
+        dropped.update(one.dropped)
+    configuration = recipe.as_mapping()
+    manifest = {
+        "name": recipe.name,
+        "configuration": configuration,
+        "configuration_sha256": sha256(json.dumps(configuration, sort_keys=True).encode()).hexdigest(),
+        "versions": {"wayfind": __version__, "text": TEXT_VERSION, "python": platform.python_version(), "rensa": _version("rensa")},
+        "pairs": {part: sum(shard["pairs"] for name, shard in listed.items() if name.startswith(f"{part}/")) for part in PARTS},
+        "kinds": {part: dict(counts[part]["kind"].most_common()) for part in counts},
+        "languages": {part: dict(counts[part]["language"].most_common()) for part in counts},
+        "dropped": dict(sorted(dropped.items())),
+        "licences": dict(_licences(dealer).most_common()),
+        "commits": {one.task.name: one.commit for one in done if one.commit and not one.task.kept_out},
+        "missing": missing | {one.task.name: one.problem for one in done if one.problem},
+        "kept_out": {one.task.source.name: one.pairs for one in done if one.task.kept_out and isinstance(one.task.source, Repository)},
+        "origins": dict(sorted(dealer.by_origin.items())),
+        "shards": listed,
+    }
+    (output / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return manifest
+
+
+def _licences(dealer: Dealer) -> Counter[str]:
+    """Licence -> pairs under it."""
+    found: Counter[str] = Counter()
+    for entry in dealer.by_origin.values():
+        found[entry["licence"] or "unknown"] += entry["pairs"]
+    return found
+
+
+def _version(package: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""

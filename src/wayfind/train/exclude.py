@@ -1,0 +1,47 @@
+"""Projects that no pair may come from: a list of `owner/name` or bare names, held against origins and vendored folders.
+
+A name counts whoever owns it: forks and mirrors of an excluded project are excluded too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from wayfind.errors import NotFound
+from wayfind.train.split import project
+
+
+@dataclass(frozen=True, slots=True)
+class Excluded:
+    """The projects' own names, in small letters."""
+
+    names: frozenset[str] = frozenset()
+
+    def holds_origin(self, origin: str) -> bool:
+        """Whether an origin is one of the projects, under any owner.
+
+        >>> Excluded(frozenset({"flask"})).holds_origin("fork/Flask")
+        True
+        """
+        return project(origin) in self.names
+
+    def holds_path(self, path: str) -> bool:
+        """Whether a folder on the path is called like one of the projects, so that it may be a copy of it."""
+        return any(_folder(part) in self.names for part in path.split("/")[:-1])
+
+
+def _folder(name: str) -> str:
+    """The project that a folder's name speaks of: `requests-2.31.0` of requests."""
+    head, dash, version = name.lower().rpartition("-")
+    return head if dash and version[:1].isdigit() else name.lower()
+
+
+def read_excluded(path: Path | None) -> Excluded:
+    """The list of a file, one project a line, `#` before comments. Raises NotFound."""
+    if path is None:
+        return Excluded()
+    if not path.is_file():
+        raise NotFound(f"{path}: no such list of excluded projects")
+    lines = (line.partition("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
+    return Excluded(frozenset(project(line) for line in lines if line))

@@ -1,0 +1,142 @@
+"""A pair: a question and the text of the code that answers it, as one line of JSON; and folders of shards of such lines.
+
+What reads pairs refuses an unknown key, a wrong type and a missing question or code, and says in which line.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+from wayfind.errors import NotFound, UsageError
+
+Kind = Literal["docstring", "name", "comment", "section", "test", "commit", "pair"]
+KINDS: tuple[Kind, ...] = ("docstring", "name", "comment", "section", "test", "commit", "pair")
+"""What the question is made of: documentation, a name in words, a comment, a section of a document, the name of a test, the
+subject of a commit; `pair` is one that was given as such."""
+Part = Literal["train", "valid", "test"]
+PARTS: tuple[Part, ...] = ("train", "valid", "test")
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A question and code that answers it. `code` is what `model.text.chunk_text` makes of the path, the symbol and the lines."""
+
+    query: str
+    code: str
+    language: str = "text"
+    kind: Kind = "pair"
+    origin: str = ""
+    """Repository (`owner/name`) or data set that it comes from."""
+    licence: str = ""
+    """SPDX identifier where it is known."""
+    path: str = ""
+    symbol: str | None = None
+    weight: float = 1.0
+    """Share in the sampler or the loss, relative to 1."""
+    part: Part = "train"
+    negatives: tuple[str, ...] = ()
+    """Texts like `code` that do not answer the question."""
+
+    @property
+    def id(self) -> str:
+        """A hash of question and code: the same pair has the same id, wherever it was found."""
+        return hashlib.sha256(f"{self.query}\0{self.code}".encode("utf-8", "replace")).hexdigest()[:16]
+
+
+NAMES = tuple(field.name for field in fields(Pair))
+
+
+def to_line(pair: Pair) -> str:
+    """The pair as one line of JSON without the line end; every field is there, and `id`."""
+    values = {name: getattr(pair, name) for name in NAMES} | {"negatives": list(pair.negatives), "id": pair.id}
+    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+
+
+def from_line(line: str, where: str = "line") -> Pair:
+    """The pair of a line. Raises UsageError, with `where`, when it is none.
+
+    >>> from_line('{"query": "add two numbers", "code": "def add(a, b): ..."}').kind
+    'pair'
+    """
+    try:
+        values = json.loads(line)
+    except ValueError as problem:
+        raise UsageError(f"{where}: not a line of JSON: {problem}") from None
+    if not isinstance(values, dict):
+        raise UsageError(f"{where}: expected an object with `query` and `code`, found {type(values).__name__}")
+    return from_values(values, where)
+
+
+def from_values(values: Mapping[str, Any], where: str) -> Pair:
+    """The pair of given values. Raises UsageError on an unknown key, a wrong type or an empty question or code."""
+    for key in values:
+        if key not in NAMES and key != "id":
+            near = get_close_matches(key, NAMES, 1)
+            raise UsageError(f"{where}: unknown key `{key}`" + (f"; did you mean `{near[0]}`?" if near else f"; known are {', '.join(NAMES)}"))
+    for key in ("query", "code"):
+        if not isinstance(values.get(key), str) or not values[key].strip():
+            raise UsageError(f"{where}: `{key}` must be a text that is not empty")
+    for key, choices in (("kind", KINDS), ("part", PARTS)):
+        if values.get(key, choices[0]) not in choices:
+            raise UsageError(f"{where}: `{key}` is {values[key]!r}; expected one of {', '.join(choices)}")
+    negatives, weight = values.get("negatives", ()), values.get("weight", 1.0)
+    if not isinstance(negatives, (list, tuple)) or not all(isinstance(text, str) for text in negatives):
+        raise UsageError(f"{where}: `negatives` must be a list of texts")
+    if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight < float("inf"):
+        raise UsageError(f"{where}: `weight` must be a number that is 0 or more, found {weight!r}")
+    for key in ("language", "origin", "licence", "path"):
+        if not isinstance(values.get(key, ""), str):
+            raise UsageError(f"{where}: `{key}` must be a text, found {values[key]!r}")
+    kept = {key: value for key, value in values.items() if key != "id"}
+    return Pair(**kept | {"negatives": tuple(negatives), "weight": float(weight)})
+
+
+def read_lines(path: Path) -> Iterator[Pair]:
+    """The pairs of one file of lines, packed by gzip or plain. Raises NotFound, UsageError."""
+    if not path.is_file():
+        raise NotFound(f"{path}: no such file of pairs")
+    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else open(path, encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                yield from_line(line, f"{path}:{number}")
+
+
+def read_pairs(folder: Path, part: Part | None = None) -> Iterator[Pair]:
+    """The pairs of a part (None: of all parts) of a folder that `wayfind data build` wrote, in the order of the shards."""
+    for shard in shards(folder):
+        if part is None or shard.parent.name == part:
+            yield from read_lines(shard)
+
+
+def shards(folder: Path) -> list[Path]:
+    """The shards of a folder, train first. Raises NotFound where there is no manifest, UsageError where a shard is missing."""
+    listed = [folder / name for name in manifest_of(folder)["shards"]]
+    if missing := next((path for path in listed if not path.is_file()), None):
+        raise UsageError(f"{missing}: named by the manifest and not there; build the folder again")
+    return listed
+
+
+def manifest_of(folder: Path) -> dict[str, Any]:
+    """What the manifest of a folder of shards says."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise NotFound(f"{folder}: no {MANIFEST} in it; make the folder with: wayfind data build CONFIG.yaml --output {folder}")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_shard(path: Path, lines: Iterable[str]) -> str:
+    """Write lines, packed; equal lines give equal bytes. Returns the SHA-256 of the file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "wb") as file, gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
+        for line in lines:
+            packed.write(line.encode("utf-8", "replace") + b"\n")
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else hashlib.sha256(file.read()).hexdigest()

@@ -1,0 +1,1 @@
+"""Where pairs come from: repositories, CodeSearchNet, The Stack, lines of one's own."""

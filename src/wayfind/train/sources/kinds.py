@@ -1,0 +1,194 @@
+"""The kinds of pairs that the text of a tree gives: documentation, names, comments, sections and tests, each with its code.
+
+Every function takes the definitions of a tree, in the order in which they are to be asked for, and yields drafts: question,
+definition and the text to encode, out of which what would give the answer away has been taken.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from wayfind.corpus.comments import clean_comment
+from wayfind.corpus.english import words as name_parts
+from wayfind.corpus.targets import first_sentences
+from wayfind.evaluate.from_tests import CALL, functions, name_words, own_name, tested
+from wayfind.evaluate.queries import plain
+from wayfind.train.sources.masking import masked, without_documentation
+from wayfind.train.sources.tree import Definition
+
+FUNCTIONS = frozenset({"function", "method"})
+TYPES = frozenset({"class", "interface", "enum", "type"})
+
+
+class Draft(NamedTuple):
+    """A question and the text of the code that answers it, before any judgement."""
+
+    query: str
+    definition: Definition
+    code: str
+    place: str = ""
+    """Tells several codes of one definition apart."""
+
+
+def documented(definitions: Sequence[Definition]) -> Iterator[Draft]:
+    """The first sentence or two of the documentation ask for the definition without it."""
+    for one in definitions:
+        if one.is_test or one.chunk.target.provenance != "docstring" and not _declared(one):
+            continue
+        lines = without_documentation(one)
+        if lines is not None:
+            yield Draft(_said(one), one, one.encoded(lines))
+
+
+def _declared(one: Definition) -> bool:
+    """Whether it is a declaration of a language without a grammar: those carry no target."""
+    return bool(one.docstring()) and not one.chunk.target.text
+
+
+def _said(one: Definition) -> str:
+    """What a documentation says, without the definition's own name in front."""
+    text = one.chunk.target.text or first_sentences(" ".join(one.docstring().split()))
+    name = own_name(one.symbol or "")
+    return text[len(name) :].strip() if re.match(rf"{re.escape(name)}\s+[a-z]", text) else text
+
+
+COMMON_NAMES = frozenset(
+    """
+    tostring hashcode equals init main constructor getvalue setvalue getname setname setup teardown getid isempty getinstance getdata onclick
+    onchange oncreate dispose clone compareto gettype getkey getsize componentdidmount getdefaultprops getvalues unmarshaljson marshaljson
+    """.split()
+)
+
+
+def named(definitions: Sequence[Definition], most_alike: int = 2) -> Iterator[Draft]:
+    """The words of a function's name ask for its body, in which the name is masked and the documentation removed."""
+    times = Counter(own_name(one.symbol).lower() for one in definitions if one.symbol)
+    for one in definitions:
+        if one.is_test or one.kind not in FUNCTIONS or not one.symbol:
+            continue
+        name = own_name(one.symbol)
+        words = name_parts(name)
+        if len(words) < 2 or times[name.lower()] > most_alike or re.sub(r"\W|_", "", name).lower() in COMMON_NAMES:
+            continue
+        if name.startswith("__") or sum(len(word) > 2 for word in words) < 2:
+            continue
+        lines = without_documentation(one)
+        if lines is not None:
+            yield Draft(" ".join(words), one, masked(one.encoded(lines), one.symbol))
+
+
+COMMENT = {
+    marker: re.compile(rf"(\s*){pattern}")
+    for marker, pattern in {"#": r"#+(?![!\[:])\s*(?=\S)", "//": r"//+[!/]?\s*(?=\S)", "--": r"--+\s*(?=\S)", ";": r";+\s*(?=\S)", "%": r"%+\s*(?=\S)"}.items()
+}
+MARKERS: dict[str, str] = dict.fromkeys("python ruby bash elixir julia perl powershell r nix".split(), "#")
+MARKERS |= dict.fromkeys("lua haskell sql lean".split(), "--") | {"smtlib": ";", "erlang": "%"}
+"""Language -> the marker of its line comments; `//` in all others."""
+MOST_BLOCK_LINES = 40
+
+
+def commented(definitions: Sequence[Definition]) -> Iterator[Draft]:
+    """A comment on lines of its own inside a function asks for the block of code under it, up to a blank line or a dedent."""
+    for one in definitions:
+        if one.is_test or one.kind not in FUNCTIONS or not one.chunk.comments:
+            continue
+        known = set(one.chunk.comments.split("\n"))
+        for start, end, words in _comments(one, COMMENT[MARKERS.get(one.language, "//")]):
+            if words[0] in known:
+                block = _block(one.lines, start, end)
+                yield Draft(" ".join(words), one, one.encoded(block), place=str(start))
+
+
+def _comments(one: Definition, pattern: re.Pattern[str]) -> Iterator[tuple[int, int, list[str]]]:
+    """First line, the line below the last (0-based), and words of each run of comment lines below the signature."""
+    at = 1
+    while at < len(one.lines):
+        start = at
+        while at < len(one.lines) and pattern.match(one.lines[at]):
+            at += 1
+        if at > start:
+            words = [line for comment in one.lines[start:at] for line in clean_comment(comment.strip())]
+            if len(words) == at - start:
+                yield start, at, words
+        at = max(at, start + 1)
+
+
+def _block(lines: Sequence[str], start: int, end: int) -> list[str]:
+    """The lines under a comment: to a blank line at its depth, a line less deep, or the next comment at its depth."""
+    depth = _depth(lines[start])
+    block: list[str] = []
+    for line in lines[end : end + MOST_BLOCK_LINES]:
+        if line.strip() and _depth(line) < depth or not line.strip() and block and _depth(block[-1]) <= depth:
+            break
+        if block and _depth(line) == depth and line.lstrip().startswith(("//", "# ", "-- ", "; ", "% ")):
+            break
+        block.append(line)
+    return [line[min(depth, _depth(line)) :] for line in block]
+
+
+def _depth(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+MENTION = re.compile(r"``?([A-Za-z_][\w.:#]*)(?:\([^`]*\))?`|:\w+:`~?([\w.]+)(?:\(\))?`|\b([A-Za-z_][\w.]*)\(\)")
+MOST_NAMED = 2
+
+
+def sectioned(sections: Sequence[Definition], definitions: Sequence[Definition]) -> Iterator[Draft]:
+    """A section that names one or two definitions of the tree, and no more, asks for them; their names are masked in the code."""
+    places = _by_name(definitions)
+    for section in sections:
+        prose = section.docstring()
+        title = (section.symbol or "").rpartition(" > ")[2]
+        mentions = {m for found in MENTION.finditer(f"`{title}` {section.text()[:600]}") if (m := found[1] or found[2] or found[3])}
+        found = {one.key: one for name in mentions if (one := places.get(_own(name))) and _fits(name, one)}
+        if prose and 1 <= len(found) <= MOST_NAMED:
+            for one in found.values():
+                if own_name(one.symbol or "") in f"{title} {prose}":
+                    said = plain(first_sentences(prose) if len(prose.split()) > 60 else prose)
+                    yield Draft(said, one, masked(one.encoded(one.lines), one.symbol or ""), place=str(section.key))
+
+
+def _by_name(definitions: Sequence[Definition]) -> dict[str, Definition]:
+    """Own name -> the definition, of the names that only one outside the tests has and that look like identifiers."""
+    found: defaultdict[str, list[Definition]] = defaultdict(list)
+    for one in definitions:
+        if not one.is_test and one.symbol and one.kind in FUNCTIONS | TYPES:
+            found[own_name(one.symbol)].append(one)
+    return {name: ones[0] for name, ones in found.items() if len(ones) == 1 and _is_identifier(name)}
+
+
+def _is_identifier(name: str) -> bool:
+    return len(name) > 4 and ("_" in name.strip("_") or re.search(r"[a-z][A-Z]", name) is not None)
+
+
+def _own(mention: str) -> str:
+    return re.split(r"[.:#]+", mention.strip(".:#"))[-1]
+
+
+def _fits(mention: str, one: Definition) -> bool:
+    """Whether what stands before the name in the text is part of the symbol or of the path."""
+    before = re.split(r"[.:#]+", mention.strip(".:#"))[:-1]
+    return not before or before[-1].lower() in f"{one.symbol} {one.path}".lower()
+
+
+def tests(definitions: Sequence[Definition]) -> Iterator[Draft]:
+    """What a test is called asks for the function that it tests: one whose name it holds, or the only one that it calls."""
+    places = functions(definitions)
+    by_place = {(one.path, one.symbol): one for one in definitions}
+    for query, gold in tested(definitions, Counter()):
+        yield Draft(query, one := by_place[gold.path, gold.symbol], one.encoded(one.lines), place=query)
+    for test in definitions:
+        if not (test.is_test and test.symbol and test.kind in ("test", *FUNCTIONS)):
+            continue
+        words = name_words(test.symbol)
+        called = {m[1] for m in CALL.finditer(test.text())} & places.keys()
+        if len(words) >= 4 and len(called) == 1:
+            gold = places[called.pop()]
+            yield Draft(plain(" ".join(words)), one := by_place[gold.path, gold.symbol], one.encoded(one.lines), place=test.symbol)
+
+
+TEXT_KINDS: Mapping[str, Callable[..., Iterator[Draft]]] = {"docstring": documented, "name": named, "comment": commented, "test": tests}

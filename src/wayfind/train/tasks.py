@@ -1,0 +1,201 @@
+"""The work of a build, cut into tasks that share nothing: a repository, a language of a data set, a file of lines.
+
+A task leaves its pairs in one file of the spill folder, named for all that they depend on, so that a build that was ended, or
+one with more repositories, reads none twice. A task that fails leaves its reason; it stops no other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+
+from wayfind import __version__
+from wayfind.corpus.git import ask
+from wayfind.corpus.walk import walk
+from wayfind.errors import StorageError, WayfindError
+from wayfind.evaluate.scratch import git
+from wayfind.model.text import TEXT_VERSION
+from wayfind.train.pairs import Pair, Part, read_lines, to_line, write_shard
+from wayfind.train.recipe import CodeSearchNet, JsonLines, Recipe, TheStack
+from wayfind.train.sources.codesearchnet import codesearchnet_pairs
+from wayfind.train.sources.jsonl import jsonl_pairs
+from wayfind.train.sources.repository import Repository, Yield, repository_pairs
+from wayfind.train.sources.the_stack import the_stack_pairs
+from wayfind.train.sources.tree import read_tree
+
+log = logging.getLogger(__name__)
+
+READING = "1"
+"""Raised whenever the same input gives other pairs, so that no older spill is taken."""
+TASKS_PER_PROCESS = 20
+"""A process is replaced after so many tasks: what grammars and large trees left behind goes with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One piece of work: a source, and the language or the folder of it."""
+
+    source: Repository | CodeSearchNet | TheStack | JsonLines
+    name: str
+    """Under which its figures stand in the manifest."""
+    language: str = ""
+    kept_out: bool = False
+    """Its code is what no pair may be like; it gives no pairs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a task left."""
+
+    task: Task
+    spill: Path
+    pairs: int
+    origins: dict[str, Part]
+    """Origin -> the part that the source itself gives it, train where it gives none."""
+    dropped: Counter[str] = field(default_factory=Counter)
+    commit: str = ""
+    problem: str = ""
+
+    def read(self) -> Iterator[Pair]:
+        return read_lines(self.spill) if self.pairs else iter(())
+
+
+def run_tasks(tasks: Sequence[Task], recipe: Recipe, spill: Path, processes: int) -> Iterator[Done]:
+    """What each task left, as they end. `processes` of 1 runs them here."""
+    spill.mkdir(parents=True, exist_ok=True)
+    if processes == 1:
+        yield from (run_task(task, recipe, spill) for task in tasks)
+        return
+    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), **_recycled())
+    with pool:
+        running = [pool.submit(run_task, task, recipe, spill) for task in tasks]
+        try:
+            for ended in as_completed(running):
+                yield ended.result()
+        except BrokenProcessPool:
+            raise StorageError("a process of the build was killed, most likely for want of memory; run it again with fewer --processes: what was read is kept") from None
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _recycled() -> dict[str, int]:
+    import sys
+
+    return {"max_tasks_per_child": TASKS_PER_PROCESS} if sys.version_info >= (3, 11) else {}
+
+
+def run_task(task: Task, recipe: Recipe, spill: Path) -> Done:
+    """Do a task, or take what it left before."""
+    key, commit = state(task, recipe)
+    place = spill / f"{re.sub(r'[^A-Za-z0-9.-]+', '+', task.name)[:80]}-{key}.jsonl.gz"
+    told = place.with_suffix(".told.json")
+    if key and place.is_file() and told.is_file():
+        values = json.loads(told.read_text(encoding="utf-8"))
+        return Done(task, place, values["pairs"], values["origins"], Counter(values["dropped"]), commit)
+    try:
+        found = pairs_of(task, recipe)
+    except WayfindError as problem:
+        return Done(task, place, 0, {}, commit=commit, problem=str(problem))
+    except Exception as problem:  # noqa: BLE001  one odd repository must not stop a build of hundreds
+        log.warning("%s failed", task.name, exc_info=True)
+        return Done(task, place, 0, {}, commit=commit, problem=f"{type(problem).__name__}: {problem}")
+    origins = _origins(found.pairs)
+    partial = place.with_name(f"{place.name}.{os.getpid()}")
+    write_shard(partial, map(to_line, found.pairs))
+    partial.replace(place)
+    told.write_text(json.dumps({"pairs": len(found.pairs), "origins": origins, "dropped": found.dropped}), encoding="utf-8")
+    return Done(task, place, len(found.pairs), origins, found.dropped, commit)
+
+
+def pairs_of(task: Task, recipe: Recipe) -> Yield:
+    """The pairs of a task; of one that is kept out, each definition as the code of a pair."""
+    source = task.source
+    if task.kept_out and isinstance(source, Repository):
+        return _definitions(source.folder)
+    if isinstance(source, Repository):
+        return repository_pairs(source, recipe.kinds, recipe.limits, recipe.seed, recipe.language_weights)
+    if isinstance(source, CodeSearchNet):
+        return codesearchnet_pairs(source.codesearchnet, task.language, source.cap, source.weight, recipe.seed)
+    if isinstance(source, TheStack):
+        return the_stack_pairs(source.the_stack, task.language, source.cap, source.weight)
+    return jsonl_pairs(Path(source.jsonl), source.origin, source.licence, source.weight)
+
+
+def state(task: Task, recipe: Recipe) -> tuple[str, str]:
+    """A hash of all that the pairs of a task depend on, and the commit of a repository; no hash where that cannot be told."""
+    source = task.source
+    commit, files = "", ""
+    if isinstance(source, Repository):
+        commit = source.commit or ask(source.folder, "rev-parse", "HEAD") or ""
+        files = repr([(file.path, file.size, file.mtime_ns) for file in walk(source.folder).files]) if _is_changed(source.folder, commit) else ""
+    elif isinstance(source, JsonLines):
+        files = hashlib.sha256(Path(source.jsonl).read_bytes()).hexdigest() if Path(source.jsonl).is_file() else "missing"
+    else:
+        files = _listed(Path(source.codesearchnet if isinstance(source, CodeSearchNet) else source.the_stack))
+    said = [READING, __version__, TEXT_VERSION, task, recipe.kinds, recipe.limits, recipe.seed, sorted(recipe.language_weights.items()), commit, files]
+    return hashlib.sha256(repr(said).encode("utf-8", "surrogateescape")).hexdigest()[:16], commit
+
+
+def _is_changed(folder: Path, commit: str) -> bool:
+    """Whether the working tree differs from its commit, or is no repository of its own."""
+    return not commit or not (folder / ".git").exists() or ask(folder, "status", "--porcelain", "--untracked-files=normal", seconds=60.0) != ""
+
+
+def _listed(folder: Path) -> str:
+    return repr(sorted((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file())) if folder.is_dir() else "hub"
+
+
+def _origins(pairs: Iterable[Pair]) -> dict[str, Part]:
+    """The part of each origin; of one that has several, the most held out."""
+    order = ("train", "valid", "test")
+    found: dict[str, Part] = {}
+    for pair in pairs:
+        found[pair.origin] = max(found.get(pair.origin, "train"), pair.part, key=order.index)
+    return found
+
+
+MOST_KEPT_OUT = 200_000_000
+"""Bytes of code that are read of a project that is kept out."""
+
+
+def _definitions(folder: Path) -> Yield:
+    import tempfile
+
+    found = Yield()
+    with tempfile.TemporaryDirectory() as scratch:
+        for one in read_tree(_worktree(folder, Path(scratch)), MOST_KEPT_OUT).definitions:
+            if len(one.lines) > 2:
+                found.pairs.append(Pair("-", one.text(), one.language, origin=folder.name))
+    return found
+
+
+def _worktree(folder: Path, scratch: Path) -> Path:
+    """The folder, or the newest tree of a repository that has no work tree."""
+    bare = folder if (folder / "objects").is_dir() else next(iter(sorted(folder.glob("*/objects"))), None)
+    if bare is None:
+        return folder
+    top = bare if bare is folder else bare.parent
+    archive = scratch / "tree.tar"
+    git(top, "archive", "--format=tar", f"--output={archive}", _newest(top))
+    import tarfile
+
+    with tarfile.open(archive) as packed:
+        packed.extractall(scratch / "tree", filter="data")
+    return scratch / "tree"
+
+
+def _newest(top: Path) -> str:
+    """HEAD, or where it names nothing, the branch or tag with the newest commit."""
+    if ask(top, "rev-parse", "--verify", "--quiet", "HEAD^{commit}"):
+        return "HEAD"
+    return (ask(top, "for-each-ref", "--sort=-committerdate", "--count=1", "--format=%(objectname)") or "HEAD").strip()
