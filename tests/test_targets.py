@@ -115,6 +115,19 @@ def test_comments_of_members_are_not_about_the_class() -> None:
         ("Parameters\n----------\nx : int", ""),
         ("Foo.", ""),
         ("{@inheritDoc}", ""),
+        ("Opens it as {@linkplain Door#open(int) doors open}, see {@link #shut()} and {@link Door#width}.", "Opens it as doors open, see shut() and Door.width."),
+        ("Holds {@code Map<K, {V}>} of {@code deep { and { deeper", "Holds Map<K, {V}> of deep { and { deeper"),
+        ("{@return the width of a door}", "Returns the width of a door"),
+        ("The undetermined language {@value}.", "The undetermined language."),
+        ("Opens the door.\n@deprecated Use {@link Door#shut} instead.", "Opens the door."),
+        ("@deprecated Use {@link Door#shut} instead.", "Deprecated: Use Door.shut instead."),
+        ("@deprecated", ""),
+        ("Opens the <q>door</q> of a <p>house.", "Opens the door of a house."),
+        ("Opens [Door] with [the key][Key.turn] of `Key`.", "Opens Door with the key of Key."),
+        ("Opens a :class:`~a.Door` by :py:meth:`turning <Key.turn>` ``key``.", "Opens a a.Door by turning key."),
+        ("Similar to: #[serde(default)] on a field.", "Similar to: #[serde(default)] on a field."),
+        ("$OpenBSD: alerts.c,v 1.35 2026/07/10 13:38:45 nicm Exp $", ""),
+        ("$Id$\n\nWatches the doors of a house.", "Watches the doors of a house."),
         ("计算两点之间的距离。", "计算两点之间的距离。"),
     ],
 )
@@ -130,6 +143,13 @@ def test_a_docstring_is_cut_to_what_it_says(docstring: str, said: str) -> None:
 )
 def test_what_is_no_information_is_passed_over(line: str) -> None:
     assert comment([line, "The cache is kept for an hour."]) == "The cache is kept for an hour."
+
+
+def test_what_version_control_writes_into_a_file_is_no_documentation() -> None:
+    text = "/* $OpenBSD: alerts.c,v 1.35 2026/07/10 13:38:45 nicm Exp $ */\n\n#include <stdio.h>\n\nint f(void) { return 1; }\n"
+    assert target(text, "a.c", None) == Target("Module head: imports stdio.h.", "synthetic")
+    assert comment(["$Id: a.css,v 1.2 2001/02/03 jd Exp $", "Colours of the whole page."]) == "Colours of the whole page."
+    assert sentence(Chunk(1, 1, "block"), "/* $FreeBSD$ */", "c") == ""
 
 
 def test_a_comment_over_several_lines_is_one_sentence() -> None:

@@ -14,8 +14,14 @@ _LEADER = re.compile(r"\*+(?!/)\s?|\#(?=\s|$)\s?")
 _POD = re.compile(r"^=\w+\s*", re.MULTILINE)
 _LUA_TAG = re.compile(r"^-*\s*@(?:param|return|field|class|type|overload|generic|alias|private|diagnostic|cast)\s+")
 _TAG = re.compile(r"</?\s*[A-Za-z][\w-]*(?:\s+(?:cref|name|href|langword)\s*=\s*\"([^\"]*)\"|\s+\w+\s*=\s*\"[^\"]*\")*\s*/?>")
-_HTML_TAG = re.compile(r"</?(?:p|ul|ol|li|pre|code|b|i|em|strong|a|tt|br|h\d|table|tr|td|th|blockquote|dl|dt|dd|span|div)\b[^<>]*>", re.IGNORECASE)
-_INLINE = re.compile(r"\{@\w+\s+([^{}]*)\}")
+_HTML_TAG = re.compile(r"</?(?:p|ul|ol|li|pre|code|b|i|em|strong|a|q|tt|br|h\d|table|tr|td|th|blockquote|dl|dt|dd|span|div)\b[^<>]*>", re.IGNORECASE)
+_INLINE = re.compile(r"\{@(\w+)\s+((?:[^{}]|\{[^{}]*\})*)\}")
+_WORDLESS = re.compile(r"\s*\{@\w+\}")
+_LINKED = re.compile(r"#?(?P<name>[^\s#|(]*(?:#\w+)?(?:\([^)]*\))?)[\s|]*(?P<label>.*)", re.DOTALL)
+_KEYWORD = re.compile(
+    r"\$(?:Id|Author|Date|Header|HeadURL|LastChanged\w+|Locker|Log|Name|RCSfile|Rev|Revision|Source|State|URL|\w*BSD|DragonFly|KAME|"
+    r"XConsortium|XFree86|Xorg)(?::[^$\n]*)?\$"
+)
 _WORD = re.compile(r"\w", re.UNICODE)
 _LICENCE = re.compile(
     r"copyright|licen[sc]ed? |SPDX-|permission is hereby|all rights reserved|redistribution and use|GNU (?:Lesser )?General Public",
@@ -50,12 +56,33 @@ def clean_comment(comment: str, xml: bool = False) -> list[str]:
             line = line[found.end() :]
         line = _LUA_TAG.sub("", line.strip().lstrip("*").strip()) if comment.startswith("--") else line.strip()
         lines.append(line)
-    text = _INLINE.sub(r"\1", "\n".join(lines))
+    text = without_keywords(inlined("\n".join(lines)))
     if xml:
         text = html.unescape(_TAG.sub(lambda tag: tag[1] or "", text))
     elif comment.startswith("/**"):
         text = html.unescape(_HTML_TAG.sub("", text))
     return [line for line in map(str.strip, text.split("\n")) if _WORD.search(line) and not _DIRECTIVE.match(line)]
+
+
+def inlined(text: str) -> str:
+    """The text of a comment with the words of its inline tags: of a link its label, else the name it leads to.
+
+        >>> inlined("See {@linkplain Door#open(int) opening}, {@link #shut()} and {@code {a}}.")
+        'See opening, shut() and {a}.'
+    """
+    return _INLINE.sub(_inline, _WORDLESS.sub("", text)) if "{@" in text else text
+
+
+def _inline(tag: re.Match[str]) -> str:
+    name, words = tag[1].lower(), tag[2].strip()
+    if name in ("link", "linkplain", "see") and (linked := _LINKED.fullmatch(words)):
+        return linked["label"] or linked["name"].replace("#", ".")
+    return f"Returns {words}" if name == "return" else words
+
+
+def without_keywords(text: str) -> str:
+    """The text without what version control writes into it (`$Id: door.c,v 1.2 2001/02/03 jd Exp $`)."""
+    return _KEYWORD.sub("", text) if "$" in text else text
 
 
 def clean_docstring(literal: str) -> str:

@@ -356,7 +356,7 @@ def _cell_mark(cell: dict[str, object], number: int) -> Mark:
 # Prose -----------------------------------------------------------------------------------------------------------------
 
 _TAG = re.compile(
-    r"</?(?:a|abbr|b|blockquote|br|c|center|code|dd|details|div|dl|dt|em|example|font|h[1-6]|hr|i|img|inheritdoc|kbd|li|ol|p|para|picture|pre|"
+    r"</?(?:a|abbr|b|blockquote|br|c|center|code|dd|details|div|dl|dt|em|example|font|h[1-6]|hr|i|img|inheritdoc|kbd|li|ol|p|para|picture|pre|q|small|"
     r"remarks|returns|samp|source|span|strong|sub|summary|sup|table|tbody|td|th|thead|tr|tt|u|ul|value|var)\b[^<>]{0,500}>",
     re.IGNORECASE,
 )

@@ -6,10 +6,12 @@ A target is a function of the chunk alone, never of its file (origin defect 7).
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from wayfind.corpus.comments import inlined, without_keywords
 from wayfind.corpus.documents import plain
 from wayfind.corpus.templates import first_words, sentence
 from wayfind.types import Chunk, Target
@@ -71,15 +73,15 @@ _FIELDS = re.compile(
 )
 _RETURNS = re.compile(r"\s*(?:[@\\]returns?|:returns?:|<returns>)\s*(?:\{[^}]*\})?\s*(.+)", re.IGNORECASE)
 _TAGS = (
-    (re.compile(r"\{@(?:link(?:plain)?|code|literal|value|see)\s+#?([^}]*)\}"), r"\1"),
     (re.compile(r"<(?:see|seealso|paramref|typeparamref)\s+\w+=\"(?:\w:)?([^\"]+)\"\s*/?>"), r"\1"),
     (re.compile(r"[@\\](?:brief|summary|desc(?:ription)?|short|internal)\b:?\s*"), ""),
     (re.compile(r"[@\\](?:c|p|a|b|em|ref)\s+(?=\w)"), ""),
-    (re.compile(r"\{@inheritDoc\}|@inheritdoc|\[Report a problem\]\([^)]*\)", re.IGNORECASE), ""),
-    (re.compile(r"(?<!\w)\[`?([A-Za-z][\w.:()]*)`?\](?![\[(\w])"), r"\1"),
+    (re.compile(r"\{@\w+\s*|@inheritdoc|\[Report a problem\]\([^)]*\)", re.IGNORECASE), ""),
+    (re.compile(r"(?<![\w#!\]])\[`?([A-Za-z][\w.:()]*)`?\](?![\[(\w])"), r"\1"),
 )
 _TAGGED = re.compile(r"[@\\<\[]")
 """What stands wherever one of them finds something."""
+_DEPRECATED = re.compile(r"\s*[@\\]deprecated\b[:,]?\s*", re.IGNORECASE)
 _BULLET = re.compile(r"\s*(?:[-*+]|\d+[.)])\s")
 _BANNER = re.compile(r"\S\s*[-=~*#_]{6,}\s*$|^\s*[\w.:]+\(\)\s*:?\s*$")
 """A heading filled up with dashes, or a function's name alone: what stands above the text proper."""
@@ -89,7 +91,7 @@ _UNDERLINE = re.compile(r"\s*([-=~^*#_.\"'+])\1{2,}\s*$")
 
 def documented(chunk: Chunk) -> str:
     """The first sentence or two of the docstring; empty when it says nothing but licence, fields or the name again."""
-    text, symbol = chunk.docstring[:READ], chunk.symbol or ""
+    text, symbol = without_keywords(chunk.docstring[:READ]), chunk.symbol or ""
     if not text:
         return ""
     paragraphs = _BLANK_LINES.split(text)
@@ -125,6 +127,10 @@ def _lead(lines: Sequence[str]) -> str:
             continue
         below = lines[number + 1] if number + 1 < len(lines) else ""
         is_field = _FIELDS.match(line)
+        if deprecated := _DEPRECATED.match(line):
+            if kept:
+                break
+            line = f"Deprecated: {rest}" if (rest := line[deprecated.end() :].strip()) else ""
         if _UNDERLINE.match(line) or _UNDERLINE.match(below) and not kept and not is_field:
             continue
         if is_field or _UNDERLINE.match(below):
@@ -145,6 +151,7 @@ def _lead(lines: Sequence[str]) -> str:
 
 def _untagged(text: str) -> str:
     if _TAGGED.search(text):
+        text = inlined(text)
         for pattern, instead in _TAGS:
             text = pattern.sub(instead, text)
     return plain(text).strip(" -*:")
@@ -298,7 +305,7 @@ _HALF = re.compile(r"(?:,|\b(?:and|or|the|an?|of|to|in|for|with|by|is|are|be|fro
 
 
 def _informative(words: str) -> bool:
-    if _DIRECTIVE.match(words) or _CODE.search(words) or _is_licence(words):
+    if without_keywords(words) != words or _DIRECTIVE.match(words) or _CODE.search(words) or _is_licence(words):
         return False
     letters = _LETTERS.findall(words)
     dense = sum(map(len, letters)) >= 0.6 * len(words)
@@ -372,7 +379,8 @@ def header(chunk: Chunk, text: str, language: str) -> str:
         known = {title, title.rpartition(".")[2]}
         lines = (plain(_SHELL.sub("", line)) for line in text.split("\n") if line.strip() != chunk.signature)
         said = next((line for line in lines if len(_SIGN.findall(line)) > 2 and line not in known), "")
-    return ": ".join(filter(None, (title, said)))
+    words = ": ".join(filter(None, (title, said)))
+    return html.unescape(words) if language == "markdown" else words
 
 
 def code(chunk: Chunk, text: str, language: str) -> str:

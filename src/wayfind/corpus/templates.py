@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from wayfind.corpus.actions import FUNCTION, TEST, calls, capital
+from wayfind.corpus.comments import without_keywords
 from wayfind.corpus.english import listed
 from wayfind.corpus.facts import NOT_MEMBERS, Facts, bases, members
 from wayfind.types import Chunk
@@ -209,7 +210,7 @@ _KEYWORDS = frozenset(
 
 def _remark(text: str) -> str:
     """`Heading comment: Joins.` for a block of comments alone."""
-    comments = [line for line in text.split("\n") if line.strip()]
+    comments = [line for line in without_keywords(text).split("\n") if line.strip()]
     if not all(map(_COMMENTED.match, comments)):
         return ""
     remark = " ".join(words for line in comments if (words := _COMMENT_SIGNS.sub("", line)))

@@ -17,13 +17,14 @@ from urllib.parse import quote
 
 import numpy as np
 
+from wayfind.config import value_of
 from wayfind.errors import IndexBusy, IndexDamaged, IndexVersion, StorageError
 from wayfind.index.segment import FIELDS, FilePostings
 from wayfind.index.tokens import TOKENS_VERSION
 from wayfind.types import Chunk, FileRecord, Target
 
 STORE_VERSION = 1
-CORPUS_VERSION = "2"
+CORPUS_VERSION = "3"
 """Raised whenever extraction makes other records from the same bytes."""
 _IN_ONE_QUERY = 500
 _DAMAGE = ("malformed", "not a database", "corrupt", "no such", "decode to UTF-8")
@@ -359,9 +360,11 @@ _COLUMNS = (
 
 
 def default_home() -> Path:
-    """The folder of all indexes: $WAYFIND_HOME, else wayfind below the user's cache folder (XDG)."""
+    """The folder of all indexes: $WAYFIND_HOME, else the user's setting `home`, else wayfind below the user's cache folder (XDG)."""
     if home := os.environ.get("WAYFIND_HOME"):
         return Path(home).expanduser()
+    if home := value_of("home"):
+        return Path(home)
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(cache).expanduser() / "wayfind"
 
