@@ -166,7 +166,7 @@ def open_repository(
     *,
     manual: str | os.PathLike[str] | None = None,
     workers: int = 1,
-    commits: int = 2000,
+    commits: int | None = None,
 ) -> Repository:
     """Open a repository for searching; its index is made at the first search, in `home` (default: $WAYFIND_HOME or the
     user's cache folder). `workers` above 1 extracts in processes: then call this below `if __name__ == "__main__":`.

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+from wayfind.config import value_of
 from wayfind.corpus import history, identity, manual
 from wayfind.corpus.languages import language_of
 from wayfind.corpus.walk import Walk, content_problem, decode, walk
@@ -83,8 +84,8 @@ class Options:
 
     manual: Path | None = None
     """File of manual explanations; None: the one given last, else `.wayfind/explanations.json` of the tree, when it is there."""
-    commits: int = 2000
-    """How many commits of the history are read at most; 0: none."""
+    commits: int | None = None
+    """How many commits of the history are read at most; 0: none; None: as the settings say."""
     commit_seconds: float = 8.0
     workers: int = 1
     wait: float = 60.0
@@ -156,6 +157,8 @@ def refresh(tree: Tree, options: Options = Options(), progress: Progress | None 
     Raises IndexBusy when another process writes it for longer than `options.wait`, StorageError, UsageError (manual file).
     """
     began = time.monotonic()
+    if options.commits is None:
+        options = replace(options, commits=value_of("commits", tree.root))
     say = progress or (lambda stage, done, total: None)
     tree.store.follow()
     manifest = tree.catalogue.manifest()

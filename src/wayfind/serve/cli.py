@@ -16,6 +16,7 @@ import click
 
 from wayfind import __version__
 from wayfind.serve.exits import closing_streams, exit_code_of
+from wayfind.serve.settling import settled
 
 COMMANDS = {
     "search": ("asking", "Find what a question, a name, a snippet or a stack trace speaks of."),
@@ -27,6 +28,7 @@ COMMANDS = {
     "data": ("data", "Make pairs of questions and code to train on."),
     "install": ("installing", "Make Wayfind known to a coding agent."),
     "uninstall": ("installing", "Take out what install wrote."),
+    "config": ("settling", "Show the settings, or change one."),
     "gc": ("keeping", "Delete what no index needs any more."),
     "forget": ("keeping", "Delete the index of a repository."),
     "doctor": ("keeping", "Check an index for damage, and mend it."),
@@ -48,7 +50,7 @@ class _Commands(click.Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         name = OTHER_NAMES.get(name, name)
         module, _ = {**COMMANDS, **TO_COME}.get(name, ("", ""))
-        return getattr(import_module(f"wayfind.serve.{module}"), f"{name}_command") if module else None
+        return settled(getattr(import_module(f"wayfind.serve.{module}"), f"{name}_command")) if module else None
 
     def format_usage(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write_usage(context.command_path, '"QUERY" [PATH]')

@@ -216,10 +216,15 @@ def _check(change: Change) -> None:
 
 
 def _write(file: Path, data: bytes | None) -> None:
-    """Replace a file whole: whoever reads it meanwhile sees the old one or the new one. Its mode stays."""
     if data is None:
         file.unlink(missing_ok=True)
-        return
+    else:
+        replace_file(file, data)
+
+
+def replace_file(file: Path, data: bytes) -> None:
+    """Write a file whole: whoever reads it meanwhile sees the old one or the new one. Its mode stays. Raises OSError."""
+    file = Path(os.path.realpath(file))
     file.parent.mkdir(parents=True, exist_ok=True)
     mode = stat.S_IMODE(file.stat().st_mode) if file.exists() else 0o666 & ~_umask()
     number, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
