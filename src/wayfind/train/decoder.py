@@ -249,14 +249,15 @@ class TransformerDecoder(nn.Module):
         memory, mask = self.remember(latent, source)
         keys, values = zip(*(block.memory_parts(memory) for block in self.blocks))
         sizes = self.sizes
-        empty = memory.new_zeros(sizes.layers, len(latent), sizes.heads, sizes.length, sizes.hidden // sizes.heads)
+        shape = (sizes.layers, len(latent), sizes.heads, sizes.length, sizes.hidden // sizes.heads)
+        said = memory.new_zeros(shape), memory.new_zeros(shape)  # apart: an exporter takes one tensor given twice for one input
         position = torch.zeros((), dtype=torch.long, device=memory.device)
-        return TransformerState(position, empty, empty, torch.stack(keys), torch.stack(values), memory, source.mask, source.tokens)
+        return TransformerState(position, *said, torch.stack(keys), torch.stack(values), memory, source.mask, source.tokens)
 
     def step(self, symbol: Int[Tensor, "batch"], state: tuple[Tensor, ...]) -> tuple[Float[Tensor, "batch vocab"], TransformerState]:
         state = TransformerState(*state)
         places = torch.arange(self.sizes.length, device=symbol.device)
-        here, seen = (places == state.position)[:, None], places <= state.position
+        here, seen = (places == state.position)[:, None], (places <= state.position)[None]
         mask = functional.pad(state.mask, (1, 0), value=True)
         states = self.embedding(symbol)[:, None] + self.positions(state.position)
         keys, values = [], []
