@@ -96,8 +96,8 @@ LANGUAGES: tuple[Language, ...] = (
     Language("lean", "lean"), Language("less", "less"), Language("make", "mk mak", "Makefile makefile GNUmakefile", "make", "makefile"),
     Language("matlab", ""), Language("meson", "", "meson.build meson_options.txt"), Language("metal", "metal"), Language("mojo", "mojo"),
     Language("nim", "nim nims nimble"), Language("nix", "nix"), Language("nushell", "nu", interpreters="nu"),
-    Language("odin", "odin"), Language("pascal", "pas pp dpr", aliases="delphi"), Language("prolog", "pro plt"),
-    Language("protobuf", "proto", aliases="proto3"), Language("purescript", "purs"), Language("r", "r rprofile", interpreters="Rscript"),
+    Language("odin", "odin"), Language("pascal", "pas pp dpr", aliases="delphi"), Language("proguard"), Language("prolog", "pro plt"),
+    Language("protobuf", "proto", aliases="proto3"), Language("purescript", "purs"), Language("qmake", "pri prf"), Language("r", "r rprofile", interpreters="Rscript"),
     Language("racket", "rkt", interpreters="racket"), Language("sass", "sass scss"), Language("scheme", "scm ss sld", interpreters="guile"),
     Language("smtlib", "smt2 smt", aliases="smt-lib"), Language("solidity", "sol"), Language("sql", "sql psql pgsql mysql ddl"),
     Language("svelte", "svelte"), Language("systemverilog", "sv svh"), Language("tcl", "tcl tk", interpreters="tclsh wish"),
@@ -130,6 +130,8 @@ _CPP = re.compile(
 _C_GUARD = re.compile(r'^\s*#\s*ifdef\s+__cplusplus.*?^\s*#\s*endif', re.MULTILINE | re.DOTALL)
 _COMMENTS = re.compile(r"/\*.*?(?:\*/|\Z)|//[^\n]*", re.DOTALL)
 _OBJC = re.compile(r"^\s*(?:@(?:interface|protocol|implementation|class|import|end)\b|#\s*import\b)", re.MULTILINE)
+_PROGUARD = re.compile(r"^\s*-(?:keep|dont|assume|allow|repackage|rename|adapt|verbose|optimiz|if |print)|\bpro-?guard\b", re.MULTILINE | re.IGNORECASE)
+_QMAKE = re.compile(r"^\s*[A-Z][A-Za-z0-9_.]*\s*[-+*]?=|^\s*include\(|^\s*[\w|:!-]+(?:\([^)\n]*\))?\s*\{", re.MULTILINE)
 _PROLOG = re.compile(r"^\s*:-|^\w+\(.*\)\s*:-", re.MULTILINE)
 
 
@@ -137,7 +139,7 @@ def language_of(path: str, head: str = "") -> str:
     """The language of a file, `text` when unknown.
 
     `head` is the beginning of its text (4 KB are enough): its first line may be a shebang, and it settles the extensions
-    that languages share (`.h`, `.m`, `.pl`, `.ts`, `.inc`, `.v`).
+    that languages share (`.h`, `.m`, `.pl`, `.pro`, `.ts`, `.inc`, `.v`).
 
         >>> language_of("src/app.jsx"), language_of("bin/tool", "#!/usr/bin/env python3\\n")
         ('javascript', 'python')
@@ -223,6 +225,15 @@ def _of_include(head: str) -> str:
     return _of_header(head) if re.search(r"^\s*#\s*(?:include|define|if)|^\s*namespace\b", head, re.MULTILINE) else "text"
 
 
+def _of_project(head: str) -> str:
+    """Prolog, rules of ProGuard or a project of Qt, for a `.pro`; text where it may be any of them."""
+    if _PROLOG.search(head) or re.search(r"^\s*%|^[a-z]\w*\([^\n]*\)\.\s*$", head, re.MULTILINE):
+        return "prolog"
+    if _PROGUARD.search(head):
+        return "proguard"
+    return "qmake" if _QMAKE.search(head) else "text"
+
+
 # An extension that languages share -> what decides, given the head of the file.
 _SHARED = {
     "h": _of_header,
@@ -230,6 +241,7 @@ _SHARED = {
     "stub": lambda head: "php" if "<?php" in head[:500] else "text",
     "m": lambda head: "matlab" if re.match(r"\s*(?:%|function\b)", head) else "objc",
     "pl": lambda head: "prolog" if _PROLOG.search(head) and not head.startswith("#!") else "perl",
+    "pro": _of_project,
     "t": lambda head: "perl" if re.search(r"^\s*(?:use |#!.*perl)", head, re.MULTILINE) else "text",
     "ts": lambda head: "xml" if head.lstrip().startswith("<?xml") else "typescript",
     "v": lambda head: "coq" if re.search(r"^\s*(?:Require|Theorem|Lemma|Definition|Proof)\b", head, re.MULTILINE) else "verilog",

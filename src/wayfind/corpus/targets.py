@@ -326,7 +326,7 @@ _COMMENT_STYLES = {
     _PERCENT: "latex erlang prolog matlab",
     _ANGLES: "html xml vue svelte erb",
     _HASH: "make dockerfile cmake nix r fish awk hcl graphql meson just nim crystal coffeescript tcl cython gdscript nushell dotenv yaml toml "
-    "mojo gleam",
+    "mojo gleam proguard qmake",
 }
 _STYLE = {language: pattern for pattern, languages in _COMMENT_STYLES.items() for language in languages.split()}
 
