@@ -193,8 +193,7 @@ def _file(entry: os.DirEntry[str], path: str, verdict: Verdict | None) -> FileSt
         return Skip(path, "ignored")
     if verdict is None and (reason := _name_problem(entry.name)):
         return Skip(path, reason)
-    stem, _, suffix = entry.name.rpartition(".")
-    if stem and suffix.lower() in _BINARY:
+    if _is_binary(entry.name):
         return Skip(path, "binary")
     try:
         found = entry.stat(follow_symlinks=False)
@@ -207,6 +206,11 @@ def _file(entry: os.DirEntry[str], path: str, verdict: Verdict | None) -> FileSt
     if found.st_size > MAX_BYTES:
         return Skip(path, "too-large")
     return FileStat(path, found.st_size, found.st_mtime_ns)
+
+
+def _is_binary(name: str) -> bool:
+    stem, _, suffix = name.rpartition(".")
+    return bool(stem) and suffix.lower() in _BINARY
 
 
 def _name_problem(name: str) -> str | None:
