@@ -15,7 +15,9 @@ from typing import Any
 import click
 
 from wayfind import __version__
+from wayfind.serve.examples import epilog
 from wayfind.serve.exits import closing_streams, exit_code_of
+from wayfind.serve.hints import hinting
 from wayfind.serve.settling import settled
 
 COMMANDS = {
@@ -29,6 +31,7 @@ COMMANDS = {
     "install": ("installing", "Make Wayfind known to a coding agent."),
     "uninstall": ("installing", "Take out what install wrote."),
     "config": ("settling", "Show the settings, or change one."),
+    "completion": ("completing", "Print the script that completes commands in a shell."),
     "gc": ("keeping", "Delete what no index needs any more."),
     "forget": ("keeping", "Delete the index of a repository."),
     "doctor": ("keeping", "Check an index for damage, and mend it."),
@@ -50,7 +53,18 @@ class _Commands(click.Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         name = OTHER_NAMES.get(name, name)
         module, _ = {**COMMANDS, **TO_COME}.get(name, ("", ""))
-        return settled(getattr(import_module(f"wayfind.serve.{module}"), f"{name}_command")) if module else None
+        if not module:
+            return None
+        command = settled(getattr(import_module(f"wayfind.serve.{module}"), f"{name}_command"))
+        command.epilog = epilog(name)
+        if context.resilient_parsing:
+            from wayfind.serve.completing import with_places
+
+            return with_places(command)
+        return command
+
+    def resolve_command(self, context: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        return super().resolve_command(context, _with_command(args) if context.resilient_parsing else args)
 
     def format_usage(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write_usage(context.command_path, '"QUERY" [PATH]')
@@ -84,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: list[str]) -> Any:
     if "_WAYFIND_COMPLETE" in os.environ:
         return wayfind.main(prog_name="wayfind")
-    with wayfind.make_context("wayfind", arguments) as context:
+    with hinting(arguments), wayfind.make_context("wayfind", arguments) as context:
         return wayfind.invoke(context)
 
 

@@ -1,0 +1,29 @@
+"""Worked examples of every command, for the end of its help. A test runs them in a small repository."""
+
+from __future__ import annotations
+
+EXAMPLES = {
+    "search": ('wayfind "how are late books found" -k 3', "wayfind search \"fine lang:python\" --json", "git diff | wayfind -"),
+    "explain": ("wayfind explain loans.py:14",),
+    "related": ("wayfind related loans.py:14 -k 3",),
+    "index": ("wayfind index", "wayfind index . --output ../code.index"),
+    "status": ("wayfind status --coverage",),
+    "eval": ("wayfind eval --kinds docstring --limit 20",),
+    "install": ("wayfind install claude --dry-run", "wayfind install codex --project --yes"),
+    "uninstall": ("wayfind uninstall codex --project --yes",),
+    "config": ("wayfind config --show-origin", "wayfind config set top-k 5"),
+    "completion": ('eval "$(wayfind completion bash)"',),
+    "gc": ("wayfind gc --limit 2GB",),
+    "forget": ("wayfind forget .",),
+    "doctor": ("wayfind doctor --repair",),
+    "languages": ("wayfind languages",),
+    "version": ("wayfind version",),
+}
+"""Command -> command lines, to be run in the folder of a repository."""
+
+
+def epilog(name: str) -> str | None:
+    """The examples of a command as click prints them; None where there are none."""
+    if name not in EXAMPLES:
+        return None
+    return "\n".join(["\b", "Examples:" if len(EXAMPLES[name]) > 1 else "Example:", *(f"  {line}" for line in EXAMPLES[name])])
