@@ -13,6 +13,7 @@ from a file that has one already is damped. Every addend is in the answer (`sign
 | symbol, symbol_exact | the same two for the chunk's symbol |
 | definition | the chunk defines the identifier that is the query; 0.3 for one that stands in a longer query |
 | mentioned | the query names the file (path, module, frame of a trace); twice that for the line, and for a line that a diff changes |
+| meaning | nearness of the chunk's vector to the query's (cosine), where a model made vectors |
 | literal | the chunk holds the whole query, of three words or more, word for word |
 | test, example, legacy, prose, data, head | demotions: share of the score that is taken off |
 | repeat | what damping takes off |
@@ -29,10 +30,13 @@ from wayfind.search.lexical import Lexical, idf
 from wayfind.search.literal import literal
 from wayfind.search.query import Query
 from wayfind.search.searcher import Searcher, symbol_words
+from wayfind.search.semantic import nearness
 from wayfind.types import KINDS
 
 CANDIDATES = 250
 """Chunks that are ranked by all signals, taken by lexical, file and name scores."""
+NEAREST = 100
+"""Chunks that are candidates because their vectors are nearest to the query's, whatever their words."""
 NAMED = 0.3
 """Share of the query that a file's name must meet for its chunks to be candidates without a word of the query."""
 
@@ -48,6 +52,7 @@ WEIGHTS = {
     "definition": 1.0,
     "mentioned": 0.5,
     "literal": 0.5,
+    "meaning": 0.0,
 }
 DEMOTED = {"test": 0.5, "example": 0.4, "legacy": 0.3, "prose": 0.6, "data": 0.5, "head": 0.15}
 """Weights and demotions were chosen on held-out queries of 24 repositories outside every benchmark, then checked on the
@@ -98,10 +103,13 @@ def features(
     asked = asked_definitions(searcher, query)
     mentioned, lines = searcher.places.mentioned(query.text)
     exact = literal(snapshot, query, lexical, allowed)
+    near = nearness(searcher, query)
     favoured = np.array([*asked, *exact, *lines], np.int64)
     chosen = _candidates(
         searcher, lexical, 0.5 * lexical.file + 0.5 * name + mentioned, name > NAMED, favoured, allowed
     )
+    if near is not None:
+        chosen = np.union1d(chosen, _nearest(near, allowed))
     files = snapshot.file[chosen]
     symbol, symbol_exact = _symbol_signals(searcher, lexical, chosen, words)
     whole = 1.0 if query.kind == "identifier" else 0.3
@@ -119,6 +127,7 @@ def features(
             definition,
             mentioned[files] + np.array([lines.get(chunk, 0.0) for chunk in chosen.tolist()]),
             [chunk in exact for chunk in chosen.tolist()],
+            near[chosen] if near is not None else np.zeros(len(chosen)),
         ]
     ).reshape(len(chosen), len(SIGNALS))
     demotions = (
@@ -168,6 +177,17 @@ def _candidates(
     least = np.partition(value, -CANDIDATES)[-CANDIDATES]
     above, level = chosen[value > least], chosen[value == least]
     return np.sort(np.concatenate([above, level[: 2 * CANDIDATES - len(above)]]))
+
+
+def _nearest(near: np.ndarray, allowed: np.ndarray | None) -> np.ndarray:
+    """The NEAREST chunks by their vectors, ascending; of those level with the last the first by path and line."""
+    value = near if allowed is None else np.where(allowed, near, 0.0)
+    if len(value) <= NEAREST:
+        return np.flatnonzero(value > 0)
+    least = np.partition(value, -NEAREST)[-NEAREST]
+    above, level = np.flatnonzero(value > least), np.flatnonzero(value == least)
+    best = np.concatenate([above, level[: NEAREST - len(above)]])
+    return np.sort(best[value[best] > 0])
 
 
 def rank(searcher: Searcher, query: Query, lexical: Lexical, allowed: np.ndarray | None, k: int) -> list[Ranked]:
