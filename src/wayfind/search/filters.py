@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import numpy as np
 from pathspec import GitIgnoreSpec
@@ -48,7 +49,13 @@ def _languages(snapshot: Snapshot, names: tuple[str, ...]) -> np.ndarray:
 
 
 def _paths(snapshot: Snapshot, patterns: tuple[str, ...]) -> np.ndarray:
-    """Files whose path matches a pattern as a glob or holds it as text (`[id]` may be both), letter case aside."""
+    """Files whose path matches a pattern."""
+    passes = path_matcher(patterns)
+    return np.array([passes(path) for path in snapshot.paths], bool)
+
+
+def path_matcher(patterns: tuple[str, ...]) -> Callable[[str], bool]:
+    """Whether a path matches a pattern as a glob or holds it as text (`[id]` may be both), letter case aside."""
     rooted = [pattern.removeprefix(".") if pattern.startswith("./") else pattern for pattern in patterns]
     try:
         globs = GitIgnoreSpec.from_lines(pattern.lower() for pattern in rooted if re.search(r"[*?\[]", pattern))
@@ -61,7 +68,7 @@ def _paths(snapshot: Snapshot, patterns: tuple[str, ...]) -> np.ndarray:
         whole = f"/{path.lower()}"
         return whole.startswith(begins) or any(text in whole for text in holds) or globs.match_file(whole[1:])
 
-    return np.array([passes(path) for path in snapshot.paths], bool)
+    return passes
 
 
 def _symbols(snapshot: Snapshot, names: tuple[str, ...]) -> np.ndarray:
