@@ -64,7 +64,7 @@ def explanation(answer: Answer, touches: Sequence[Touch], view: View) -> Iterato
     if result.explanation.text:
         yield ""
         yield from (f"  {shown(line)}" for line in result.explanation.text.split("\n"))
-        yield paint("dim", f"  (from {_ORIGINS[result.explanation.provenance]})")
+        yield paint("dim", f"  (from {ORIGINS[result.explanation.provenance]})")
     if touches:
         yield ""
         yield from (f"  {shown(touch.commit[:10])} {shown(touch.subject)}" for touch in touches[:_TOUCHES])
@@ -76,7 +76,7 @@ def explanation(answer: Answer, touches: Sequence[Touch], view: View) -> Iterato
     yield paint("dim", freshness(answer.index))
 
 
-_ORIGINS = {
+ORIGINS = {
     "manual": "the repository's manual explanations",
     "docstring": "its docstring",
     "comment": "a comment",
