@@ -15,6 +15,8 @@ FEWEST_WORDS = {"docstring": 4, "name": 2, "comment": 4, "section": 5, "test": 3
 MOST_WORDS = 80
 FEWEST_LINES = {"docstring": 3, "name": 4, "comment": 2, "section": 3, "test": 3, "commit": 3, "pair": 1}
 """Kind -> lines with a word that its codes have at least, the signature's among them."""
+HEAD_LINES = 2
+"""Path and symbol stand above the lines of a code that was cut here."""
 MOST_CHARACTERS = 12_000
 """A longer code is read only at its beginning by any encoder of ours; what answers the question may lie behind."""
 COPIED = 6
@@ -84,7 +86,7 @@ def code_problem(code: str, kind: str) -> str | None:
     lines = [line for line in code.split("\n") if WORD.search(line)]
     if len(code) > MOST_CHARACTERS:
         return "code too long"
-    if len(lines) < FEWEST_LINES[kind] + 1:  # the head of path and symbol counts as one
+    if len(lines) < FEWEST_LINES[kind] + (0 if kind == "pair" else HEAD_LINES):
         return "code too short"
     letters = sum(map(str.isalpha, code))
     return "code is data" if letters < 0.35 * len("".join(code.split())) else None

@@ -13,9 +13,12 @@ from typing import NamedTuple
 
 from wayfind.corpus.comments import clean_comment
 from wayfind.corpus.english import words as name_parts
+from wayfind.corpus.targets import documented as documentation
 from wayfind.corpus.targets import first_sentences
 from wayfind.evaluate.from_tests import CALL, functions, name_words, own_name, tested
 from wayfind.evaluate.queries import plain
+from wayfind.search.searcher import EXAMPLE_PATH
+from wayfind.train.quality import words as split_words
 from wayfind.train.sources.masking import masked, without_documentation
 from wayfind.train.sources.tree import Definition
 
@@ -50,7 +53,7 @@ def _declared(one: Definition) -> bool:
 
 def _said(one: Definition) -> str:
     """What a documentation says, without the definition's own name in front."""
-    text = one.chunk.target.text or first_sentences(" ".join(one.docstring().split()))
+    text = one.chunk.target.text or documentation(one.chunk)
     name = own_name(one.symbol or "")
     return text[len(name) :].strip() if re.match(rf"{re.escape(name)}\s+[a-z]", text) else text
 
@@ -93,7 +96,7 @@ MOST_BLOCK_LINES = 40
 def commented(definitions: Sequence[Definition]) -> Iterator[Draft]:
     """A comment on lines of its own inside a function asks for the block of code under it, up to a blank line or a dedent."""
     for one in definitions:
-        if one.is_test or one.kind not in FUNCTIONS or not one.chunk.comments:
+        if one.is_test or one.kind not in FUNCTIONS or not one.chunk.comments or EXAMPLE_PATH.search(one.path):
             continue
         known = set(one.chunk.comments.split("\n"))
         for start, end, words in _comments(one, COMMENT[MARKERS.get(one.language, "//")]):
@@ -134,35 +137,51 @@ def _depth(line: str) -> int:
 
 
 MENTION = re.compile(r"``?([A-Za-z_][\w.:#]*)(?:\([^`]*\))?`|:\w+:`~?([\w.]+)(?:\(\))?`|\b([A-Za-z_][\w.]*)\(\)")
+NEWS = re.compile(r"(?i)(?:change|release|history|news|migrat|upgrad|whatsnew|authors|contribut|licen[sc]e|roadmap|todo)[^/]*(?:/|$)")
+VERSION = re.compile(r"(?i)\bv?\d+\.\d+|unreleased|breaking|deprecat|migrat")
 MOST_NAMED = 2
+"""A section that names more definitions is about none of them; of two, the one named first is meant."""
+MOST_PROSE = 60
+"""Words of a section's first paragraph up to which it is asked as a whole, else by its first sentences."""
 
 
 def sectioned(sections: Sequence[Definition], definitions: Sequence[Definition]) -> Iterator[Draft]:
-    """A section that names one or two definitions of the tree, and no more, asks for them; their names are masked in the code."""
+    """A section whose heading or first paragraph names a definition asks for it; the name is masked in the code.
+
+    What changed from version to version describes no code: such sections are left out.
+    """
     places = _by_name(definitions)
     for section in sections:
         prose = section.docstring()
         title = (section.symbol or "").rpartition(" > ")[2]
-        mentions = {m for found in MENTION.finditer(f"`{title}` {section.text()[:600]}") if (m := found[1] or found[2] or found[3])}
-        found = {one.key: one for name in mentions if (one := places.get(_own(name))) and _fits(name, one)}
-        if prose and 1 <= len(found) <= MOST_NAMED:
-            for one in found.values():
-                if own_name(one.symbol or "") in f"{title} {prose}":
-                    said = plain(first_sentences(prose) if len(prose.split()) > 60 else prose)
-                    yield Draft(said, one, masked(one.encoded(one.lines), one.symbol or ""), place=str(section.key))
+        if not prose or NEWS.search(section.path) or VERSION.search(section.symbol or ""):
+            continue
+        named = {one.key: one for mention in _mentions(title, prose, section.text()) if (one := places.get(_own(mention))) and _fits(mention, one)}
+        if 1 <= len(named) <= MOST_NAMED:
+            one = next(iter(named.values()))
+            said = plain(first_sentences(prose) if len(prose.split()) > MOST_PROSE else prose).rstrip(" :")
+            yield Draft(said, one, masked(one.encoded(one.lines), one.symbol or ""), place=str(section.key))
+
+
+def _mentions(title: str, prose: str, text: str) -> list[str]:
+    """What stands like the name of code in the heading, then in the first paragraph; a plain word only where it is called."""
+    found = [(m[1] or m[2] or m[3], m[0]) for m in MENTION.finditer(text)]
+    named = [name for name, written in found if _is_identifier(_own(name)) or "(" in written or ":`" in written]
+    heading = [title.rstrip("()")] if re.fullmatch(r"[A-Za-z_][\w.:#]*(?:\(\))?", title) and (_is_identifier(_own(title.rstrip("()"))) or re.search(r"[().:]", title)) else []
+    return heading + [name for name in named if _own(name) in title or _own(name) in prose]
 
 
 def _by_name(definitions: Sequence[Definition]) -> dict[str, Definition]:
-    """Own name -> the definition, of the names that only one outside the tests has and that look like identifiers."""
+    """Own name -> the definition, of the names that only one outside the tests has."""
     found: defaultdict[str, list[Definition]] = defaultdict(list)
     for one in definitions:
         if not one.is_test and one.symbol and one.kind in FUNCTIONS | TYPES:
             found[own_name(one.symbol)].append(one)
-    return {name: ones[0] for name, ones in found.items() if len(ones) == 1 and _is_identifier(name)}
+    return {name: ones[0] for name, ones in found.items() if len(ones) == 1 and len(name) > 3}
 
 
 def _is_identifier(name: str) -> bool:
-    return len(name) > 4 and ("_" in name.strip("_") or re.search(r"[a-z][A-Z]", name) is not None)
+    return "_" in name.strip("_") or re.search(r"[a-z][A-Z]", name) is not None
 
 
 def _own(mention: str) -> str:
@@ -181,14 +200,28 @@ def tests(definitions: Sequence[Definition]) -> Iterator[Draft]:
     by_place = {(one.path, one.symbol): one for one in definitions}
     for query, gold in tested(definitions, Counter()):
         yield Draft(query, one := by_place[gold.path, gold.symbol], one.encoded(one.lines), place=query)
+    yield from _only_called(definitions, {name: by_place[gold.path, gold.symbol] for name, gold in places.items()})
+
+
+MOST_CALLERS = 3
+"""A function that more tests call is a tool of theirs."""
+
+
+def _only_called(definitions: Sequence[Definition], places: Mapping[str, Definition]) -> Iterator[Draft]:
+    """Tests that call one function of the tree alone and share a word with its symbol or path, though not its name."""
+    called = {
+        test.key: {m[1] for m in CALL.finditer(test.text())} & places.keys()
+        for test in definitions
+        if test.is_test and test.symbol and test.kind in ("test", *FUNCTIONS)
+    }
+    callers = Counter(name for names in called.values() for name in names)
     for test in definitions:
-        if not (test.is_test and test.symbol and test.kind in ("test", *FUNCTIONS)):
-            continue
-        words = name_words(test.symbol)
-        called = {m[1] for m in CALL.finditer(test.text())} & places.keys()
-        if len(words) >= 4 and len(called) == 1:
-            gold = places[called.pop()]
-            yield Draft(plain(" ".join(words)), one := by_place[gold.path, gold.symbol], one.encoded(one.lines), place=test.symbol)
+        names = called.get(test.key, ())
+        words = name_words(test.symbol or "")
+        if len(names) == 1 and len(words) >= 4 and callers[name := next(iter(names))] <= MOST_CALLERS:
+            one = places[name]
+            if {word for word in words if len(word) > 3} & set(split_words(f"{one.path} {one.symbol}")):
+                yield Draft(plain(" ".join(words)), one, one.encoded(one.lines), place=test.symbol or "")
 
 
 TEXT_KINDS: Mapping[str, Callable[..., Iterator[Draft]]] = {"docstring": documented, "name": named, "comment": commented, "test": tests}

@@ -8,12 +8,13 @@ from dataclasses import replace
 
 from wayfind.evaluate.from_docstrings import documentation_lines
 from wayfind.evaluate.from_tests import own_name
+from wayfind.train.quality import words
 from wayfind.train.sources.tree import Definition
 
 MASK = "_"
 """Stands for a name that was taken out."""
 SHORTEST = 6
-"""A name of at least so many letters is also masked inside longer identifiers (`parse_header` in `parse_header_line`)."""
+"""A name of several words and at least so many letters is also masked inside longer identifiers (`parse_header` in `parse_header_line`)."""
 IDENTIFIER = re.compile(r"[^\W\d][\w$]*")
 ONE_LINE_COMMENT = re.compile(r"\s*(?://|#(?!\[)|--|;|%|\(\*.*\*\)\s*$|/\*.*\*/\s*$|/--.*-/\s*$|\\\*)")
 
@@ -49,11 +50,13 @@ def masked(text: str, symbol: str) -> str:
     >>> masked("app/parse_header.py\\nparse_header\\ndef parse_header(t): return parseHeader(t)", "parse_header")
     'app/_.py\\n_\\ndef _(t): return _(t)'
     """
-    key = _key(own_name(symbol))
+    name_itself = own_name(symbol)
+    key = _key(name_itself)
+    within = len(key) >= SHORTEST and len(words(name_itself)) > 1
 
     def instead(found: re.Match[str]) -> str:
         name = _key(found[0])
-        return MASK if name == key or (len(key) >= SHORTEST and key in name) else found[0]
+        return MASK if name == key or (within and key in name) else found[0]
 
     return IDENTIFIER.sub(instead, text) if key else text
 

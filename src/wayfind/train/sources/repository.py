@@ -28,10 +28,10 @@ class Limits:
     comment: int = 1000
     section: int = 500
     test: int = 800
-    commit: int = 2000
+    commit: int = 1200
     commits: int = 4000
     """Commits read, newest first."""
-    functions: int = 5
+    functions: int = 3
     """A commit that changed more functions gives no pair."""
     megabytes: float = 8.0
     """Code read at most, files drawn by a hash of their path."""
