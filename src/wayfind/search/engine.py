@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -215,15 +216,19 @@ def _results(
     snapshot: Snapshot, query: Query, lexical: Lexical, kept: list[Ranked], copies: dict[int, list[str]], ask: Ask
 ) -> tuple[Result, ...]:
     words = Met({term.text: (term.word, lexical.idf[term.text]) for term in query.terms if term.text in lexical.idf})
-    results, room = [], None if ask.max_tokens is None else ask.max_tokens * _TOKEN_CHARACTERS
-    for hit in kept:
-        result = _result(snapshot, words, hit, tuple(copies.get(hit.chunk, ())), ask.explain)
-        if room is not None:
-            result, room = _fit(result, room)
-            if result is None:
-                break
-        results.append(result)
-    return tuple(results)
+    results = (_result(snapshot, words, hit, tuple(copies.get(hit.chunk, ())), ask.explain) for hit in kept)
+    return tuple(results) if ask.max_tokens is None else fitted(results, ask.max_tokens)
+
+
+def fitted(results: Iterable[Result], max_tokens: int) -> tuple[Result, ...]:
+    """The first results that fit into so many tokens of a language model, the last one's snippet cut to what is left."""
+    kept, room = [], max_tokens * _TOKEN_CHARACTERS
+    for result in results:
+        cut, room = _fit(result, room)
+        if cut is None:
+            break
+        kept.append(cut)
+    return tuple(kept)
 
 
 def _result(snapshot: Snapshot, words: Met, hit: Ranked, also: tuple[str, ...], mode: Mode) -> Result:

@@ -1,0 +1,68 @@
+"""Answers of several repositories as one: in come the answers with their roots, out comes one answer whose paths count from the
+folder that holds all of the roots.
+
+Scores of two repositories are comparable as far as the score is absolute: its lexical part is divided by the largest that
+the query could have there, its other parts are bounded. A word that is rare in one repository and common in another weighs
+differently in the two. Ties keep the order of the repositories, then of path and line.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from wayfind.types import Answer, IndexState, Result
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A result, its path relative to `root`."""
+
+    root: Path
+    result: Result
+
+
+def merged(answers: Sequence[tuple[Path, Answer]], k: int) -> tuple[Placed, ...]:
+    """The best `k` results of all."""
+    order = {root: number for number, (root, _) in reversed(list(enumerate(answers)))}
+    placed = [Placed(root, result) for root, answer in answers for result in answer.results]
+    placed.sort(key=lambda item: (-item.result.score, order[item.root], item.result.path, item.result.start_line))
+    return tuple(placed[:k])
+
+
+def united(answers: Sequence[tuple[Path, Answer]], results: Sequence[Placed]) -> Answer:
+    """One answer over all. Its index counts the files of all; its confidence is the largest; it abstains where all do."""
+    if len(answers) == 1:
+        return replace(answers[0][1], results=tuple(item.result for item in results))
+    common = Path(os.path.commonpath([root for root, _ in answers]))
+    heads = [answer for _, answer in answers]
+    given = all(answer.abstained for answer in heads)
+    speaking = [(root, answer) for root, answer in answers if answer.reason and (given or not answer.abstained)]
+    reason = "; ".join(f"{os.path.relpath(root, common)}: {answer.reason}" for root, answer in speaking)
+    index = _index(common, [answer.index for answer in heads])
+    return Answer(heads[0].query, index, max(answer.confidence for answer in heads), given, reason, tuple(_moved(item, common) for item in results))
+
+
+def _moved(item: Placed, common: Path) -> Result:
+    """The result with its paths counted from the folder that holds all roots."""
+    way = os.path.relpath(item.root, common)
+    prefix = "" if way == "." else f"{way}/".replace(os.sep, "/")
+    return replace(item.result, path=prefix + item.result.path, also=tuple(prefix + place for place in item.result.also))
+
+
+def _index(root: Path, states: Sequence[IndexState]) -> IndexState:
+    chunks = sum(state.chunks for state in states)
+    skipped = sum((Counter(state.skipped) for state in states), Counter())
+    return IndexState(
+        os.fspath(root),
+        sum(state.generation for state in states),
+        sum(state.files for state in states),
+        chunks,
+        round(sum(state.coverage * state.chunks for state in states) / chunks, 4) if chunks else 1.0,
+        sum(state.stale_files for state in states),
+        dict(sorted(skipped.items())),
+        " ".join(dict.fromkeys(state.model for state in states)),
+    )
