@@ -11,9 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from wayfind.corpus.extract import extract
 from wayfind.corpus.git import ask
 from wayfind.corpus.history import MOST_FILES, History, head, is_telling, touches
 from wayfind.corpus.identity import repository_id, tree_id
+from wayfind.corpus.renames import renamed
 
 
 @pytest.fixture(autouse=True)
@@ -379,3 +381,11 @@ def test_a_link_to_a_folder_is_the_same_tree(tmp_path: Path) -> None:
     (tmp_path / "tree").mkdir()
     (tmp_path / "link").symlink_to("tree")
     assert tree_id(tmp_path / "link") == tree_id(tmp_path / "tree") != tree_id(tmp_path)
+
+
+def test_renamed_definitions_are_told_by_their_text() -> None:
+    before = extract(b"class A:\n    def f(self):\n        pass\n\n    def g(self):\n        pass\n\ndef one(x):\n    return one(x - 1)\n\ndef two(x):\n    return x\n", "a.py")
+    after = extract(b"class B:\n    def f(self):\n        pass\n\n    def g(self):\n        pass\n\ndef uno(x):\n    return uno(x - 1)\n\ndef due(x):\n    return x + 1\n", "a.py")
+    assert renamed(before, after) == {"A": "B", "A.f": "B.f", "A.g": "B.g", "one": "uno"}
+    assert renamed(after, before) == {"B": "A", "B.f": "A.f", "B.g": "A.g", "uno": "one"}
+    assert renamed(before, before) == {}

@@ -403,6 +403,62 @@ def test_a_renamed_file_keeps_its_history(repository: Path, home: Path, tmp_path
     assert history_terms(repository, home) == history_terms(repository, tmp_path / "fresh")
 
 
+DESK = """class Desk:
+    def lend(self, book):
+        return self.out.pop(book)
+
+    def fine(self, days):
+        return days * self.rate
+
+
+def {name}(reader):
+    return {name}(reader.parent) if reader.parent else reader
+"""
+
+
+@pytest.mark.parametrize("refreshed_between", [False, True])
+def test_a_renamed_definition_keeps_its_commits_and_its_old_name_loses_them(
+    repository: Path, home: Path, tmp_path: Path, refreshed_between: bool
+) -> None:
+    """They stayed under the old name until the index was rebuilt; a new definition of that name would have got them."""
+    write(repository, {"desk.py": DESK.format(name="oldest")})
+    commit(repository, "Follow readers to their oldest parents")
+    refreshed(repository, home, Options())
+    write(repository, {"desk.py": DESK.format(name="root_of").replace("Desk", "Counter")})
+    if refreshed_between:
+        refreshed(repository, home, Options())
+    commit(repository, "Call counters what they are")
+    refreshed(repository, home, Options())
+    write(repository, {"desk.py": DESK.format(name="root_of").replace("Desk", "Counter") + "\n\ndef oldest(books):\n    return min(books)\n"})
+    commit(repository, "Tell which book was bought first")
+    refreshed(repository, home, Options())
+    refreshed(repository, tmp_path / "fresh", Options())
+    assert told(repository, home) == told(repository, tmp_path / "fresh")
+    assert ("oldest", "Follow readers to their oldest parents") not in told(repository, home)
+    assert ("Counter.lend", "Follow readers to their oldest parents") in told(repository, home)
+
+
+def test_a_definition_that_is_gone_takes_its_commits_with_it_once_that_is_committed(repository: Path, home: Path) -> None:
+    write(repository, {"desk.py": DESK.format(name="oldest")})
+    commit(repository, "Follow readers to their oldest parents")
+    refreshed(repository, home, Options())
+    write(repository, {"desk.py": "def broken(:\n"})  # in the middle of an edit
+    refreshed(repository, home, Options())
+    write(repository, {"desk.py": DESK.format(name="oldest").replace("reader", "person")})
+    refreshed(repository, home, Options())
+    assert ("oldest", "Follow readers to their oldest parents") in told(repository, home)
+    write(repository, {"desk.py": "def open_desk():\n    return 1\n"})
+    commit(repository, "Open nothing but the desk")
+    refreshed(repository, home, Options())
+    assert told(repository, home) == {("open_desk", "Open nothing but the desk")}
+
+
+def told(root: Path, home: Path) -> set[tuple[str, str]]:
+    """(symbol, subject) of the commits that are known of desk.py."""
+    with opened(root, home) as tree:
+        return {(touch.symbol, touch.subject) for touch in tree.catalogue.touches() if touch.path == "desk.py"}
+
+
 def test_an_earlier_commit_checked_out_is_read_from_its_beginning(repository: Path, home: Path, tmp_path: Path) -> None:
     write(repository, {"file1.py": source(80)})
     commit(repository, "Rewrite everything about invoices")

@@ -36,6 +36,8 @@ class History:
     """The commit that was read from, empty if there is none."""
     since: str | None
     """The commit that was read to: as asked, or None for the whole history, also when `since` is no ancestor of `head` (any more)."""
+    paths: frozenset[str] = frozenset()
+    """Present files that the commits changed, also those whose definitions they did not touch."""
 
 
 def head(root: str | os.PathLike[str]) -> str | None:
@@ -76,11 +78,11 @@ def touches(
         log = ("log", *_DIFF, *_LOG, f"--max-count={limit + 1}", f"{since}..{newest}" if since else newest, "--")
         for number, record in enumerate(_records(stream(root, deadline, *log))):
             if number == limit:
-                return History(reader.found, limit, False, newest, since)
+                return History(reader.found, limit, False, newest, since, frozenset(reader.paths))
             reader.read(record)
     except Stopped:
-        return History(reader.found, reader.commits, False, newest, since)
-    return History(reader.found, reader.commits, True, newest, since)
+        return History(reader.found, reader.commits, False, newest, since, frozenset(reader.paths))
+    return History(reader.found, reader.commits, True, newest, since, frozenset(reader.paths))
 
 
 def is_telling(subject: str) -> bool:
@@ -176,6 +178,7 @@ class _Reader:
     def __init__(self, shallow: bool) -> None:
         self.found: list[Touch] = []
         self.commits = 0
+        self.paths: set[str] = set()
         self._shallow = shallow
         self._trees: dict[bytes, _Tree] = {}
 
@@ -190,6 +193,7 @@ class _Reader:
         if not tree:
             return
         diffs = _file_diffs(diff)
+        self.paths |= {tree[diff.new].present for diff in diffs if diff.new in tree}
         # The first commit of a shallow clone seems to have written everything.
         if len(parents) < 2 and (parents or not self._shallow) and len(diffs) <= MOST_FILES:
             subject_ = subject.decode("utf-8", "replace")

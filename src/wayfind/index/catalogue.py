@@ -247,6 +247,23 @@ class Catalogue:
         )
         self._db.executemany("DELETE FROM touch WHERE path = ?", [(path_bytes(path),) for path in gone])
 
+    def touched(self, path: str) -> set[str]:
+        """The symbols of a file of which commits are known."""
+        with self._errors():
+            rows = self._db.execute("SELECT DISTINCT symbol FROM touch WHERE path = ?", (path_bytes(path),))
+            return {symbol for (symbol,) in rows}
+
+    def rename_touched(self, path: str, renamed: Mapping[str, str], gone: Iterable[str] = ()) -> None:
+        """Let the commits of renamed definitions of a file (old symbol -> new) go with them, and drop those of definitions
+        that are gone."""
+        self._db.executemany(
+            "UPDATE OR REPLACE touch SET symbol = ? WHERE path = ? AND symbol = ?",
+            [(new, path_bytes(path), old) for old, new in renamed.items()],
+        )
+        self._db.executemany(
+            "DELETE FROM touch WHERE path = ? AND symbol = ?", [(path_bytes(path), symbol) for symbol in gone]
+        )
+
     def touches(self) -> list[Touch]:
         """Commits that touched each definition, newest first."""
         with self._errors():

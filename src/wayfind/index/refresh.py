@@ -21,7 +21,7 @@ from functools import cached_property
 from pathlib import Path
 
 from wayfind.config import value_of
-from wayfind.corpus import history, identity, manual
+from wayfind.corpus import history, identity, manual, renames
 from wayfind.corpus.languages import language_of
 from wayfind.corpus.walk import Walk, content_problem, decode, walk
 from wayfind.errors import IndexDamaged, IndexVersion, NotFound, UsageError
@@ -111,14 +111,7 @@ class Refreshed:
 
 def open_tree(root: str | os.PathLike[str], home: str | os.PathLike[str] | None = None) -> Tree:
     """The tree below `root`; its index need not exist yet. Raises NotFound where there is no such folder."""
-    path = Path(root).expanduser()
-    if not path.exists():
-        raise NotFound(f"no such folder: {path}")
-    if not path.is_dir():
-        raise UsageError(f"{path} is a file; give the folder of a repository")
-    path = path.resolve()
-    base = Path(home) if home else default_home()
-    folder = base / "trees" / identity.tree_id(path)
+    path, base, folder = locate(root, home)
     store = ContentStore(base / "content.sqlite")
     mark_cache(base)
     try:
@@ -126,6 +119,21 @@ def open_tree(root: str | os.PathLike[str], home: str | os.PathLike[str] | None 
     except BaseException:
         store.close()
         raise
+
+
+def locate(root: str | os.PathLike[str], home: str | os.PathLike[str] | None = None) -> tuple[Path, Path, Path]:
+    """The real path of a tree, the home folder of its index, and the folder of the index in it. Nothing is made.
+
+    Raises NotFound where there is no such tree.
+    """
+    path = Path(root).expanduser()
+    if not path.exists():
+        raise NotFound(f"no such folder: {path}")
+    if not path.is_dir():
+        raise UsageError(f"{path} is a file; give the folder of a repository")
+    path = path.resolve()
+    base = Path(home) if home else default_home()
+    return path, base, base / "trees" / identity.tree_id(path)
 
 
 def mark_cache(home: Path) -> None:
@@ -347,6 +355,7 @@ class _Work:
         moved = {path: new_home[key] for path in gone if (key := self.manifest.rows[path].key) in new_home}
         catalogue.move_touches(moved, gone)
         retouched: set[str] = set()
+        made = None
         if head and head != before:
             self.say("history", 0, 0)
             spans = _Spans(self.tree.store, {path: row.key for path, row in self.rows.items() if row.reason is None})
@@ -362,10 +371,39 @@ class _Work:
                 retouched |= {touch.path for touch in catalogue.touches()}
             catalogue.write_touches(made.touches, replace=made.since is None)
             catalogue.write_meta({"commits": str(made.commits), "commits_complete": str(int(made.complete))})
+        if made is None or made.since is not None:
+            self._follow_names(changed, made.paths if made else ())
         by_path: dict[str, list[Touch]] = defaultdict(list)
         for touch in catalogue.touches():
             by_path[touch.path].append(touch)
         return by_path, {path for path in retouched if path in self.rows and self.rows[path].reason is None} - changed
+
+    def _follow_names(self, changed: set[str], committed: Iterable[str]) -> None:
+        """Let the commits of definitions that only changed their names go with them; and drop those of definitions that
+        are gone from files that were committed: in the middle of an edit they may come back."""
+        catalogue = self.tree.catalogue
+        for path in changed & self.manifest.rows.keys():
+            catalogue.rename_touched(path, self._renamed(path))
+        for path in committed:
+            catalogue.rename_touched(path, {}, catalogue.touched(path) - set(self._symbols(self.rows[path])))
+
+    def _renamed(self, path: str) -> dict[str, str]:
+        """Definitions of a changed file with known commits that have another name now, old symbol -> new."""
+        before, now = self.manifest.rows[path], self.rows[path]
+        lost = self.tree.catalogue.touched(path) - set(self._symbols(now))
+        if before.reason or now.reason or not lost:
+            return {}
+        try:
+            found = renames.renamed(self.tree.store.record(before.key), self.tree.store.record(now.key))
+        except IndexDamaged:  # what was there before is not known any more
+            return {}
+        return {old: new for old, new in found.items() if old in lost}
+
+    def _symbols(self, row: FileRow) -> Sequence[str]:
+        """The symbols of a file; none of one that is not indexed."""
+        if row.reason:
+            return ()
+        return (self.made.get(row.key) or self.tree.store.postings(row.key)).symbols
 
     def _manual(self, entries: list, state: str, changed: set[str]) -> tuple[list[str], set[str]]:
         """Attach the manual explanations again where they or their files changed. Returns what matches nothing, and
