@@ -27,6 +27,8 @@ KEPT_SECONDS = 86_400
 """Content stays so long after a tree let it go: who changes back to a branch within a day finds it extracted."""
 WAIT = 60.0
 """Seconds that `gc`, `forget` and repairs wait for running refreshes."""
+STUB_SECONDS = 3_600
+"""An index that has no generation and was not touched for so long was begun by a process that is gone."""
 LEAST_FREE = 200_000_000
 """Bytes of free disk below which `doctor` warns: an index of 5,000 files takes about half of that."""
 _CONTENT = "content.sqlite"
@@ -101,7 +103,7 @@ class Finding:
     """Something wrong, and what was or can be done."""
 
     what: str
-    """`permissions`, `disk`, `grammar`, `content`, `catalogue`, `segment` or `version`."""
+    """`permissions`, `disk`, `grammar`, `content`, `catalogue`, `segment`, `version`, `remains` or `agent`."""
     text: str
     repaired: bool = False
 
@@ -190,7 +192,7 @@ def doctor(home: Path, root: str | os.PathLike[str] | None = None, repair: bool 
     if not home.is_dir():
         return findings
     with held(home, alone=True, wait=WAIT) if repair else contextlib.nullcontext():
-        findings += [*_check_disk(home), *_check_permissions(home, repair)]
+        findings += [*_check_disk(home), *_check_permissions(home, repair), *_check_remains(home, repair)]
         damaged: set[str] = set()
         if (home / _CONTENT).exists():
             found, damaged = _check_content(home / _CONTENT, repair)
@@ -338,18 +340,44 @@ def _check_disk(home: Path) -> Iterator[Finding]:
 
 
 def _check_permissions(home: Path, repair: bool) -> Iterator[Finding]:
-    """Others of this machine must not read the source text that lies here."""
+    """Others of this machine must not read the source text that lies here, and its owner must be able to."""
     for path in [home, *sorted(home.glob(f"{_CONTENT}*")), home / "trees", *sorted(home.glob("trees/**/*"))]:
         with contextlib.suppress(FileNotFoundError):
-            mode = path.lstat().st_mode
-            if stat.S_IMODE(mode) & 0o077 and not stat.S_ISLNK(mode):
-                if repair:
-                    path.chmod(stat.S_IMODE(mode) & 0o700)
-                yield Finding(
-                    "permissions",
-                    f"{path} can be used by others (mode {stat.S_IMODE(mode):04o}); give it to its owner alone",
-                    repair,
-                )
+            status = path.lstat()
+            mode = stat.S_IMODE(status.st_mode)
+            least = 0o500 if stat.S_ISDIR(status.st_mode) else 0o400
+            if stat.S_ISLNK(status.st_mode) or not (mode & 0o077 or least & ~mode):
+                continue
+            if repair:
+                path.chmod(mode & 0o700 | least)
+            why = "can be used by others" if mode & 0o077 else "cannot be read by its owner"
+            yield Finding("permissions", f"{path} {why} (mode {mode:04o}); give it to its owner alone", repair)
+
+
+def _check_remains(home: Path, repair: bool) -> Iterator[Finding]:
+    """Indexes that were begun and never filled, as `status` once left them, and folders whose deletion was cut short."""
+    for folder in sorted(home.glob("trees/*")):
+        if folder.name.startswith("."):
+            yield Finding("remains", f"{folder} is left of an index that was deleted", repair)
+        elif _is_stub(folder):
+            yield Finding("remains", f"{folder} is an index that was begun and never filled", repair)
+        else:
+            continue
+        if repair:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_stub(folder: Path) -> bool:
+    """Whether a tree's folder has no generation, and nobody is likely to be at work on one."""
+    if not folder.is_dir() or _root(folder) or any(folder.glob("*.seg")) or time.time() - _used(folder) < STUB_SECONDS:
+        return False
+    if not (folder / _CATALOGUE).exists():
+        return True
+    try:
+        with contextlib.closing(Catalogue(folder / _CATALOGUE)) as catalogue:
+            return catalogue.generation() == 0
+    except (IndexError_, StorageError):
+        return False
 
 
 def _check_content(path: Path, repair: bool) -> tuple[list[Finding], set[str]]:

@@ -28,6 +28,7 @@ COMMANDS = {
     "status": ("standing", "Show what is indexed, how fresh it is, and what was skipped."),
     "eval": ("measuring", "Measure search on a repository, with questions held out from it."),
     "data": ("data", "Make pairs of questions and code to train on."),
+    "mcp": ("mcp", "Serve coding agents over the Model Context Protocol."),
     "install": ("installing", "Make Wayfind known to a coding agent."),
     "uninstall": ("installing", "Take out what install wrote."),
     "config": ("settling", "Show the settings, or change one."),
@@ -57,7 +58,7 @@ class _Commands(click.Group):
             return None
         command = settled(getattr(import_module(f"wayfind.serve.{module}"), f"{name}_command"))
         command.epilog = epilog(name)
-        if context.resilient_parsing:
+        if context and context.resilient_parsing:  # a shell asks for completions
             from wayfind.serve.completing import with_places
 
             return with_places(command)

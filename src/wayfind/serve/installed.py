@@ -37,6 +37,8 @@ class Record:
     """The text that was put in, where it was one piece."""
     folders: tuple[str, ...] = ()
     """Folders made for the file, outermost first."""
+    command: str = ""
+    """The program that was written there as the one to start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Change:
                 yield "\\ No newline at end of file"
 
 
-def installing(part: Part, user: str) -> Change:
+def installing(part: Part, user: str, command: str = "") -> Change:
     """The change that puts a part into its file for a user of it. Raises UsageError where the file cannot be read."""
     file, now, record = _looked_at(part.file)
     base = _without(part, now, record)[0] if record else now
@@ -77,7 +79,7 @@ def installing(part: Part, user: str) -> Change:
         return Change(file, now, made, None, "as wanted already")
     before = record.before if record and _digest(now) == record.after else base
     folders = record.folders if record else tuple(str(folder) for folder in reversed(file.parents) if not folder.exists())
-    kept = Record(str(file), users, before, _digest(made), _insertion(base, made), folders)
+    kept = Record(str(file), users, before, _digest(made), _insertion(base, made), folders, command)
     return Change(file, now, made, kept)
 
 
@@ -129,7 +131,7 @@ def read_record(path: Path) -> Record | None:
     try:
         data = json.loads(path.read_bytes())
         before = path.with_suffix(".before").read_bytes() if data["existed"] else None
-        return Record(data["file"], tuple(data["users"]), before, data["after"], data["inserted"], tuple(data["folders"]))
+        return Record(data["file"], tuple(data["users"]), before, data["after"], data["inserted"], tuple(data["folders"]), data["command"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -255,7 +257,7 @@ def _keep(change: Change) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if kept.before is not None:
         _write_private(path.with_suffix(".before"), kept.before)
-    data = {"file": kept.file, "users": kept.users, "existed": kept.before is not None, "after": kept.after, "inserted": kept.inserted, "folders": kept.folders}
+    data = {"file": kept.file, "users": kept.users, "existed": kept.before is not None, "after": kept.after, "inserted": kept.inserted, "folders": kept.folders, "command": kept.command}
     _write_private(path, json.dumps(data).encode())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from wayfind.serve.exits import FOUND, NOTHING, note
 from wayfind.serve.screen import shown
 
 if TYPE_CHECKING:
+    from wayfind.index.maintain import Finding
     from wayfind.serve.clients.client import Scope
     from wayfind.serve.installed import Change
 
@@ -43,9 +44,7 @@ def install_command(agent: str, scope: Scope | None, dry_run: bool, yes: bool) -
     The difference is shown before anything is written, a copy of each file is kept, and `wayfind uninstall` restores it.
     Without --project or --user it is for --user.
     """
-    from wayfind.serve.installed import installing
-
-    return _apply(_changes(installing, agent, scope or "user"), dry_run, yes, f"{agent} knows Wayfind already")
+    return _apply(_changes(agent, scope or "user"), dry_run, yes, f"{agent} knows Wayfind already")
 
 
 @click.command("uninstall")
@@ -56,31 +55,49 @@ def uninstall_command(agent: str, scope: Scope | None, dry_run: bool, yes: bool)
 
     Without --project or --user in both. The exit code is 1 when there is nothing to take out.
     """
-    from wayfind.serve.installed import uninstalling
-
     scopes: tuple[Scope, ...] = (scope,) if scope else ("user", "project")
-    changes = [change for some in scopes for change in _changes(uninstalling, agent, some)]
+    changes = [change for some in scopes for change in _changes(agent, some, out=True)]
     found = any(change.writes or change.known for change in changes)
     done = _apply(changes, dry_run, yes, f"nothing of Wayfind's is in the files of {agent}")
     return done if found else NOTHING
 
 
-def _changes(look: Callable[[Any, str], Change], agent: str, scope: Scope) -> list[Change]:
-    """What is to be done to each file of an agent. Raises UsageError with the place where a file cannot be understood."""
+def _changes(agent: str, scope: Scope, out: bool = False) -> list[Change]:
+    """What is to be done to each file of an agent, to put Wayfind in or out. Raises UsageError with the place where a file
+    cannot be understood."""
     from wayfind.serve.clients.client import Place, parts_of
     from wayfind.serve.clients.jsonc import Malformed
-    from wayfind.serve.installed import within
+    from wayfind.serve.clients.part import JsonMember, TomlTable
+    from wayfind.serve.installed import installing, uninstalling, within
 
-    project = project_root()
+    project, command = project_root(), server_command(scope)
     changes = []
-    for part in parts_of(agent, Place(scope, project, server_command(scope))):
+    for part in parts_of(agent, Place(scope, project, command)):
         if scope == "project":
             within(part.file, project)
+        starts = command[0] if isinstance(part, (JsonMember, TomlTable)) else ""
         try:
-            changes.append(look(part, f"{agent} {scope}"))
+            changes.append(uninstalling(part, f"{agent} {scope}") if out else installing(part, f"{agent} {scope}", starts))
         except Malformed as error:
             raise UsageError(f"{part.file}:{error.line}:{error.column}: {error}; mend the file first, nothing was written") from error
     return changes
+
+
+def broken_entries(repair: bool) -> Iterator[Finding]:
+    """Entries in the settings of agents that start a program which is not there (any more). `repair` writes those of the
+    user anew; what a repository holds is others' too."""
+    from wayfind.index.maintain import Finding
+    from wayfind.serve.installed import make, records
+
+    for record in records():
+        if not record.command or shutil.which(record.command) or not os.path.exists(record.file):
+            continue
+        agent, scope = record.users[0].split(" ")
+        mended = repair and scope == "user"
+        if mended:
+            make(_changes(agent, "user"))
+        advice = "" if mended else f"; run: wayfind install {agent} --{scope}" if scope == "user" else "; put wayfind on the PATH"
+        yield Finding("agent", f"{record.file} starts {record.command}, which is not there{advice}", mended)
 
 
 def _apply(changes: list[Change], dry_run: bool, yes: bool, nothing: str) -> int:

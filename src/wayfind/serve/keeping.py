@@ -46,11 +46,17 @@ def forget_command(path: str, index: str | None) -> None:
 @click.option("--repair", is_flag=True, help="Mend what is found.")
 @click.option("--index", metavar="FOLDER", help="The index that `wayfind index --output FOLDER` wrote.")
 def doctor_command(path: str | None, repair: bool, index: str | None) -> int:
-    """Check the index of the repository at PATH (default: all indexes) for damage. The exit code is 2 when some is left."""
+    """Check the index of the repository at PATH for damage; without it all indexes, and what agents were told to start.
+
+    The exit code is 2 when some is left.
+    """
     from wayfind.index import maintain
     from wayfind.index.store import default_home
+    from wayfind.serve.installing import broken_entries
 
     findings = maintain.doctor(home_of(index) or default_home(), path, repair)
+    if path is None and index is None:
+        findings += broken_entries(repair)
     for finding in findings:
         click.echo(shown_text(str(finding)))
     if not findings:

@@ -59,10 +59,16 @@ class Standing:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def status_command(path: str | None, coverage: bool, index: str | None, as_json: bool) -> int:
     """Show what is indexed of the repository at PATH, how fresh it is, what was skipped and why. Nothing is changed."""
-    with opened(path, home_of(index)) as place:
+    home = home_of(index)
+    if home is None or path is not None:
+        from wayfind.index.refresh import locate
+
+        root, _, folder = locate(path or ".", home)
+        if not (folder / "catalogue.sqlite").exists():  # to open it would make one
+            return _not_indexed(root)
+    with opened(path, home) as place:
         if not place.tree.catalogue.generation():
-            click.echo(f"{shown(os.fspath(place.tree.root))} is not indexed yet; the first search does it, or: wayfind index")
-            return NOTHING
+            return _not_indexed(place.tree.root)
         standing = stand(place)
         if as_json:
             from wayfind.serve.machine import dumps
@@ -75,6 +81,11 @@ def status_command(path: str | None, coverage: bool, index: str | None, as_json:
             for line in _coverage(standing, place.repository.snapshot()):
                 click.echo(line)
     return FOUND
+
+
+def _not_indexed(root: Path) -> int:
+    click.echo(f"{shown(os.fspath(root))} is not indexed yet; the first search does it, or: wayfind index")
+    return NOTHING
 
 
 @click.command("languages")
