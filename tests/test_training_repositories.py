@@ -1,4 +1,4 @@
-"""The list of repositories that models are trained on keeps its rules: parts by hash, permissive, none of evaluation."""
+"""The list of repositories for training keeps its rules: parts by hash, permissive, none for evaluation."""
 
 import hashlib
 import re
