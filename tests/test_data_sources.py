@@ -1,0 +1,266 @@
+"""Where pairs come from: a small real repository with its history, and data sets written in the layout in which they are published."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import histories
+import pytest
+
+from wayfind.errors import NotFound, UsageError
+from wayfind.model.text import chunk_text
+from wayfind.train.pairs import Pair
+from wayfind.train.sources.codesearchnet import codesearchnet_pairs
+from wayfind.train.sources.hub import streamed
+from wayfind.train.sources.jsonl import jsonl_pairs
+from wayfind.train.sources.repository import Limits, Repository, repository_pairs
+from wayfind.train.sources.the_stack import the_stack_pairs
+
+SHOP = '''\
+"""A shop."""
+
+import tax
+
+
+def total_price(items, country):
+    """Add up what the items of a basket cost in a country.
+
+    Raises LookupError.
+    """
+    # Goods that are given away must not be taxed at all.
+    paid = [item for item in items if item.price]
+    free = len(items) - len(paid)
+    report(free)
+
+    return sum(tax.add(item.price, country) for item in paid)
+
+
+def apply_voucher_code(basket, code):
+    voucher = find(code)
+    if voucher.expired:
+        raise ValueError(code)
+    basket.total -= voucher.amount
+    return basket
+
+
+class Till:
+    """Takes the money of customers and gives change."""
+
+    drawer = 0
+    currency = "EUR"
+    closed = False
+
+    def open(self, key):
+        self.drawer = key
+        self.log(key)
+        self.count()
+        return self.drawer
+'''
+TESTS = '''\
+from shop import apply_voucher_code, total_price
+
+
+def test_total_price_ignores_free_goods():
+    assert total_price([], "DE") == 0
+
+
+def test_expired_voucher_cannot_be_used_again():
+    apply_voucher_code(None, "X")
+'''
+GUIDE = "# Shop\n\n## Vouchers\n\nWhoever holds a coupon gets a reduction through `apply_voucher_code`, once.\n"
+CHANGES = "# Changes\n\n## 1.2.0\n\nThe function `apply_voucher_code` now raises when the voucher is too old to be used.\n"
+LATER = SHOP.replace("    basket.total -= voucher.amount\n", "    basket.total = max(0, basket.total - voucher.amount)\n")
+KINDS = ["docstring", "name", "comment", "section", "test", "commit"]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory) -> Path:
+    files = {"shop.py": SHOP, "tests/test_shop.py": TESTS, "docs/guide.md": GUIDE, "CHANGELOG.md": CHANGES, "vendor/flask/app.py": SHOP}
+    return histories.make(
+        tmp_path_factory.mktemp("trees") / "acme+shop",
+        [
+            ("Initial commit", files),
+            ("fix(basket): A voucher never makes the basket negative (#12)", {"shop.py": LATER}),
+            ("Bump version to 1.2.0", {"version.txt": "1.2.0\n"}),
+            ("Run black on everything", {"shop.py": LATER.replace("self.drawer = key", "self.drawer = (key)")}),
+        ],
+    )
+
+
+@pytest.fixture(scope="module")
+def pairs(shop) -> list[Pair]:
+    return repository_pairs(Repository("acme/shop", shop, "MIT", weight=3.0), KINDS, Limits(), weights={"python": 2.0}).pairs
+
+
+def of(pairs: list[Pair], kind: str) -> dict[str, Pair]:
+    return {pair.query: pair for pair in pairs if pair.kind == kind}
+
+
+def test_a_docstring_asks_for_the_function_without_it(pairs):
+    pair = of(pairs, "docstring")["Add up what the items of a basket cost in a country."]
+    lines = LATER.split("\n")
+    assert pair.code == chunk_text("shop.py", "total_price", "\n".join(lines[5:6] + lines[10:16]))
+    assert (pair.origin, pair.licence, pair.language, pair.symbol) == ("acme/shop", "MIT", "python", "total_price")
+
+
+def test_weights_of_repository_and_language_multiply(pairs):
+    assert {pair.weight for pair in pairs} == {6.0}
+
+
+def test_a_name_asks_for_the_body_with_the_name_masked(pairs):
+    code = of(pairs, "name")["apply voucher code"].code
+    assert "apply_voucher_code" not in code and "voucher.expired" in code
+
+
+def test_a_comment_asks_for_the_block_under_it(pairs):
+    (pair,) = of(pairs, "comment").values()
+    assert pair.query == "Goods that are given away must not be taxed at all."
+    assert pair.code.split("\n")[2:] == ["paid = [item for item in items if item.price]", "free = len(items) - len(paid)", "report(free)"]
+
+
+def test_a_section_asks_for_the_definition_that_it_names_and_a_changelog_does_not(pairs):
+    (pair,) = of(pairs, "section").values()
+    assert pair.query == "Whoever holds a coupon gets a reduction through apply_voucher_code, once."
+    assert "apply_voucher_code" not in pair.code
+
+
+def test_a_test_asks_for_what_it_tests(pairs):
+    found = {query: pair.symbol for query, pair in of(pairs, "test").items()}
+    assert found == {"total price ignores free goods": "total_price", "expired voucher cannot be used again": "apply_voucher_code"}
+
+
+def test_a_commit_asks_for_the_functions_that_it_changed(pairs):
+    found = of(pairs, "commit")
+    assert list(found) == ["A voucher never makes the basket negative"]
+    assert found["A voucher never makes the basket negative"].symbol == "apply_voucher_code"
+
+
+def test_tests_and_vendored_files_are_asked_for_by_nothing(pairs):
+    assert {pair.path for pair in pairs} == {"shop.py"}
+
+
+def test_caps_hold_and_draw_the_same_every_time(shop):
+    def drawn(seed: int) -> list[str]:
+        return [p.id for p in repository_pairs(Repository("acme/shop", shop), KINDS, Limits(total=4, docstring=1), seed).pairs]
+
+    assert drawn(1) == drawn(1) and len(drawn(1)) == 4
+    assert {tuple(drawn(seed)) for seed in range(8)} != {tuple(drawn(1))}
+
+
+def test_a_commit_of_many_functions_gives_no_pair(shop):
+    limits = Limits(functions=0)
+    assert not of(repository_pairs(Repository("acme/shop", shop), ["commit"], limits).pairs, "commit")
+
+
+def test_a_folder_without_history_gives_the_other_kinds(tmp_path):
+    (tmp_path / "shop.py").write_text(SHOP)
+    assert {pair.kind for pair in repository_pairs(Repository("shop", tmp_path), KINDS, Limits()).pairs} == {"docstring", "name", "comment"}
+
+
+ROWS = {
+    "python": ("Desk.lend", 'def lend(self, book):\n    """Lend a book to a reader for two weeks.\n\n    :param book: it\n    """\n    self.out.add(book)\n    self.write(book)\n    return book'),
+    "java": ("Desk.lend", "public Book lend(Book book) {\n    out.add(book);\n    write(book);\n    return book;\n  }"),
+    "php": ("Desk.lend", "public function lend($book)\n    {\n        $this->out[] = $book;\n        $this->write($book);\n        return $book;\n    }"),
+    "go": ("lend", "func lend(book Book) Book {\n\tout.add(book)\n\twrite(book)\n\treturn book\n}"),
+    "javascript": ("lend", "function lend(book) {\n  out.add(book);\n  write(book);\n  return book;\n}"),
+    "ruby": ("Desk.lend", "def lend(book)\n  @out << book\n  write(book)\n  book\nend"),
+}
+
+
+def row(language: str, part: str, number: int = 0) -> dict:
+    """A row with the keys of the published files."""
+    name, code = ROWS[language]
+    code = code.replace("lend", f"lend{number}") if number else code
+    return {
+        "repo": f"acme/desk{number}", "path": "src/desk.x", "func_name": f"{name}{number or ''}", "original_string": code, "language": language, "code": code,
+        "code_tokens": [], "docstring": "Lend a book to a reader for two weeks.\n\n@param book it", "docstring_tokens": [], "sha": "0", "url": "", "partition": part,
+    }
+
+
+def publish(folder: Path, language: str, rows: dict[str, list[dict]]) -> None:
+    """Write rows of each part as they are published."""
+    for part, found in rows.items():
+        place = folder / language / "final" / "jsonl" / part
+        place.mkdir(parents=True)
+        with gzip.open(place / f"{language}_{part}_0.jsonl.gz", "wt") as file:
+            file.writelines(json.dumps(one) + "\n" for one in found)
+
+
+@pytest.mark.parametrize("language", ROWS)
+def test_codesearchnet_in_each_language_without_its_test_part(tmp_path, language):
+    publish(tmp_path, language, {"train": [row(language, "train"), row(language, "test", 7)], "valid": [row(language, "valid", 2)], "test": [row(language, "test", 3)]})
+    found = codesearchnet_pairs(str(tmp_path), language, 0, 1.0, 0)
+    assert [(p.origin, p.part, p.query) for p in found.pairs] == [
+        ("acme/desk0", "train", "Lend a book to a reader for two weeks."), ("acme/desk2", "valid", "Lend a book to a reader for two weeks."),
+    ]
+    code = found.pairs[0].code
+    assert code.startswith(f"src/desk.x\n{ROWS[language][0]}\n") and "two weeks" not in code and "write(" in code and "class Row" not in code
+    assert found.dropped == {"docstring: test part": 1}
+
+
+def test_codesearchnet_is_capped_by_the_same_draw(tmp_path):
+    publish(tmp_path, "go", {"train": [row("go", "train", number) for number in range(1, 30)]})
+    found = [p.id for p in codesearchnet_pairs(str(tmp_path), "go", 5, 1.0, 0).pairs]
+    assert len(found) == 5 and found == [p.id for p in codesearchnet_pairs(str(tmp_path), "go", 5, 1.0, 0).pairs]
+
+
+def test_codesearchnet_says_what_it_expected(tmp_path):
+    with pytest.raises(NotFound, match="ruby_train_0.jsonl.gz"):
+        codesearchnet_pairs(str(tmp_path), "ruby", 0, 1.0, 0)
+
+
+def test_codesearchnet_reads_the_keys_of_the_hub(tmp_path, monkeypatch):
+    one = row("python", "train")
+    hub = {
+        "repository_name": one["repo"], "func_path_in_repository": one["path"], "func_name": one["func_name"], "whole_func_string": one["code"],
+        "language": "python", "func_code_string": one["code"], "func_documentation_string": one["docstring"], "split_name": "train",
+    }
+    monkeypatch.setattr("wayfind.train.sources.codesearchnet.streamed", lambda name, language, part: iter([hub] if part == "train" else []))
+    (pair,) = codesearchnet_pairs("code-search-net/code_search_net", "python", 0, 1.0, 0).pairs
+    assert pair.origin == "acme/desk0" and "two weeks" not in pair.code
+
+
+STACK = {"content": SHOP, "ext": "py", "lang": "Python", "max_stars_repo_name": "acme/shop", "max_stars_repo_path": "src/shop.py", "max_stars_repo_licenses": ["MIT"]}
+
+
+@pytest.mark.parametrize("kind", ["parquet", "jsonl"])
+def test_the_stack_is_cut_by_our_own_extraction(tmp_path, kind):
+    place = tmp_path / "data" / "python"
+    place.mkdir(parents=True)
+    if kind == "parquet":
+        arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+        parquet.write_table(arrow.Table.from_pylist([STACK]), place / "data-00000-of-00001.parquet")
+    else:
+        (place / "data.jsonl").write_text(json.dumps(STACK) + "\n")
+    found = the_stack_pairs(str(tmp_path), "python", 50_000, 1.0)
+    assert {(p.origin, p.licence, p.path, p.symbol) for p in found.pairs} == {("acme/shop", "MIT", "src/shop.py", name) for name in ("total_price", "Till")}
+    assert "what the items of a basket cost" not in found.pairs[0].code
+
+
+def test_the_stack_ends_at_its_cap_without_reading_on(tmp_path, monkeypatch):
+    read = []
+
+    def rows(name, configuration, part, data_dir):
+        for number in range(1000):
+            read.append(number)
+            yield STACK | {"max_stars_repo_name": f"acme/shop{number}"}
+
+    monkeypatch.setattr("wayfind.train.sources.the_stack.streamed", rows)
+    assert len(the_stack_pairs("bigcode/the-stack-dedup", "python", 10, 1.0).pairs) == 10
+    assert len(read) == 5
+
+
+def test_a_name_on_the_hub_without_the_library_names_what_to_install(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "datasets", None)
+    with pytest.raises(UsageError, match=r"pip install 'wayfind\[hub\]'"):
+        next(iter(streamed("code-search-net/code_search_net", "python", "train")))
+
+
+def test_own_pairs_keep_what_they_say_and_are_given_what_they_lack(tmp_path):
+    path = tmp_path / "own.jsonl"
+    path.write_text('{"query": "q", "code": "c", "weight": 2, "negatives": ["n"]}\n{"query": "q", "code": "d", "origin": "mine/too", "licence": "MIT"}\n')
+    one, two = jsonl_pairs(path, "", "Apache-2.0", 3.0).pairs
+    assert (one.origin, one.licence, one.weight, one.negatives) == ("own", "Apache-2.0", 6.0, ("n",))
+    assert (two.origin, two.licence, two.weight) == ("mine/too", "MIT", 3.0)
