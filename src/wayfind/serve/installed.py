@@ -97,17 +97,19 @@ def make(changes: list[Change]) -> None:
     """Write all changes or none. Raises UsageError where a file has changed since it was looked at, StorageError."""
     for change in changes:
         _check(change)
-    done: list[Change] = []
+    done: list[tuple[Change, Record | None]] = []
     try:
         for change in changes:
-            done.append(change)
-            _keep(change)
+            done.append((change, read_record(_record_path(change.file))))
+            _keep(change.file, change.record)
             if change.writes:
                 _write(change.file, change.after)
     except OSError as error:
-        for change in reversed(done):
+        for change, record in reversed(done):
             with contextlib.suppress(OSError):
-                _write(change.file, change.before)
+                if change.writes:
+                    _write(change.file, change.before)
+                _keep(change.file, record) if record else _forget(change.file)
         raise StorageError(f"{error.filename or 'a file'}: {error.strerror}; nothing was changed") from error
     for change in changes:
         if change.record is None:
@@ -249,15 +251,18 @@ def _umask() -> int:
     return mask
 
 
-def _keep(change: Change) -> None:
+def _keep(file: Path, kept: Record | None) -> None:
     """Record a change before it is made, the bytes before it first. They may hold keys, so only the user may read them."""
-    if change.record is None:
+    if kept is None:
         return
-    path, kept = _record_path(change.file), change.record
+    path = _record_path(file)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if kept.before is not None:
         _write_private(path.with_suffix(".before"), kept.before)
-    data = {"file": kept.file, "users": kept.users, "existed": kept.before is not None, "after": kept.after, "inserted": kept.inserted, "folders": kept.folders, "command": kept.command}
+    data = {
+        "file": kept.file, "users": kept.users, "existed": kept.before is not None, "after": kept.after,
+        "inserted": kept.inserted, "folders": kept.folders, "command": kept.command,
+    }
     _write_private(path, json.dumps(data).encode())
 
 

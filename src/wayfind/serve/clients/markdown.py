@@ -6,7 +6,7 @@ import re
 
 BEGIN = "<!-- wayfind: begin (written by `wayfind install`; `wayfind uninstall` takes it out) -->"
 END = "<!-- wayfind: end -->"
-_BLOCK = re.compile(r"(?:\r?\n)?^<!-- wayfind: begin\b[^\n]*\n.*?^<!-- wayfind: end -->[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
+_BLOCK = re.compile(r"(?:\r?\n)?(?:^|(?<=\A\ufeff))<!-- wayfind: begin\b[^\n]*\n.*?^<!-- wayfind: end -->[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
 
 
 def with_block(text: str, content: str) -> str:
@@ -17,7 +17,7 @@ def with_block(text: str, content: str) -> str:
     if found:
         lead = re.match(r"(?:\r?\n)?", found.group()).group()  # type: ignore[union-attr]  # it matches the empty string
         return text[: found.start()] + lead + block + text[found.end() :]
-    gap = newline * (0 if not text.strip("\ufeff\r\n\t ") else 1 if text.endswith("\n") else 2)
+    gap = newline * (0 if text in ("", "\ufeff") else 1 if text.endswith("\n") else 2)
     return text + gap + block
 
 

@@ -12,7 +12,7 @@ from wayfind.serve.clients.jsonc import Malformed
 
 BEGIN = "# wayfind: begin (written by `wayfind install`; `wayfind uninstall` takes it out)"
 END = "# wayfind: end"
-_BLOCK = re.compile(r"(?:\r?\n)?^# wayfind: begin\b[^\n]*\n.*?^# wayfind: end[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
+_BLOCK = re.compile(r"(?:\r?\n)?(?:^|(?<=\A\ufeff))# wayfind: begin\b[^\n]*\n.*?^# wayfind: end[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
 
 
 def value_of(text: str) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def with_table(text: str, path: tuple[str, ...], value: dict[str, Any]) -> str:
     text = without_table(text, path)
     newline = "\r\n" if "\r\n" in text else "\n"
     lines = [BEGIN, f"[{'.'.join(path)}]", *(f"{key} = {_written(item)}" for key, item in value.items()), END, ""]
-    gap = newline * (0 if not text.strip("\ufeff\r\n\t ") else 1 if text.endswith("\n") else 2)
+    gap = newline * (0 if text in ("", "\ufeff") else 1 if text.endswith("\n") else 2)
     made = text + gap + newline.join(lines)
     try:
         whole = _at(value_of(made), path) == value
