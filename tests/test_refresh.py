@@ -112,6 +112,7 @@ def extractions(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 
 def test_nothing_changed_means_nothing_done(root: Path, home: Path, extractions: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refreshing, "RACY_NS", 0)  # the time of change of a file made here is now
     assert refreshed(root, home).extracted == 6
     extractions.clear()
     monkeypatch.setattr(refreshing, "_key", lambda *_: pytest.fail("a file was read"))
@@ -149,6 +150,26 @@ def test_a_file_modified_while_it_was_read_is_read_again(root: Path, home: Path)
     assert (root / "now.py").stat().st_size == before.st_size
     assert refreshed(root, home).generation == 2
     assert ("body", "13") in image(root, home)["postings"]
+
+
+def test_a_change_that_keeps_size_and_modification_time_is_seen(root: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refreshing, "RACY_NS", 0)
+    refreshed(root, home)
+    before = (root / "file1.py").stat()
+    write(root, {"file1.py": source(1).replace("Module 1", "Module 7")})
+    os.utime(root / "file1.py", ns=(before.st_atime_ns, before.st_mtime_ns))
+    after = (root / "file1.py").stat()
+    assert (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    assert refreshed(root, home).changed == 1
+
+
+def test_another_mode_is_no_change(root: Path, home: Path, extractions: list[str]) -> None:
+    refreshed(root, home)
+    extractions.clear()
+    (root / "file1.py").chmod(0o600)
+    with opened(root, home) as tree:
+        assert refreshing.stale(tree, tree.catalogue.manifest()) == 0
+    assert (refreshed(root, home).generation, extractions) == (1, [])
 
 
 def test_a_fresh_file_that_stays_as_it_is_makes_no_generation(root: Path, home: Path) -> None:

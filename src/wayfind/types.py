@@ -80,11 +80,13 @@ class FileRecord:
 
 @dataclass(frozen=True, slots=True)
 class FileStat:
-    """A file that the walk admitted: path relative to the root with `/`, size in bytes, modification time in nanoseconds."""
+    """A file that the walk admitted: path relative to the root with `/`, size in bytes, time of the last change in nanoseconds."""
 
     path: str
     size: int
     mtime_ns: int
+    """The later of the times of modification and of change: tools set the first back (`cp -p`, `rsync -t`, `touch -r`), nobody
+    the second, which changes of mode and name advance too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -205,7 +205,7 @@ def _file(entry: os.DirEntry[str], path: str, verdict: Verdict | None) -> FileSt
         return Skip(path, "empty")
     if found.st_size > MAX_BYTES:
         return Skip(path, "too-large")
-    return FileStat(path, found.st_size, found.st_mtime_ns)
+    return FileStat(path, found.st_size, max(found.st_mtime_ns, found.st_ctime_ns))
 
 
 def _is_binary(name: str) -> bool:

@@ -224,8 +224,8 @@ def stale(tree: Tree, manifest: Manifest) -> int:
 
 
 def _differs(root: Path, stat: FileStat, row: FileRow | None) -> bool:
-    """Whether a file that `_compare` names has another content; only one whose size and time are as before is read."""
-    if row is None or (row.size, row.mtime_ns) != (stat.size, stat.mtime_ns):
+    """Whether a file that `_compare` names has another content; only one whose size is as before is read: its time changes with its mode too."""
+    if row is None or row.size != stat.size:
         return True
     try:
         return _key((root / stat.path).read_bytes(), stat.path) != row.key
