@@ -249,7 +249,7 @@ class TransformerDecoder(nn.Module):
         memory, mask = self.remember(latent, source)
         keys, values = zip(*(block.memory_parts(memory) for block in self.blocks))
         sizes = self.sizes
-        shape = (sizes.layers, len(latent), sizes.heads, sizes.length, sizes.hidden // sizes.heads)
+        shape = (sizes.layers, latent.shape[0], sizes.heads, sizes.length, sizes.hidden // sizes.heads)
         said = memory.new_zeros(shape), memory.new_zeros(shape)  # apart: an exporter takes one tensor given twice for one input
         position = torch.zeros((), dtype=torch.long, device=memory.device)
         return TransformerState(position, *said, torch.stack(keys), torch.stack(values), memory, source.mask, source.tokens)

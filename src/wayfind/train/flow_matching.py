@@ -24,7 +24,7 @@ class Velocity(nn.Module):
         return self.velocity_net(torch.cat([state, time], dim=-1))
 
     def drift(self, state: Float[Tensor, "batch latent"], time: float) -> Float[Tensor, "batch latent"]:
-        return self.at(state, state.new_full((len(state), 1), time))
+        return self.at(state, state.new_full((state.shape[0], 1), time))
 
     def diffusion(self, state: Float[Tensor, "batch latent"], time: float) -> Float[Tensor, "batch latent"]:
         return torch.zeros_like(state)

@@ -27,6 +27,15 @@ class Posterior:
         """z = mean + exp(log_variance / 2) · noise, differentiable in mean and log-variance (Kingma & Welling, 1312.6114)."""
         return self.mean + torch.exp(0.5 * self.log_variance) * noise
 
+    def after(self, row: int) -> Posterior:
+        """The texts from `row` on."""
+        return Posterior(self.mean[row:], self.log_variance[row:])
+
+
+def joined(first: Posterior, second: Posterior) -> Posterior:
+    """The texts of both, one after the other."""
+    return Posterior(torch.cat([first.mean, second.mean]), torch.cat([first.log_variance, second.log_variance]))
+
 
 class OrderedPooling(nn.Module):
     """One vector a text: an attention-weighted mean of the states and of the pairs of neighbouring states.
