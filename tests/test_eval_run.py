@@ -272,14 +272,21 @@ def test_figures_are_the_means_of_the_answers(made):
     answered = [a for s in made.sets for a in s.answered if s.kind == "docstring" and a.system == "bm25"]
     assert means(made)["bm25", "nDCG@10"] == pytest.approx(sum(a.figures["nDCG@10"] for a in answered) / len(answered))
     found = means(made)
-    difference = next(f for f in report.figures(made) if f.minus and (f.kind, f.slice, f.metric) == ("docstring", "all", "MRR@10"))
-    assert difference.interval.mean == pytest.approx(found["wayfind", "MRR@10"] - found["bm25", "MRR@10"])
+    differences = [f for f in report.figures(made) if f.minus and (f.kind, f.slice, f.metric) == ("docstring", "all", "MRR@10")]
+    assert [f.minus for f in differences] == ["bm25", "ripgrep", "random"]
+    for f in differences:
+        assert f.interval.mean == pytest.approx(found["wayfind", "MRR@10"] - found[f.minus, "MRR@10"])
+
+
+def test_where_wayfind_was_not_asked_there_is_no_difference(tree, tmp_path):
+    made = evaluate(tree, kinds=("docstring",), systems=("random", "bm25"), home=tmp_path)
+    assert not [f for f in report.figures(made) if f.minus] and "wayfind -" not in report.table(made)
 
 
 def test_the_report_says_what_was_asked_what_was_left_out_and_what_it_means(made):
     said = report.table(made)
     assert "docstring: 15 queries (0 unnamed) over" in said and "commit: no queries: not a git repository" in said
-    assert "wayfind - bm25" in said and "n=15" in said and "cannot exceed 0.33" in said
+    assert "wayfind - bm25" in said and "wayfind - ripgrep" in said and "n=15" in said and "cannot exceed 0.33" in said
     assert said.isascii() and not any(line != line.rstrip() for line in said.split("\n"))
 
 
@@ -288,7 +295,7 @@ def test_json_holds_every_figure_with_its_interval(made):
     assert data["schema_version"] == 1 and [s["kind"] for s in data["sets"]] == ["docstring", "commit", "test"]
     one = next(f for f in data["figures"] if (f["kind"], f["system"], f["metric"]) == ("docstring", "bm25", "P@3"))
     assert one["low"] <= one["mean"] <= one["high"] <= 1 and one["n"] == 15
-    assert {d["minus"] for d in data["differences"]} == {"bm25"}
+    assert {d["minus"] for d in data["differences"]} == {"bm25", "ripgrep", "random"}
 
 
 def test_worst_queries_are_those_with_the_lowest_ndcg(tree, tmp_path):

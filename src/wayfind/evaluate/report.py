@@ -12,7 +12,7 @@ from wayfind.evaluate.intervals import Interval, bootstrap, paired
 from wayfind.evaluate.queries import Hit, Query
 from wayfind.evaluate.run import Answered, Report, SetReport
 
-OURS, BASELINE = "wayfind", "bm25"
+OURS = "wayfind"
 SLICES = ("all", "unnamed")
 FEWEST = 10
 """Below this number of queries the text shows no figure of a slice: resampling so few says nothing about others. JSON has it."""
@@ -40,7 +40,7 @@ class Worst:
 
 
 def figures(report: Report) -> list[Figure]:
-    """Every mean of the report: kind by slice by system by metric, then Wayfind minus BM25; `all` sums up several kinds."""
+    """Every mean of the report: kind by slice by system by metric, then Wayfind minus each other system; `all` sums up several kinds."""
     return [figure for kind, answered in _groups(report) for part in SLICES for figure in _slice(report, kind, part, answered)]
 
 
@@ -141,8 +141,13 @@ def _slice(report: Report, kind: str, part: str, answered: Sequence[Answered]) -
         by = {name: [a.figures[metric] for a in kept if a.system == name] for name in report.systems}
         for name, values in by.items():
             yield Figure(kind, part, name, metric, bootstrap(values, seed=report.seed))
-        if OURS in by and BASELINE in by:
-            yield Figure(kind, part, OURS, metric, paired(by[OURS], by[BASELINE], seed=report.seed), BASELINE)
+        for name in _others(report):
+            yield Figure(kind, part, OURS, metric, paired(by[OURS], by[name], seed=report.seed), name)
+
+
+def _others(report: Report) -> list[str]:
+    """The systems that Wayfind is compared with, query by query; none where it was not asked."""
+    return [name for name in report.systems if name != OURS] if OURS in report.systems else []
 
 
 def _rank(answered: Answered) -> int | None:
@@ -165,11 +170,11 @@ def _head(one: SetReport) -> list[str]:
 
 
 def _block(report: Report, kind: str, part: str, cells: Sequence[Figure]) -> list[str]:
-    """One table: a line per system, a column per metric, and the difference below."""
+    """One table: a line per system, a column per metric, and the differences below."""
     if not cells:
         return []
     metrics = list(dict.fromkeys(f.metric for f in cells))
-    width = max(len(name) for name in (*report.systems, f"{OURS} - {BASELINE}"))
+    width = max(len(name) for name in (*report.systems, *(f"{OURS} - {name}" for name in _others(report))))
     n = cells[0].interval.n
     if part != "all" and n < FEWEST:
         return ["", f"{kind}, {part} (n={n}): too few for a figure"]
@@ -177,9 +182,9 @@ def _block(report: Report, kind: str, part: str, cells: Sequence[Figure]) -> lis
     for name in report.systems:
         row = {f.metric: f.interval for f in cells if f.system == name and f.minus is None}
         lines.append(f"  {name:<{width}} " + "".join(f"{_plain(row[m]):<25}" for m in metrics).rstrip())
-    difference = {f.metric: f.interval for f in cells if f.minus is not None}
-    if difference:
-        lines.append(f"  {f'{OURS} - {BASELINE}':<{width}} " + "".join(f"{_signed(difference[m]):<25}" for m in metrics).rstrip())
+    for name in _others(report):
+        row = {f.metric: f.interval for f in cells if f.minus == name}
+        lines.append(f"  {f'{OURS} - {name}':<{width}} " + "".join(f"{_signed(row[m]):<25}" for m in metrics).rstrip())
     return lines
 
 
