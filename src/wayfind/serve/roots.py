@@ -26,6 +26,9 @@ class Roots:
 
     folders: tuple[Path, ...]
 
+    def __bool__(self) -> bool:
+        return bool(self.folders)
+
     def find(self, path: str) -> tuple[Path, str]:
         """The root that holds a path and the path below it, `/` between; a relative one is looked for in every root.
 

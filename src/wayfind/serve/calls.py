@@ -1,0 +1,240 @@
+"""A tool's call in, what to tell the model out. Runs in threads; the engine is imported here.
+
+A search never waits long for a first index: it answers in part and says so. The other tools need the whole one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from wayfind.errors import IndexBusy, UsageError
+from wayfind.index.refresh import Options
+from wayfind.search.engine import Ask, chunk_at, related, result_at, state
+from wayfind.search.query import Filters, check
+from wayfind.search.searcher import Searcher
+from wayfind.serve.agent import MAX_TOKENS, Findings, as_object, as_text, clean, joined, results_for
+from wayfind.serve.budget import estimate
+from wayfind.serve.output import ORIGINS, freshness
+from wayfind.serve.place import split_place
+from wayfind.serve.progress import STAGES as SPOKEN
+from wayfind.serve.roots import Roots
+from wayfind.serve.screen import counted
+from wayfind.serve.workspace import Entry, Found, Part, Workspace
+from wayfind.types import Result, Target
+
+PATIENCE = 0.75
+"""Seconds that a search waits for an index before it answers in part, or from an older one; small repositories take less."""
+LONG_PATIENCE = 45.0
+"""Seconds that the tools that need the whole index wait for it; clients give up on a call after 60."""
+STAGES = ("walk", "read", "extract", "history", "write")
+_COMMITS, _SUBJECT = 5, 120
+_ROOTS = 20
+_REASONS = 6
+_GLOB = re.compile(r"[*?\[]")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a call returns: text for models, and the same as fields for clients that read those."""
+
+    text: str
+    fields: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _At:
+    """A place in an index."""
+
+    entry: Entry
+    root: Path
+    path: str
+    line: int
+    searcher: Searcher
+    stale: int
+
+
+class Calls:
+    """Answers calls over the indexes of a workspace."""
+
+    def __init__(self) -> None:
+        self._workspace = Workspace(options=Options(workers=os.cpu_count() or 1))
+
+    def begin(self, roots: Roots) -> None:
+        """Begin the first index of every root, in the background."""
+        for folder in roots.folders:
+            self._workspace.open(folder)
+
+    def progress(self, roots: Roots) -> tuple[float, float, str]:
+        """How far the first indexes are: done, of all, what is being done. All is 0 when none is being made."""
+        making = [entry for entry in self._workspace.entries if entry.root in roots.folders and entry.state == "indexing"]
+        far = [_far(entry) for entry in making]
+        return sum(far), len(STAGES) * len(far), "; ".join(map(_doing, making))
+
+    def call(self, name: str, roots: Roots, arguments: Mapping[str, Any]) -> Told:
+        """Answer a call whose arguments are checked. Raises WayfindError."""
+        return {"search": self._search, "related": self._related, "explain": self._explain, "status": self._status}[name](roots, **arguments)
+
+    def _search(
+        self, roots: Roots, query: str, path: str = "", lang: str = "", kind: str = "", max_results: int = 0, max_tokens: int = MAX_TOKENS
+    ) -> Told:
+        folders, paths = _below(roots, path)
+        filters = Filters(_several(lang), paths, _several(kind))
+        check(filters)
+        if not query.strip():
+            raise UsageError("the query is empty: give some words, a question, a name or a snippet to search for")
+        ask = Ask(query, max_results or results_for(max_tokens), filters)
+        found = self._workspace.search(folders, ask, wait=PATIENCE)
+        return _told(_findings(roots, found), max_tokens)
+
+    def _related(self, roots: Roots, place: str, max_results: int = 0, max_tokens: int = MAX_TOKENS) -> Told:
+        with self._at(roots, place) as at:
+            answer = related(at.searcher, at.path, at.line, max_results or results_for(max_tokens), stale_files=at.stale)
+        results = tuple(_named(roots, at.root, result) for result in answer.results)
+        note = joined((_stale(at.stale), _sentence(answer.reason)))
+        head = joined((f"{counted(len(results), 'result')}, nearest first.", note))
+        return _told(Findings(head, results, {"note": note, "partial": False}), max_tokens)
+
+    def _explain(self, roots: Roots, place: str, max_tokens: int = MAX_TOKENS) -> Told:
+        with self._at(roots, place) as at:
+            result = result_at(at.searcher, at.path, at.line)
+            text = at.searcher.snapshot.chunk(chunk_at(at.searcher.snapshot, at.path, at.line))[1]
+            touches = [touch for touch in at.entry.touches() if (touch.path, touch.symbol) == (result.path, result.symbol)]
+        shown = _named(roots, at.root, replace(result, snippet=text.rstrip(), explanation=replace(result.explanation, text="")))
+        commits = [clean(f"{touch.commit[:10]} {touch.subject}"[:_SUBJECT]) for touch in touches[:_COMMITS]]
+        return _told(_explained(shown, result.explanation, commits, _stale(at.stale), max_tokens), max_tokens)
+
+    def _status(self, roots: Roots) -> Told:
+        rows = [_standing(self._workspace.open(folder)) for folder in roots.folders[:_ROOTS]]
+        lines = [f"{row['root']}: {row['state']}; {row['detail']}" for row in rows]
+        return Told("\n".join(lines), {"roots": rows})
+
+    @contextmanager
+    def _at(self, roots: Roots, place: str) -> Iterator[_At]:
+        """What a place names. Waits for a first index. Raises UsageError, IndexBusy."""
+        file, line = split_place(place.strip())
+        folder, path = roots.find(file)
+        entry = self._workspace.open(folder)
+        try:
+            with entry.searching(PATIENCE if entry.state == "ready" else LONG_PATIENCE) as (searcher, stale):
+                yield _At(entry, folder, path, line, searcher, stale)
+        except IndexBusy as error:
+            raise IndexBusy(f"{error} ({_doing(entry)}); search answers in part meanwhile") from error
+
+    def close(self) -> None:
+        """End what runs in the background."""
+        self._workspace.close()
+
+
+def _below(roots: Roots, path: str) -> tuple[list[Path], tuple[str, ...]]:
+    """The roots to search and the filter for their paths: below a folder, a file, a glob, or text that paths hold."""
+    if not path.strip():
+        return list(roots.folders), ()
+    if _GLOB.search(path) and not os.path.isabs(path):
+        if ".." in path.split("/"):
+            raise UsageError(f"a glob cannot lead out of the folders this server may read: {path}")
+        return list(roots.folders), (path,)
+    folder = next((root for root in roots.folders if _GLOB.search(path) and path.startswith(f"{root}/")), None)
+    if folder:
+        return [folder], ("./" + path[len(str(folder)) + 1 :],)
+    root, below = roots.find(path)
+    if below == ".":
+        return ([root] if len(roots.folders) > 1 and os.path.isabs(path) else list(roots.folders)), ()
+    if (root / below).is_dir():
+        return [root], (f"./{below}/",)
+    return ([root], (f"./{below}",)) if (root / below).exists() else (list(roots.folders), (path,))
+
+
+def _several(values: str) -> tuple[str, ...]:
+    return tuple(value.strip() for value in values.split(",") if value.strip())
+
+
+def _told(found: Findings, max_tokens: int) -> Told:
+    return Told(as_text(found, max_tokens), as_object(found, max_tokens))
+
+
+def _named(roots: Roots, root: Path, result: Result) -> Result:
+    """The result under a path that the tools take back: relative to a single root, else absolute."""
+    return result if len(roots.folders) == 1 else replace(result, path=f"{root}/{result.path}")
+
+
+def _explained(result: Result, explanation: Target, commits: list[str], note: str, max_tokens: int) -> Findings:
+    """One definition at length. Its explanation has half of the tokens at most."""
+    said = _fitting(explanation.text if explanation.provenance != "code" else "", max_tokens // 4)
+    origin = f"(from {ORIGINS[explanation.provenance]})"
+    head = "\n".join(filter(None, (note, f"{said}\n{origin}" if said else origin, *map(clean, commits))))
+    facts = {"note": note, "partial": False, "explanation": said, "source": explanation.provenance, "commits": [clean(c) for c in commits]}
+    return Findings(head, (result,), facts)
+
+
+def _fitting(text: str, tokens: int) -> str:
+    """The first lines of a text that fit into so many tokens."""
+    kept = []
+    for line in clean(text).split("\n"):
+        tokens -= estimate(line) + 1
+        if tokens < 0:
+            return "\n".join([*kept, "…"])
+        kept.append(line)
+    return "\n".join(kept).strip()
+
+
+def _findings(roots: Roots, found: Found) -> Findings:
+    """What a search found, and of each root that has something to say, what."""
+    results = tuple(_named(roots, placed.root, placed.result) for placed in found.results)
+    spoken = [(part.root, _said_of(part)) for part in found.parts]
+    note = joined(f"{clean(str(root))}: {said}" if len(roots.folders) > 1 else said for root, said in spoken if said)
+    sure = max((answer.confidence for _, answer in found.answers), default=0.0)
+    head = joined((_title(len(results), None if found.partial else sure), note))
+    return Findings(head, results, {"note": note, "partial": found.partial, "confidence": round(sure, 3)})
+
+
+def _title(results: int, sure: float | None) -> str:
+    """`sure` is None in a partial answer, whose confidence speaks of a few files."""
+    if not results:
+        return "Nothing found yet." if sure is None else "Nothing found."
+    return f"{counted(results, 'result')}, " + ("partial." if sure is None else f"confidence {sure:.2f}.")
+
+
+def _said_of(part: Part) -> str:
+    """What is to be known of a root's part in an answer."""
+    if part.answer is None:
+        return _sentence(f"cannot be searched: {part.error}")
+    nearest = "; these are the nearest" if part.answer.abstained and part.answer.results else ""
+    return joined((_stale(0 if part.partial else part.answer.index.stale_files), _sentence(part.answer.reason + nearest if part.answer.reason else "")))
+
+
+def _standing(entry: Entry) -> dict[str, str]:
+    """How one index stands, in a line."""
+    row = {"root": clean(os.fspath(entry.root)), "state": entry.state}
+    if row["state"] != "ready":
+        return {**row, "detail": {"indexing": _doing(entry), "failed": clean(entry.error)[:300]}.get(entry.state, "indexed with the first search")}
+    with entry.searching(refresh=False) as (searcher, stale):
+        index = state(searcher.snapshot, stale)
+    left = sorted(index.skipped.items(), key=lambda item: -item[1])[:_REASONS]
+    skipped = f"; left out: {', '.join(f'{count:,} {reason}' for reason, count in left)}" if left else ""
+    return {**row, "detail": freshness(index) + skipped}
+
+
+def _stale(files: int) -> str:
+    return f"{counted(files, 'file')} changed since the index was made." if files else ""
+
+
+def _sentence(text: str) -> str:
+    return f"{clean(text[:1].upper() + text[1:])[:300]}." if text else ""
+
+
+def _far(entry: Entry) -> float:
+    """Stages done and the share of the present one; grows only."""
+    at = entry.progress
+    return STAGES.index(at.stage) + (min(at.done / at.total, 1.0) if at.total else 0.0) if at.stage in STAGES else 0.0
+
+
+def _doing(entry: Entry) -> str:
+    at = entry.progress
+    return SPOKEN.get(at.stage, "beginning") + (f" {at.done:,} of {at.total:,}" if at.total else "")
+
