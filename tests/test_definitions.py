@@ -14,7 +14,7 @@ import wayfind
 from wayfind.corpus.comments import clean_comment
 from wayfind.corpus.definitions import MOST_CALLS, SIGNATURE_CHARACTERS, definitions
 from wayfind.corpus.languages import language_of
-from wayfind.corpus.syntax import SYNTAXES
+from wayfind.corpus.syntaxes import SYNTAXES
 from wayfind.corpus.tiling import BLOCK_LINES
 from wayfind.types import KINDS, Chunk
 

@@ -16,7 +16,8 @@ from wayfind.corpus.comments import clean_comment, is_licence
 from wayfind.corpus.marks import Mark, Source, read_marks
 from wayfind.corpus.nesting import LEAVES, Definition, find_definitions
 from wayfind.corpus.parsing import parse
-from wayfind.corpus.syntax import SYNTAXES, Syntax
+from wayfind.corpus.syntax import Syntax
+from wayfind.corpus.syntaxes import SYNTAXES
 from wayfind.corpus.tiling import Piece, tile
 from wayfind.types import Chunk
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from wayfind.corpus.comments import clean_comment, clean_docstring
-from wayfind.corpus.syntax import Syntax, queries_for
+from wayfind.corpus.syntax import Syntax
+from wayfind.corpus.syntaxes import queries_for
 
 if TYPE_CHECKING:
     from tree_sitter import Node

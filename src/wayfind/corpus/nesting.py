@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from wayfind.corpus.comments import is_licence
 from wayfind.corpus.marks import Source, first_string, text_of
-from wayfind.corpus.syntax import ROLES, Syntax, queries_for
+from wayfind.corpus.syntax import ROLES, Syntax
+from wayfind.corpus.syntaxes import queries_for
 
 if TYPE_CHECKING:
     from tree_sitter import Node

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from wayfind.corpus.languages import has_grammar, parser_for
-from wayfind.corpus.syntax import SYNTAXES
+from wayfind.corpus.syntaxes import SYNTAXES
 
 if TYPE_CHECKING:
     from tree_sitter import Node
