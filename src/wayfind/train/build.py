@@ -130,7 +130,7 @@ def _list_of(path: Path) -> list[dict[str, Any]]:
     values = yaml.safe_load(path.read_text(encoding="utf-8"))
     values = values.get("repositories") if isinstance(values, dict) else values
     if not isinstance(values, list) or not all(isinstance(one, dict) and one.get("name") for one in values):
-        raise UsageError(f"{path}: expected a list of mappings with `name`, and `address`, `language`, `licence`, `commit`, `part` where known")
+        raise UsageError(f"{path}: expected a list of mappings with `name`, and `address`, `language`, `licence`, `commit`, `part`, `leave_out` where known")
     return values
 
 
@@ -138,7 +138,8 @@ def _listed(one: dict[str, Any], folders: Path, source: Repositories, at: Path) 
     name = str(one["name"])
     weight = source.weights.get(name, source.weight)
     licence = str(one.get("licence") or source.licence)
-    return Repository(name, folders / name.replace("/", "+"), licence, str(one.get("language") or ""), weight, str(one.get("commit") or ""), str(one.get("address") or ""))
+    known = {key: str(one.get(key) or "") for key in ("language", "commit", "address")}
+    return Repository(name, folders / name.replace("/", "+"), licence, weight=weight, leave_out=tuple(map(str, one.get("leave_out") or ())), **known)
 
 
 def _named(given: str, folders: Path, source: Repositories, at: Path) -> Repository:
@@ -329,6 +330,7 @@ def _manifest(recipe: Recipe, done: Sequence[Done], missing: dict[str, str], dea
         "dropped": dict(sorted(dropped.items())),
         "licences": dict(_licences(dealer).most_common()),
         "commits": {one.task.name: one.commit for one in done if one.commit and not one.task.kept_out},
+        "other_commits": {one.task.name: one.task.source.commit for one in done if isinstance(one.task.source, Repository) and one.task.source.commit not in ("", one.commit)},
         "missing": missing | {one.task.name: one.problem for one in done if one.problem},
         "kept_out": {one.task.source.name: one.pairs for one in done if one.task.kept_out and isinstance(one.task.source, Repository)},
         "origins": dict(sorted(dealer.by_origin.items())),

@@ -27,7 +27,7 @@ BOILERPLATE = re.compile(
     ^\W*(?:todo|fixme|xxx|hack|note\b|see\b|deprecated|internal\b|private\b|undocumented|no\s+description|missing\s+doc
       |(?:simple\s+)?(?:getter|setter|accessor|mutator)s?\b|(?:default\s+|empty\s+)?(?:constructor|destructor)s?\b
       |(?:auto-?|automatically\s)generated|generated\s+(?:by|from|code)|non-?javadoc|inherit(?:s|ed)?[\s-]?doc|see\s+(?:also|base|super|parent)
-      |same\s+as\b|like\s+\w+\s+but|this\s+(?:method|function|class)\s+(?:is\s+)?(?:auto|generated|deprecated)|describe\s+your|your\s+code
+      |same\s+as\b|like\s+\w+\s+but|this\s+(?:method|function|class)\s+(?:is\s+)?(?:auto|generated|deprecated)|(?:api\s+)?(?:reference|documentation)\s+(?:for|of)\b|describe\s+your|your\s+code
       |(?:implements?|overrides?)\s+(?:the\s+)?\S+\s*$|constructs?\s+a\s+new\s+(?:instance\b.*)?$|(?:creates?|initiali[sz]es?)\s+a\s+new\s+instance\b
       |gets?\s+or\s+sets?\b|sets?\s+the\s+value\s+of\b|gets?\s+the\s+value\s+of\b|value\s+(?:for|of)\s+field|test\s+(?:class|case|for)\b|tests?\s+for\b
       |(?:arrange|act|assert|given|when|then|setup|teardown|arguments?|parameters?|returns?|usage|examples?|default)\W*$)
@@ -39,7 +39,8 @@ LICENCE = re.compile(
     r"gnu (?:lesser )?general public|apache license|mit license|without warrant",
     re.IGNORECASE,
 )
-CODE = re.compile(r"[;{}]\s*$|=>|->\s*\w|==|!=|&&|\|\||::\w+\(|\w\(\w*\)\.|^\s*(?:import|from \S+ import|def|class|var|let|const|return|if|for)\b.*[:;{(]\s*$")
+CODE = re.compile(r"\w\)?\s[*+/=<>%|^]\s\(?[\w@]|[;{}]\s*$|=>|->\s*\w|==|!=|&&|\|\||::\w+\(|\w\(\w*\)\.|^\s*(?:import|from \S+ import|def|class|var|let|const|return|if|for)\b.*[:;{(]\s*$")
+CALL = re.compile(r"[\w.!?]+\([^()]*\)")
 ADDRESS = re.compile(r"https?://\S+")
 OTHER_LANGUAGES = frozenset(
     """
@@ -74,7 +75,7 @@ def question_problem(query: str, kind: str) -> str | None:
         return "question too long"
     if kind != "pair" and LICENCE.search(query):
         return "question is a licence"
-    if kind in ("docstring", "comment") and BOILERPLATE.search(query):
+    if kind in ("docstring", "comment", "section") and BOILERPLATE.search(query):
         return "question is boilerplate"
     if kind in ("docstring", "comment", "section", "commit") and not is_prose(query):
         return "question is no prose"
@@ -115,6 +116,8 @@ def is_prose(text: str) -> bool:
     """Whether a text is sentences rather than code, an address or a table."""
     bare = ADDRESS.sub("", text)
     if CODE.search(bare):
+        return False
+    if len(CALL.findall(bare)) > 1 and len(CALL.sub("", bare).split()) < 5:
         return False
     spoken = sum(letter.isalpha() or letter.isspace() for letter in bare)
     plain = sum(word.isalpha() for word in re.split(r"[\s,.;:()'\"`/-]+", bare) if word)

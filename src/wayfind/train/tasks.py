@@ -136,7 +136,7 @@ def state(task: Task, recipe: Recipe) -> tuple[str, str]:
     source = task.source
     commit, files = "", ""
     if isinstance(source, Repository):
-        commit = source.commit or ask(source.folder, "rev-parse", "HEAD") or ""
+        commit = ask(source.folder, "rev-parse", "HEAD") or ""
         files = repr([(file.path, file.size, file.mtime_ns) for file in walk(source.folder).files]) if _is_changed(source.folder, commit) else ""
     elif isinstance(source, JsonLines):
         files = hashlib.sha256(Path(source.jsonl).read_bytes()).hexdigest() if Path(source.jsonl).is_file() else "missing"

@@ -9,17 +9,20 @@ from pathlib import Path
 
 from wayfind.corpus.history import touches
 from wayfind.evaluate.from_commits import clean_subject
+from wayfind.search.searcher import EXAMPLE_PATH
 from wayfind.train.quality import words
 from wayfind.train.sources.kinds import FUNCTIONS, Draft
 from wayfind.train.sources.tree import Definition, Tree
 
 NOT_FUNCTION = re.compile(
-    r"""(?xi)\b(?:doc(?:s|umentation)?|doc-?strings?|readme|examples?|java-?docs?|php-?docs?|doc\s+blocks?|comments?|spelling|grammar|renam\w+|type\s?hints?|typing|annotations?|copyright
+    r"""(?xi)(?:\b|(?=@))(?:doc(?:s|umentation)?|doc-?strings?|readme|examples?|samples?|demos?|@\w+|java-?docs?|php-?docs?|doc\s+blocks?|comments?|spelling|grammar|renam\w+|type\s?hints?|typing|annotations?|copyright
       |whitespaces?|unused|clean\s?-?ups?|re-?factor\w*|re-?format\w*|re-?organi[sz]\w+|mov(?:e|ed|es|ing)\b.*\b(?:to|into|from)|coverage|warnings?
       |conventions?|deprecat\w+|code\s+style|style\s+fixes|nit\w*|modernization|modernize|migrate|stop\s+using|use\s+new|inspections?|review\w*
       |separate\s+file|sonar\w*|static\s+analysis|back-?port\w*|sync\s+with|various|misc|minor|more\s+work|part\s+\d|take\s+\d|first\s+pass)\b"""
 )
 """Subjects of commits that change functions for a reason that tells nothing of what these do."""
+FIXES = re.compile(r"[\s,;(-]*\b(?:fix(?:es|ed)?|clos(?:es|ed)?|refs?|see)\W*$", re.IGNORECASE)
+"""What is left of a reference to an issue at the end."""
 SECONDS = 600.0
 """Time that the history of one repository may take: so long that it ends no reading but of a repository that hangs."""
 
@@ -28,8 +31,8 @@ def committed(tree: Tree, most_commits: int, most_functions: int) -> Iterator[Dr
     """Drafts from the newest commits, newest first. A commit that touched more than `most_functions` definitions gives none."""
     by_place = {(one.path, one.symbol): one for one in tree.definitions if one.kind in FUNCTIONS}
     for subject, places in subjects(tree.root, by_place, most_commits):
-        text = clean_subject(subject)
-        functions = [by_place[place] for place in places if not by_place[place].is_test]
+        text = FIXES.sub("", clean_subject(subject) or "")
+        functions = [by_place[place] for place in places if not by_place[place].is_test and not EXAMPLE_PATH.search(place[0])]
         if text and not NOT_FUNCTION.search(text) and 1 <= len(functions) and len(places) <= 2 * most_functions and len(functions) <= most_functions:
             for one in functions:
                 if is_about(text, code := one.encoded(one.lines)):

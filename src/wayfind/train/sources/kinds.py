@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from wayfind.corpus.comments import clean_comment
@@ -51,10 +52,22 @@ def _declared(one: Definition) -> bool:
     return bool(one.docstring()) and not one.chunk.target.text
 
 
+FORMULA = re.compile(r"\\\(.*?\\\)[.:]?\s*|@'|(?<=\w)'@|@(?=[A-Za-z])")
+"""Marks of mathematics and of Haddock."""
+
+
 def _said(one: Definition) -> str:
     """What a documentation says, without the definition's own name in front."""
-    text = one.chunk.target.text or documentation(one.chunk)
     name = own_name(one.symbol or "")
+    chunk = one.chunk
+    if one.language == "julia":  # begins with the signatures, set in
+        lines = chunk.docstring.split("\n")
+        while lines and (name in lines[0] and "(" in lines[0] or not lines[0].strip()):
+            lines = lines[1:]
+        text = documentation(replace(chunk, docstring="\n".join(lines)))
+    else:
+        text = chunk.target.text or documentation(chunk)
+    text = FORMULA.sub("", text).strip()
     return text[len(name) :].strip() if re.match(rf"{re.escape(name)}\s+[a-z]", text) else text
 
 
@@ -76,7 +89,7 @@ def named(definitions: Sequence[Definition], most_alike: int = 2) -> Iterator[Dr
         words = name_parts(name)
         if len(words) < 2 or times[name.lower()] > most_alike or re.sub(r"\W|_", "", name).lower() in COMMON_NAMES:
             continue
-        if name.startswith("__") or sum(len(word) > 2 for word in words) < 2:
+        if name.startswith("__") or min(map(len, words)) < 2 or sum(len(word) > 2 for word in words) < 2:
             continue
         lines = without_documentation(one)
         if lines is not None:
@@ -102,6 +115,8 @@ def commented(definitions: Sequence[Definition]) -> Iterator[Draft]:
         for start, end, words in _comments(one, COMMENT[MARKERS.get(one.language, "//")]):
             if words[0] in known:
                 block = _block(one.lines, start, end)
+                if not block or not block[0].strip():
+                    continue
                 yield Draft(" ".join(words), one, one.encoded(block), place=str(start))
 
 
@@ -175,7 +190,7 @@ def _by_name(definitions: Sequence[Definition]) -> dict[str, Definition]:
     """Own name -> the definition, of the names that only one outside the tests has."""
     found: defaultdict[str, list[Definition]] = defaultdict(list)
     for one in definitions:
-        if not one.is_test and one.symbol and one.kind in FUNCTIONS | TYPES:
+        if not one.is_test and one.symbol and one.kind in FUNCTIONS | TYPES and not EXAMPLE_PATH.search(one.path):
             found[own_name(one.symbol)].append(one)
     return {name: ones[0] for name, ones in found.items() if len(ones) == 1 and len(name) > 3}
 
@@ -194,8 +209,20 @@ def _fits(mention: str, one: Definition) -> bool:
     return not before or before[-1].lower() in f"{one.symbol} {one.path}".lower()
 
 
+MOST_TESTS = 4
+"""Tests of one function that ask for it."""
+
+
 def tests(definitions: Sequence[Definition]) -> Iterator[Draft]:
     """What a test is called asks for the function that it tests: one whose name it holds, or the only one that it calls."""
+    times: Counter[str] = Counter()
+    for draft in _tested(definitions):
+        times[str(draft.definition.key)] += 1
+        if times[str(draft.definition.key)] <= MOST_TESTS and sum(len(word) < 2 for word in draft.query.split()) < 2:
+            yield draft
+
+
+def _tested(definitions: Sequence[Definition]) -> Iterator[Draft]:
     places = functions(definitions)
     by_place = {(one.path, one.symbol): one for one in definitions}
     for query, gold in tested(definitions, Counter()):

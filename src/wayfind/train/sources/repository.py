@@ -48,6 +48,8 @@ class Repository:
     weight: float = 1.0
     commit: str = ""
     address: str = ""
+    leave_out: tuple[str, ...] = ()
+    """Folders and files, relative to it, that no pair may come from."""
 
 
 @dataclass(slots=True)
@@ -64,7 +66,7 @@ def repository_pairs(repository: Repository, kinds: Sequence[str], limits: Limit
 
     `weights`: language -> factor of the weight of its pairs.
     """
-    tree = read_tree(repository.folder, int(limits.megabytes * 1_000_000))
+    tree = read_tree(repository.folder, int(limits.megabytes * 1_000_000), repository.leave_out)
     found = Yield(files=tree.files)
     for kind in kinds:
         drafts = _drafts(kind, tree, limits, seed)

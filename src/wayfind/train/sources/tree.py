@@ -10,7 +10,7 @@ import hashlib
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -80,11 +80,11 @@ class Tree:
     skipped: Counter[str] = field(default_factory=Counter)
 
 
-def read_tree(root: Path, most_bytes: int) -> Tree:
+def read_tree(root: Path, most_bytes: int, leave_out: Sequence[str] = ()) -> Tree:
     """The definitions and sections below a folder, from at most so many bytes of code and a fifth as many of documents."""
     found = walk(root)
     skipped = Counter(skip.reason for skip in found.skips)
-    files = [file for file in found.files if not DATA.search(file.path)]
+    files = [file for file in found.files if not DATA.search(file.path) and not _lies_in(file.path, leave_out)]
     code = [file for file in files if is_code(language_of(file.path))]
     documents = [file for file in files if language_of(file.path) in DOCUMENTS]
     chosen = [*some(code, most_bytes), *some(documents, most_bytes // 5)]
@@ -95,6 +95,10 @@ def read_tree(root: Path, most_bytes: int) -> Tree:
         for one in _read(root, file.path, skipped):
             (sections if one.kind == "section" else definitions).append(one)
     return Tree(root, tuple(definitions), tuple(sections), len(chosen), skipped)
+
+
+def _lies_in(path: str, places: Sequence[str]) -> bool:
+    return any(path == place or path.startswith(place.rstrip("/") + "/") for place in places)
 
 
 def some(files: Iterable[FileStat], most_bytes: int) -> list[FileStat]:

@@ -1,0 +1,236 @@
+"""`wayfind data build`: shards that depend on configuration and inputs alone, nothing that is kept out, projects on one side."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import histories
+import pytest
+from conftest import command
+
+from wayfind.errors import NotFound, UsageError
+from wayfind.train.build import build
+from wayfind.train.duplicates import code_only, shingles
+from wayfind.train.pairs import manifest_of, read_pairs
+from wayfind.train.recipe import read_recipe, with_places
+from wayfind.train.split import project
+
+VERBS = "count merge split check load store sort find draw close".split()
+NOUNS = "basket voucher reader ledger ticket parcel letter branch window engine".split()
+
+
+def function(verb: str, noun: str, lines: int = 14) -> str:
+    """A function like no other: its statements are drawn by its name."""
+    rng = random.Random(f"{verb}{noun}")
+    words = [f"{rng.choice(NOUNS)}_{rng.randrange(10**6)}" for _ in range(lines)]
+    body = "".join(f"    {word} = {rng.choice(VERBS)}({noun}, {rng.choice(words)}, {rng.randrange(1000)})\n" for word in words)
+    return f'def {verb}_{noun}({noun}):\n    """{verb.title()} what a {noun} has to say to {words[0].split("_")[0]} number {rng.randrange(10**6)}."""\n{body}    return {words[-1]}\n\n\n'
+
+
+def repository(folder: Path, functions: list[tuple[str, str]]) -> Path:
+    files = {f"src/{verb}.py": "".join(function(v, n) for v, n in functions if v == verb) for verb, _ in functions}
+    return histories.make(folder, [("Begin to work with things", files)])
+
+
+@pytest.fixture
+def trees(tmp_path) -> Path:
+    """Ten repositories of nine functions each; the last is a copy of the first under another name."""
+    for number in range(9):
+        repository(tmp_path / "trees" / f"acme+project{number}", [(verb, f"{noun}{number}") for verb in VERBS[:3] for noun in NOUNS[:3]])
+    repository(tmp_path / "trees" / "copycat+copies", [(verb, f"{noun}0") for verb in VERBS[:3] for noun in NOUNS[:3]])
+    listed = [{"name": path.name.replace("+", "/"), "licence": "MIT", "part": "base"} for path in sorted((tmp_path / "trees").iterdir())]
+    (tmp_path / "repositories.yaml").write_text(json.dumps([*listed, {"name": "acme/other", "part": "ranker"}, {"name": "acme/gone", "part": "base"}]))
+    return tmp_path
+
+
+def recipe(at: Path, **more) -> Path:
+    values = {"name": "small", "sources": [{"repositories": "repositories.yaml", "part": "base", "folders": "trees"}], "split": {"valid": 0.2, "test": 0.2}, "shard_pairs": 50} | more
+    path = at / "small.yaml"
+    path.write_text(json.dumps(values))
+    return path
+
+
+def built(path: Path, output: Path, **more) -> dict:
+    return build(read_recipe(path), path, output, **more).manifest
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_the_same_recipe_and_inputs_give_the_same_bytes_with_any_number_of_processes(trees):
+    path = recipe(trees, augment={"mask_name": 0.3, "ask": 0.3})
+    built(path, trees / "one")
+    built(path, trees / "two", processes=2, spill=trees / "spill")
+    built(path, trees / "three", spill=trees / "spill")
+    assert contents(trees / "one") == contents(trees / "two") == contents(trees / "three")
+    assert (trees / "spill").is_dir()
+
+
+def test_a_changed_file_is_read_again_from_the_spill_of_its_repository(trees):
+    path = recipe(trees)
+    built(path, trees / "one", spill=trees / "spill")
+    (trees / "trees" / "acme+project3" / "src" / "new.py").write_text(function("draw", "engine"))
+    built(path, trees / "two", spill=trees / "spill")
+    found = {pair.path for pair in read_pairs(trees / "two")} - {pair.path for pair in read_pairs(trees / "one")}
+    assert found == {"src/new.py"}
+
+
+def test_no_project_is_on_two_sides_and_every_part_has_its_share(trees):
+    manifest = built(recipe(trees), trees / "out")
+    sides: dict[str, set[str]] = {}
+    for pair in read_pairs(trees / "out"):
+        sides.setdefault(project(pair.origin), set()).add(pair.part)
+    assert all(len(parts) == 1 for parts in sides.values())
+    assert all(manifest["pairs"][part] for part in ("train", "valid", "test"))
+
+
+def test_no_code_is_like_another_of_its_set_within_or_across_parts(trees):
+    """Against the slow way: the true Jaccard similarity of every two definitions."""
+    manifest = built(recipe(trees, kinds=["docstring"]), trees / "out")
+    codes = [(pair.origin, set(shingles(code_only(pair.code.split("\n", 2)[2])))) for pair in read_pairs(trees / "out")]
+    alike = [(a, b) for n, (a, one) in enumerate(codes) for b, two in codes[:n] if len(one & two) / len(one | two) > 0.8]
+    assert not alike
+    assert manifest["dropped"]["near-duplicate"] == 9
+    assert len(codes) == 81
+
+
+def test_nothing_like_what_is_kept_out_gets_in_with_or_without_its_documentation(trees, tmp_path):
+    (trees / "bench.jsonl").write_text(json.dumps({"id": 1, "code": function("count", "basket5").replace("    ", "  ")}) + "\n")
+    repository(trees / "forks" / "kept+out", [("merge", "voucher6"), ("split", "reader6")])
+    manifest = built(recipe(trees, duplicates={"keep_out": ["bench.jsonl", "forks/*"]}), trees / "out")
+    found = {(pair.origin, pair.symbol) for pair in read_pairs(trees / "out")}
+    assert not found & {("acme/project5", "count_basket5"), ("acme/project6", "merge_voucher6"), ("acme/project6", "split_reader6")}
+    assert ("acme/project5", "count_voucher5") in found and ("acme/project6", "split_basket6") in found
+    assert manifest["kept_out"] == {"kept+out": 2}
+    assert manifest["dropped"]["near-duplicate of what is kept out"] >= 3
+
+
+def test_a_repository_without_a_work_tree_can_be_kept_out(trees):
+    bare = trees / "mirror" / "kept+out" / "repo"
+    bare.parent.mkdir(parents=True)
+    histories.git(trees, "clone", "--quiet", "--bare", str(trees / "trees" / "acme+project4"), str(bare))
+    built(recipe(trees, duplicates={"keep_out": ["mirror/kept+out"]}), trees / "out")
+    assert "acme/project4" not in {pair.origin for pair in read_pairs(trees / "out")}
+
+
+def test_an_excluded_project_gives_nothing_under_any_owner(trees):
+    (trees / "exclude.txt").write_text("somebody/Project2\ncheck\n")
+    manifest = built(recipe(trees, exclude="exclude.txt"), trees / "out")
+    assert manifest["missing"]["acme/project2"] == "excluded"
+    assert "acme/project2" not in {pair.origin for pair in read_pairs(trees / "out")}
+
+
+def test_the_manifest_says_sources_licences_what_was_dropped_and_what_was_not_there(trees):
+    manifest = built(recipe(trees), trees / "out")
+    assert manifest["missing"] == {"acme/gone": "no folder acme+gone"}
+    assert set(manifest["licences"]) == {"MIT"}
+    assert manifest["origins"]["acme/project1"].keys() == {"pairs", "licence", "source", "part"}
+    assert sum(origin["pairs"] for origin in manifest["origins"].values()) == sum(manifest["pairs"].values())
+    assert manifest["commits"]["acme/project1"] and manifest["configuration"]["limits"]["total"] == 4000
+    assert manifest == json.loads(json.dumps(manifest_of(trees / "out") | {"seconds": manifest["seconds"]}))
+
+
+def test_a_weight_is_a_number_of_the_pair_and_copies_no_line(trees):
+    plain = built(recipe(trees), trees / "plain")
+    sources = [{"repositories": "repositories.yaml", "part": "base", "folders": "trees", "weights": {"acme/project1": 5}}]
+    heavy = built(recipe(trees, sources=sources), trees / "heavy")
+    assert plain["pairs"] == heavy["pairs"]
+    assert {pair.weight for pair in read_pairs(trees / "heavy") if pair.origin == "acme/project1"} == {5.0}
+    ids = [pair.id for pair in read_pairs(trees / "heavy")]
+    assert len(ids) == len(set(ids))
+
+
+def test_variants_are_made_of_training_pairs_alone(trees):
+    built(recipe(trees), trees / "plain")
+    built(recipe(trees, augment={"ask": 1.0, "mask_name": 1.0}), trees / "varied")
+    for part in ("valid", "test"):
+        assert list(read_pairs(trees / "plain", part)) == list(read_pairs(trees / "varied", part))
+    before, after = ([pair.query for pair in read_pairs(trees / name, "train")] for name in ("plain", "varied"))
+    assert len(before) == len(after) and before != after
+
+
+def test_own_pairs_join_the_others_and_their_part_is_that_of_their_project(trees):
+    (trees / "own.jsonl").write_text(json.dumps({"query": "how do I pay", "code": "def pay():\n    wallet.open()", "origin": "me/mine", "part": "test"}) + "\n")
+    sources = [{"jsonl": "own.jsonl", "licence": "CC0-1.0", "weight": 3}, {"repositories": ["trees/acme+project1"]}]
+    built(recipe(trees, sources=sources), trees / "out")
+    (own,) = (pair for pair in read_pairs(trees / "out") if pair.origin == "me/mine")
+    assert (own.kind, own.part, own.weight, own.licence) == ("pair", "test", 3.0, "CC0-1.0")
+
+
+def test_a_repository_is_cloned_from_its_address_when_it_is_not_there(trees):
+    address = (trees / "trees" / "acme+project7").as_uri()
+    built(recipe(trees, sources=[{"repositories": [address], "folders": "clones"}]), trees / "out")
+    assert {pair.origin for pair in read_pairs(trees / "out")} == {"trees/acme+project7"}
+    assert (trees / "clones" / "trees+acme+project7" / ".git").is_dir()
+
+
+def test_one_repository_that_fails_stops_no_build(trees):
+    (trees / "trees" / "acme+project1" / "src").rename(trees / "moved")
+    (trees / "own.jsonl").write_text("not a pair\n")
+    sources = [{"jsonl": "own.jsonl"}, {"repositories": "repositories.yaml", "part": "base", "folders": "trees"}]
+    manifest = built(recipe(trees, sources=sources), trees / "out")
+    assert "own.jsonl:1" in manifest["missing"]["own.jsonl"] and manifest["pairs"]["train"]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"shrad_pairs": 3}, "did you mean `shard_pairs`"),
+        ({"sources": [{"repositores": "x"}]}, "did you mean `repositories`"),
+        ({"sources": [{"repositories": "x", "jsonl": "y"}]}, "exactly one of"),
+        ({"sources": [{"codesearchnet": "x", "langauges": []}]}, "did you mean `languages`"),
+        ({"limits": {"docstrings": 3}}, "did you mean `docstring`"),
+        ({"limits": {"docstring": "many"}}, "must be int"),
+        ({"kinds": ["docstrings"]}, "did you mean `docstring`"),
+        ({"split": {"valid": 0.9, "test": 0.9}}, "share from 0 to 1"),
+        ({"augment": {"mask_names": 0.1}}, "did you mean `mask_name`"),
+        ({"duplicates": {"threshold": 0}}, "similarity above 0"),
+        ({"language_weights": {"lean": -5}}, "0 or more"),
+        ({"sources": "x"}, "list of `sources`"),
+    ],
+)
+def test_what_a_configuration_gets_wrong_is_said_with_the_nearest_key(trees, more, said):
+    with pytest.raises(UsageError, match="small.yaml") as caught:
+        read_recipe(recipe(trees, **more))
+    assert said in str(caught.value)
+
+
+def test_a_repository_named_by_two_sources_is_refused(trees):
+    sources = [{"repositories": ["trees/acme+project1"]}, {"repositories": "repositories.yaml", "part": "base", "folders": "trees"}]
+    with pytest.raises(UsageError, match="a weight counts more"):
+        built(recipe(trees, sources=sources), trees / "out")
+
+
+def test_what_is_to_be_kept_out_has_to_be_there(trees):
+    with pytest.raises(NotFound, match="kept out"):
+        built(recipe(trees, duplicates={"keep_out": ["nowhere.jsonl"]}), trees / "out")
+
+
+def test_a_folder_with_other_things_is_not_written_into(trees):
+    with pytest.raises(UsageError, match="is not empty"):
+        built(recipe(trees), trees / "trees")
+
+
+def test_places_of_the_machine_come_from_the_command_line(trees):
+    read = with_places(read_recipe(recipe(trees)), "/elsewhere", ["/bench.jsonl"])
+    assert read.sources[0].folders == "/elsewhere" and read.duplicates.keep_out == ["/bench.jsonl"]
+
+
+def test_the_command_builds_and_shows(trees, home):
+    path = recipe(trees)
+    done = command("data", "build", path, "--output", trees / "out", "--processes", "1", home=home)
+    assert done.returncode == 0 and done.stdout.decode().startswith("small: "), done.stderr
+    shown = command("data", "show", trees / "out", "--kind", "docstring", "--number", "2", home=home).stdout.decode()
+    assert shown.count("\n? ") == 2 and "MIT" in shown
+    lines = command("data", "show", trees / "out", "--json", "-n", "4", home=home).stdout.decode().splitlines()
+    assert len(lines) == 4 and all(json.loads(line)["query"] for line in lines)
+    wrong = command("data", "show", trees / "nowhere", home=home)
+    assert wrong.returncode == 2 and "wayfind data build" in wrong.stderr.decode()
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parent.parent / "training" / "data").glob("*.yaml")), ids=lambda path: path.name)
+def test_every_configuration_in_the_repository_can_be_read(path):
+    assert read_recipe(path).sources
