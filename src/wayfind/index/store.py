@@ -19,6 +19,7 @@ import numpy as np
 
 from wayfind.config import value_of
 from wayfind.errors import IndexBusy, IndexDamaged, IndexVersion, StorageError
+from wayfind.index.home import default_home as default_home
 from wayfind.index.segment import FIELDS, FilePostings
 from wayfind.index.tokens import TOKENS_VERSION
 from wayfind.types import Chunk, FileRecord, Target
@@ -357,16 +358,6 @@ _COLUMNS = (
     ("field", np.uint8),
     ("count", np.uint8),
 )
-
-
-def default_home() -> Path:
-    """The folder of all indexes: $WAYFIND_HOME, else the user's setting `home`, else wayfind below the user's cache folder (XDG)."""
-    if home := os.environ.get("WAYFIND_HOME"):
-        return Path(home).expanduser()
-    if home := value_of("home"):
-        return Path(home)
-    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(cache).expanduser() / "wayfind"
 
 
 def _checksum(key: str, reason: str | None, record: bytes, counts: bytes) -> int:

@@ -6,22 +6,20 @@ import functools
 import os
 import stat
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from wayfind.errors import UsageError
-from wayfind.serve.exits import FOUND, NOTHING, note
-from wayfind.serve.place import Opened, home_of, opened, root_around, split_place, within
+from wayfind.serve.exits import note
+from wayfind.serve.place import home_of, opened, prefix_of, root_around, split_place, within
 from wayfind.serve.progress import meter
+from wayfind.serve.request import Printed, Request, Shape
 from wayfind.serve.screen import paint
-
-if TYPE_CHECKING:
-    from wayfind.types import Answer
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 MODES = ("source", "generated", "auto", "none")
@@ -35,18 +33,15 @@ class Form:
     index: Path | None
     refresh: bool
     jobs: int
-    explain: Any
-    json: bool
-    jsonl: bool
+    explain: str
+    form: Any
     color: str
-    paths: bool = False
-    signals: bool = False
+    signals: bool
+    resident: bool
 
-    def opened(self, path: str | None) -> AbstractContextManager[Opened]:
-        """The repository at `path`, its index as the options say."""
-        from wayfind.index.refresh import Options
-
-        return opened(path, self.index, Options(workers=self.jobs))
+    def shape(self, *roots: str | Path) -> Shape:
+        """How to print an answer whose repositories lie in these folders."""
+        return Shape(self.form, prefix_of(*roots), paint(self.color).on, sys.stdout is not None and sys.stdout.isatty(), self.signals)
 
 
 def _forms(command: Command) -> Command:
@@ -54,15 +49,18 @@ def _forms(command: Command) -> Command:
 
     @functools.wraps(command)
     def collecting(
-        index: str | None, no_refresh: bool, jobs: int, explain: str, as_json: bool, jsonl: bool, color: str, paths: bool = False, signals: bool = False, **own: Any
+        index: str | None, no_refresh: bool, jobs: int, explain: str, as_json: bool, jsonl: bool, color: str, no_resident: bool, paths: bool = False, signals: bool = False,
+        **own: Any,
     ) -> int:
         if as_json + jsonl + paths > 1:
             raise UsageError("give one of --json, --jsonl and -l")
         if explain == "generated":
             raise UsageError("no decoder is installed, so nothing can be generated; use --explain source or auto")
-        return command(form=Form(home_of(index), not no_refresh, jobs, explain, as_json, jsonl, color, paths, signals), **own)
+        form = "json" if as_json else "jsonl" if jsonl else "paths" if paths else "text"
+        return command(form=Form(home_of(index), not no_refresh, jobs, explain, form, color, signals, not no_resident), **own)
 
     for option in (
+        click.option("--no-resident", is_flag=True, help="Do not ask the process that `wayfind serve` started.  [env var: WAYFIND_RESIDENT=0]"),
         click.option("--jobs", type=click.IntRange(1), default=JOBS, help="Processes that read files.  [default: one a processor]"),
         click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colour; auto: on a terminal, unless NO_COLOR is set."),
         click.option("--jsonl", is_flag=True, help="Print one JSON object a line: the results, then the head of the answer."),
@@ -89,6 +87,7 @@ def _rankings(command: Command) -> Command:
 @click.command("search")
 @click.argument("text", required=False)
 @click.argument("path", required=False)
+@click.argument("more", nargs=-1, metavar="[PATH]…")
 @_rankings
 @click.option("--lang", multiple=True, metavar="NAME", help="Only this language; may be given again.")
 @click.option("--path", "only_path", multiple=True, metavar="GLOB", help="Only files whose path matches or contains this; may be given again.")
@@ -97,28 +96,19 @@ def _rankings(command: Command) -> Command:
 @click.option("--max-tokens", type=click.IntRange(1), metavar="N", help="Fit the answer into N tokens of a language model.")
 @_forms
 def search_command(
-    text: str | None, path: str | None, top_k: int, lang: tuple[str, ...], only_path: tuple[str, ...], kind: tuple[str, ...], regex: str, max_tokens: int | None, form: Form
+    text: str | None, path: str | None, more: tuple[str, ...], top_k: int, lang: tuple[str, ...], only_path: tuple[str, ...], kind: tuple[str, ...], regex: str,
+    max_tokens: int | None, form: Form,
 ) -> int:
     """Find what TEXT speaks of in the repository at PATH (default: the current folder), which is indexed when it has to be.
 
     TEXT is a question, a name, a snippet of code, a stack trace or an issue; - reads it from standard input. It may hold
-    sym:NAME, path:GLOB, lang:NAME, kind:KIND, "a phrase" and -word.
+    sym:NAME, path:GLOB, lang:NAME, kind:KIND, "a phrase" and -word. With several PATHs all of them are searched at once.
     """
     asked = _question(text, bool(regex))
-    from wayfind.search.engine import Ask, check_number, search
-    from wayfind.search.query import LONGEST, Filters, check
-
-    ask = Ask(asked, top_k, Filters(lang, only_path, kind, regex=regex), form.explain, max_tokens)
-    check(ask.filters)
-    check_number(top_k)
-    if not asked.strip() and not ask.filters:
-        raise UsageError("the query is empty: give some words, a name or a snippet to search for")
-    if len(asked) > LONGEST:
-        note(f"the query has {len(asked):,} characters; the first {LONGEST:,} are read")
-    with form.opened(path) as here, meter() as progress:
-        answer = search(here.ready(form.refresh, progress), ask, here.stale_files)
-        progress.clear()
-        return _print(answer, here, form)
+    request = Request(
+        "search", (), asked, k=top_k, languages=lang, paths=only_path, kinds=kind, regex=regex, explain=form.explain, max_tokens=max_tokens, refresh=form.refresh
+    )
+    return _answer(request, [path, *more], form)
 
 
 @click.command("explain")
@@ -132,22 +122,8 @@ def explain_command(place: str, path: str | None, form: Form) -> int:
     the repository around FILE.
     """
     file, line = split_place(place)
-    from wayfind.search.engine import result_at, state
-    from wayfind.types import Answer
-
-    with form.opened(path or (None if form.index else root_around(file))) as here, meter() as progress:
-        searcher = here.ready(form.refresh, progress)
-        progress.clear()
-        result = result_at(searcher, within(here.tree.root, file), line, form.explain)
-        answer = Answer(place, state(searcher.snapshot, here.stale_files), 1.0, False, "", (result,))
-        if form.json or form.jsonl:
-            return _print(answer, here, form)
-        from wayfind.serve import output
-
-        touches = [t for t in here.repository.touches() if (t.path, t.symbol) == (result.path, result.symbol)]
-        for row in output.explanation(answer, touches, output.View(paint(form.color), here.prefix)):
-            click.echo(row)
-    return FOUND
+    request = Request("explain", (), place, file, line, explain=form.explain, refresh=form.refresh)
+    return _answer(request, [path or (None if form.index else root_around(file))], form)
 
 
 @click.command("related")
@@ -158,13 +134,53 @@ def explain_command(place: str, path: str | None, form: Form) -> int:
 def related_command(place: str, path: str | None, top_k: int, form: Form) -> int:
     """Find what speaks of the same as the definition or section at PLACE, written FILE:LINE."""
     file, line = split_place(place)
-    from wayfind.search.engine import check_number, related
+    request = Request("related", (), place, file, line, top_k, explain=form.explain, refresh=form.refresh)
+    return _answer(request, [path or (None if form.index else root_around(file))], form)
 
-    check_number(top_k)
-    with form.opened(path or (None if form.index else root_around(file))) as here, meter() as progress:
-        searcher = here.ready(form.refresh, progress)
+
+def _answer(request: Request, paths: Sequence[str | None], form: Form) -> int:
+    """Have the request answered, by the resident process where there is one, and print it. Returns the exit code."""
+    printed = _by_resident(request, paths, form) or _alone(request, paths, form)
+    for line in printed.notes:
+        note(line)
+    for row in printed.rows:
+        click.echo(os.fsencode(row) if printed.raw else row)
+    return printed.code
+
+
+def _by_resident(request: Request, paths: Sequence[str | None], form: Form) -> Printed | None:
+    """What the resident process prints; None where there is none, or anything is not as it should be."""
+    if form.index is not None or not form.resident:
+        return None
+    from wayfind.serve.client import asked
+
+    with meter() as progress:
+        return asked(lambda: _located(request, paths, form), progress)
+
+
+def _located(request: Request, paths: Sequence[str | None], form: Form) -> Request:
+    roots = tuple(dict.fromkeys(os.path.realpath(os.path.expanduser(path or ".")) for path in paths))
+    file = within(Path(roots[0]), request.file) if request.file else ""
+    return replace(request, roots=roots, file=file, shape=form.shape(*roots))
+
+
+def _alone(request: Request, paths: Sequence[str | None], form: Form) -> Printed:
+    """What this process finds."""
+    from wayfind.index.refresh import Options
+    from wayfind.serve.answering import Source, check_request, printed
+
+    check_request(request)
+    with ExitStack() as stack, meter() as progress:
+        sources: dict[Path, Source] = {}
+        for path in paths:
+            here = stack.enter_context(opened(path, form.index, Options(workers=form.jobs)))
+            if here.tree.root not in sources:
+                searcher = here.ready(form.refresh, progress)
+                sources[here.tree.root] = Source(here.tree.root, searcher, here.stale_files, here.repository.touches)
         progress.clear()
-        return _print(related(searcher, within(here.tree.root, file), line, top_k, form.explain, here.stale_files), here, form)
+        roots = tuple(map(os.fspath, sources))
+        file = within(Path(roots[0]), request.file) if request.file else ""
+        return printed(replace(request, roots=roots, file=file, shape=form.shape(*roots)), list(sources.values()))
 
 
 def _question(text: str | None, has_regex: bool) -> str:
@@ -187,31 +203,3 @@ def _is_piped() -> bool:
     except (OSError, ValueError, AttributeError):
         return False
     return stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)
-
-
-def _print(answer: Answer, place: Opened, form: Form) -> int:
-    """Print an answer in the form asked for. Returns the exit code."""
-    from wayfind.serve import machine, output
-
-    if form.json:
-        click.echo(machine.as_json(answer))
-    elif form.jsonl:
-        for row in machine.as_lines(answer):
-            click.echo(row)
-    elif form.paths:
-        _print_paths(answer, place.prefix)
-    else:
-        for row in output.for_people(answer, output.View(paint(form.color), place.prefix, form.signals)):
-            click.echo(row)
-    return NOTHING if answer.abstained or not answer.results else FOUND
-
-
-def _print_paths(answer: Answer, prefix: str) -> None:
-    """Paths of the files, best first, each once: escaped on a terminal, byte for byte into a pipe. None when abstained."""
-    from wayfind.serve.screen import shown
-
-    if answer.abstained or not answer.results:
-        note(answer.reason)
-        return
-    for path in dict.fromkeys(prefix + result.path for result in answer.results):
-        click.echo(shown(path) if sys.stdout.isatty() else os.fsencode(path))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from importlib.resources import files
 from typing import Any
@@ -25,21 +25,26 @@ def schema() -> dict[str, Any]:
     return json.loads(files("wayfind.serve").joinpath("answer.schema.json").read_text("utf-8"))
 
 
-def as_json(answer: Answer) -> str:
-    """One object."""
-    return dumps(as_object(answer))
+def as_json(answer: Answer, repositories: Sequence[str] = ()) -> str:
+    """One object. `repositories`: of each result its repository's folder, where several were searched."""
+    return dumps({**_head(answer), "results": [*_results(answer, repositories)]})
 
 
-def as_lines(answer: Answer) -> Iterator[str]:
+def as_lines(answer: Answer, repositories: Sequence[str] = ()) -> Iterator[str]:
     """One line a result, `"type": "result"`, then the answer without its results, `"type": "answer"`."""
-    for result in answer.results:
-        yield dumps({"type": "result", **result_object(result)})
+    for result in _results(answer, repositories):
+        yield dumps({"type": "result", **result})
     yield dumps({"type": "answer", **_head(answer)})
 
 
 def as_object(answer: Answer) -> dict[str, Any]:
     """The answer as the schema describes it."""
-    return {**_head(answer), "results": [result_object(result) for result in answer.results]}
+    return {**_head(answer), "results": [*_results(answer, ())]}
+
+
+def _results(answer: Answer, repositories: Sequence[str]) -> Iterator[dict[str, Any]]:
+    for number, result in enumerate(answer.results):
+        yield result_object(result) | ({"repository": repositories[number]} if repositories else {})
 
 
 def dumps(value: Any) -> str:

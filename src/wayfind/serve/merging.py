@@ -3,7 +3,7 @@ folder that holds all of the roots.
 
 Scores of two repositories are comparable as far as the score is absolute: its lexical part is divided by the largest that
 the query could have there, its other parts are bounded. A word that is rare in one repository and common in another weighs
-differently in the two. Ties keep the order of the repositories, then of path and line.
+differently in the two. Ties keep the order of the repositories, and each repository keeps its own order.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ def merged(answers: Sequence[tuple[Path, Answer]], k: int) -> tuple[Placed, ...]
     """The best `k` results of all."""
     order = {root: number for number, (root, _) in reversed(list(enumerate(answers)))}
     placed = [Placed(root, result) for root, answer in answers for result in answer.results]
-    placed.sort(key=lambda item: (-item.result.score, order[item.root], item.result.path, item.result.start_line))
+    if len(answers) > 1:
+        placed.sort(key=lambda item: (-item.result.score, order[item.root]))
     return tuple(placed[:k])
 
 

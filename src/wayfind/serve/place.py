@@ -49,9 +49,7 @@ class Opened:
     @property
     def prefix(self) -> str:
         """What to put before a result's path to reach it from the current folder; empty in the root itself."""
-        root = os.fspath(self.tree.root)
-        near = os.path.relpath(root)
-        return "" if near == "." else os.path.join(root if near.startswith("..") else near, "")
+        return prefix_of(self.tree.root)
 
 
 @contextmanager
@@ -81,6 +79,13 @@ def _tree(path: str | None, home: Path | None) -> tuple[Tree, bool]:
         return open_tree(root, home), False
     note(f"{root} is not there any more; this is what is stored of it")
     return _stored_tree(home, folder, root), True
+
+
+def prefix_of(*roots: str | os.PathLike[str]) -> str:
+    """What to put before a path that counts from the folder that holds all roots, to reach it from the current folder."""
+    root = os.path.commonpath(roots)
+    near = os.path.relpath(root)
+    return "" if near == "." else os.path.join(root if near.startswith("..") else near, "")
 
 
 def home_of(index: str | None) -> Path | None:
@@ -161,7 +166,7 @@ def root_around(file: str) -> str | None:
 def _is_indexed(folder: Path) -> bool:
     """Whether the folder was indexed as a whole; one that was only looked at (`status`) has no note of its use."""
     from wayfind.corpus.identity import tree_id
-    from wayfind.index.store import default_home
+    from wayfind.index.home import default_home
 
     return (default_home() / "trees" / tree_id(folder) / "root").exists()
 

@@ -15,6 +15,7 @@ import click
 from wayfind import __version__
 from wayfind.serve.exits import FOUND, NOTHING
 from wayfind.serve.place import Opened, home_of, opened
+from wayfind.serve.request import Printed, Request, Shape
 from wayfind.serve.screen import counted, shown
 from wayfind.types import IndexState
 
@@ -60,6 +61,22 @@ class Standing:
 def status_command(path: str | None, coverage: bool, index: str | None, as_json: bool) -> int:
     """Show what is indexed of the repository at PATH, how fresh it is, what was skipped and why. Nothing is changed."""
     home = home_of(index)
+    told = _by_resident(path or ".", coverage, as_json) if home is None else None
+    told = told or standing_of(path, home, coverage, as_json)
+    for line in told.rows:
+        click.echo(line)
+    return told.code
+
+
+def _by_resident(path: str, coverage: bool, as_json: bool) -> Printed | None:
+    from wayfind.serve.client import asked
+
+    root = os.path.realpath(os.path.expanduser(path))
+    return asked(lambda: Request("status", (root,), coverage=coverage, shape=Shape("json" if as_json else "text")))
+
+
+def standing_of(path: str | None, home: Path | None, coverage: bool, as_json: bool) -> Printed:
+    """What `status` prints of a repository. Raises as `opened` does."""
     if home is None or path is not None:
         from wayfind.index.refresh import locate
 
@@ -73,19 +90,13 @@ def status_command(path: str | None, coverage: bool, index: str | None, as_json:
         if as_json:
             from wayfind.serve.machine import dumps
 
-            click.echo(dumps(as_object(standing)))
-            return FOUND
-        for line in _lines(standing):
-            click.echo(line)
-        if coverage:
-            for line in _coverage(standing, place.repository.snapshot()):
-                click.echo(line)
-    return FOUND
+            return Printed((dumps(as_object(standing)),), FOUND)
+        samples = _coverage(standing, place.repository.snapshot()) if coverage else ()
+        return Printed((*_lines(standing), *samples), FOUND)
 
 
-def _not_indexed(root: Path) -> int:
-    click.echo(f"{shown(os.fspath(root))} is not indexed yet; the first search does it, or: wayfind index")
-    return NOTHING
+def _not_indexed(root: Path) -> Printed:
+    return Printed((f"{shown(os.fspath(root))} is not indexed yet; the first search does it, or: wayfind index",), NOTHING)
 
 
 @click.command("languages")
