@@ -1,4 +1,4 @@
-"""A made-up language to learn from: code and questions name the same concepts in different words; and a small encoder."""
+"""A made-up language: code and questions name the same concepts in different words. And a small encoder."""
 
 from __future__ import annotations
 
@@ -27,12 +27,14 @@ class Pairs:
 
 
 def made_up_pairs(count: int, seed: int) -> Pairs:
-    """Each pair draws 4 of 60 concepts: the code says all in its words, among filler; the question 3 of them in others."""
+    """Each pair draws 4 of 60 concepts: the code says all, among filler; the question 3 of them in other words."""
     generator = torch.Generator().manual_seed(seed)
     query, code = torch.zeros(count, LENGTH, dtype=torch.long), torch.zeros(count, LENGTH, dtype=torch.long)
     for row in range(count):
         concepts = torch.randperm(CONCEPTS, generator=generator)[:4]
-        filler = torch.randint(FIRST + 2 * CONCEPTS, VOCABULARY, (int(torch.randint(1, 6, (), generator=generator)),), generator=generator)
+        filler = torch.randint(
+            FIRST + 2 * CONCEPTS, VOCABULARY, (int(torch.randint(1, 6, (), generator=generator)),), generator=generator
+        )
         words = torch.cat([FIRST + concepts, filler])
         words = words[torch.randperm(len(words), generator=generator)]
         code[row, : len(words)] = words
@@ -57,10 +59,14 @@ class SmallEncoder(nn.Module):
 
 
 def batch_of(encoder: nn.Module, pairs: Pairs, explanation: Tensor | None = None) -> LatentBatch:
-    return LatentBatch(encoder(pairs.query), encoder(pairs.code), pairs.level, torch.arange(len(pairs.level)), explanation)
+    count = len(pairs.level)
+    nothing, alike = torch.zeros(count, count, dtype=torch.bool), torch.ones(count)
+    return LatentBatch(encoder(pairs.query), encoder(pairs.code), pairs.level, nothing, alike, explanation)
 
 
-def learn(encoder: nn.Module, model: LatentModel, pairs: Pairs, steps: int, batch: int = 64, rate: float = 2e-3) -> None:
+def learn(
+    encoder: nn.Module, model: LatentModel, pairs: Pairs, steps: int, batch: int = 64, rate: float = 2e-3
+) -> None:
     generator = torch.Generator().manual_seed(0)
     optimizer = torch.optim.Adam([*{id(p): p for m in (encoder, model) for p in m.parameters()}.values()], lr=rate)
     for _ in range(steps):

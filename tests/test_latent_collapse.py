@@ -55,7 +55,9 @@ def test_a_line_through_active_dimensions_is_found_by_its_rank():
 def losses_with(**weights: float):
     torch.manual_seed(0)
     encoder = latents.SmallEncoder()
-    model = LatentModel(LatentConfig(hidden=48, latent=16, width=48, coupling_width=32, free_nats=0.0, weights=LossWeights(**weights)))
+    model = LatentModel(
+        LatentConfig(hidden=48, latent=16, width=48, coupling_width=32, free_nats=0.0, weights=LossWeights(**weights))
+    )
     return model.losses(latents.batch_of(encoder, latents.made_up_pairs(32, 1)), torch.Generator().manual_seed(0))
 
 
@@ -78,7 +80,10 @@ def test_pulls_leave_the_graph_for_the_step():
 
 
 def test_the_error_names_the_term_that_pulled_and_what_to_do():
-    log = (pulls(losses_with(kl=5.0)), (Pull("kl", 0.0, 0.0), Pull("contrastive", 0.1, -0.1), Pull("epps_pulley", 0.1, -0.1)))
+    log = (
+        pulls(losses_with(kl=5.0)),
+        (Pull("kl", 0.0, 0.0), Pull("contrastive", 0.1, -0.1), Pull("epps_pulley", 0.1, -0.1)),
+    )
     assert strongest(log)[0].term == "kl"
     with pytest.raises(Collapsed, match="lower the weight of kl and learn again"):
         check_alive(Health(16, 1, 1.2), log)
@@ -92,9 +97,14 @@ def test_a_collapse_that_nothing_pulled_asks_for_what_pushes_apart():
 def test_training_on_the_kl_alone_collapses_and_is_blamed():
     torch.manual_seed(0)
     weights = LossWeights(contrastive=0.0, epps_pulley=0.0, kl=1.0)
-    encoder, model = latents.SmallEncoder(), LatentModel(LatentConfig(48, 16, 48, coupling_width=32, free_nats=0.0, weights=weights))
+    encoder, model = (
+        latents.SmallEncoder(),
+        LatentModel(LatentConfig(48, 16, 48, coupling_width=32, free_nats=0.0, weights=weights)),
+    )
     pairs = latents.made_up_pairs(200, 1)
-    log = [pulls(model.losses(latents.batch_of(encoder, pairs.rows(torch.arange(64))), torch.Generator().manual_seed(0)))]
+    log = [
+        pulls(model.losses(latents.batch_of(encoder, pairs.rows(torch.arange(64))), torch.Generator().manual_seed(0)))
+    ]
     latents.learn(encoder, model, pairs, steps=60)
     with pytest.raises(Collapsed, match="lower the weight of kl"):
         check_alive(health(latents.means(encoder, model, pairs.code)), tuple(log))

@@ -1,4 +1,6 @@
-"""Laws of the decoders: teaching equals generating, nothing sees its own target, copying reaches past the head, steps export."""
+"""Laws of the decoders: teaching equals generating, nothing sees its own target, copying reaches past the head, steps
+export.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ pytest.importorskip("torch")
 pytest.importorskip("jaxtyping")
 import torch  # noqa: E402
 
+from wayfind.errors import UsageError  # noqa: E402
 from wayfind.train.decoder import (  # noqa: E402
     END,
     PAD,
@@ -52,7 +55,9 @@ def targets(batch: int = 3) -> torch.Tensor:
     return drawn
 
 
-def learned(decoder: torch.nn.Module, latent: torch.Tensor, source: Source, target: torch.Tensor, steps: int = 150) -> torch.nn.Module:
+def learned(
+    decoder: torch.nn.Module, latent: torch.Tensor, source: Source, target: torch.Tensor, steps: int = 150
+) -> torch.nn.Module:
     optimizer = torch.optim.Adam(decoder.parameters(), lr=1e-2)
     for _ in range(steps):
         optimizer.zero_grad()
@@ -184,7 +189,9 @@ def test_padding_of_the_source_is_neither_read_nor_copied():
     decoder, (latent, source), target = decoder_of("transformer"), condition(), targets()
     states, tokens = source.states.clone(), source.tokens.clone()
     states[0, 3:], tokens[0, 3:] = torch.nan, 7
-    torch.testing.assert_close(decoder(latent, Source(states, source.mask, tokens), target), decoder(latent, source, target))
+    torch.testing.assert_close(
+        decoder(latent, Source(states, source.mask, tokens), target), decoder(latent, source, target)
+    )
 
 
 def test_without_a_source_everything_is_generated():
@@ -224,14 +231,18 @@ def test_the_step_graph_says_the_same_in_onnx(kind, tmp_path, caplog):
     fields = TransformerState._fields if kind == "transformer" else ("hidden",)
     names = [f"state_{name}" for name in fields]
     batch, token = torch.export.Dim("batch", min=2), torch.export.Dim("token", min=2)
-    shapes = {  # which dimensions of each part of the state may change
-        "position": {}, "said_keys": {1: batch}, "said_values": {1: batch}, "hidden": {1: batch}, "memory_keys": {1: batch, 3: token + 1},
-        "memory_values": {1: batch, 3: token + 1}, "memory": {0: batch, 1: token + 1}, "mask": {0: batch, 1: token}, "tokens": {0: batch, 1: token},
-    }  # fmt: skip
+    cache, memory = {1: batch}, {1: batch, 3: token + 1}
+    shapes = {"position": {}, "said_keys": cache, "said_values": cache, "hidden": cache, "memory_keys": memory}
+    shapes |= {"memory_values": memory, "memory": {0: batch, 1: token + 1}}
+    shapes |= {"mask": {0: batch, 1: token}, "tokens": {0: batch, 1: token}}
     torch.onnx.export(
-        graph, (symbol, *state), tmp_path / "step.onnx", dynamo=True, input_names=["symbol", *names],
+        graph,
+        (symbol, *state),
+        tmp_path / "step.onnx",
+        dynamo=True,
+        input_names=["symbol", *names],
         dynamic_shapes=({0: batch}, tuple(shapes[name] for name in fields)),
-    )  # fmt: skip
+    )
     session = onnxruntime.InferenceSession(tmp_path / "step.onnx")
     latent, source = condition(batch=2, token=8)
     state, symbol = decoder.begin(latent, source), torch.full((2,), START)
@@ -244,3 +255,9 @@ def test_the_step_graph_says_the_same_in_onnx(kind, tmp_path, caplog):
             for index, part in zip(graph.changed, found[1:]):
                 torch.testing.assert_close(torch.as_tensor(part), after[index], rtol=1e-4, atol=1e-5)
             symbol, state = expected.argmax(dim=-1), after
+
+
+def test_a_target_longer_than_the_decoder_writes_is_refused():
+    decoder, (latent, source) = decoder_of("transformer"), condition()
+    with pytest.raises(UsageError, match="up to 12 symbols, found a target of 13"):
+        decoder(latent, source, torch.full((3, LENGTH + 1), 5))

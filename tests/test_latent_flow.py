@@ -1,4 +1,6 @@
-"""Laws of every flow (shape, identity at the start, inverse, Jacobian by autograd, density, save and load) and of flow matching."""
+"""Laws of every flow (shape, identity at the start, inverse, Jacobian by autograd, density, save and load) and of flow
+matching.
+"""
 
 from __future__ import annotations
 

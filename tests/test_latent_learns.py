@@ -1,4 +1,6 @@
-"""The whole model learns in seconds on one core; the original's recipe on the same data collapses (origin-defects 1, 3, 4, 5)."""
+"""The whole model learns in seconds on one core; the original's recipe on the same data collapses (origin-defects 1, 3,
+4, 5).
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,10 @@ def held() -> latents.Pairs:
 def before_and_after(pairs, held):
     """Held-out reciprocal rank at each level, untrained and trained, and the trained modules."""
     torch.manual_seed(0)
-    encoder, model = latents.SmallEncoder(), LatentModel(LatentConfig(hidden=48, latent=16, width=48, coupling_width=32))
+    encoder, model = (
+        latents.SmallEncoder(),
+        LatentModel(LatentConfig(hidden=48, latent=16, width=48, coupling_width=32)),
+    )
 
     def ranks():
         query, code = latents.served(encoder, model, held.query), latents.served(encoder, model, held.code)
@@ -78,7 +83,9 @@ def test_the_original_recipe_collapses_to_chance_on_the_same_data_while_its_loss
     losses = []
     for _ in range(120):
         chosen = pairs.rows(torch.randint(len(pairs.level), (16,), generator=generator))
-        loss, _ = original.recipe_loss(model, original.padding_counted(encoder(padded(chosen.code))), chosen.query, generator)
+        loss, _ = original.recipe_loss(
+            model, original.padding_counted(encoder(padded(chosen.code))), chosen.query, generator
+        )
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(everything.values(), 1.0)

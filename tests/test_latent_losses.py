@@ -1,4 +1,6 @@
-"""Every arm of the ablation is a value of the configuration and reaches the gradient; what is served carries no noise and exports."""
+"""Every arm of the ablation is a value of the configuration and reaches the gradient; what is served carries no noise
+and exports.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +10,19 @@ import pytest
 
 pytest.importorskip("torch")
 pytest.importorskip("zuko")
+import latents  # noqa: E402
 import torch  # noqa: E402
 
-import latents  # noqa: E402
 from wayfind.errors import UsageError  # noqa: E402
-from wayfind.train.latent import DecoderConfig, Encoded, LatentConfig, LatentModel, LossWeights, symmetric_contrast  # noqa: E402
+from wayfind.train.latent import DecoderConfig, Encoded, LatentConfig, LatentModel, LossWeights  # noqa: E402
+from wayfind.train.objectives import info_nce  # noqa: E402
 
 GRU = DecoderConfig("gru", latents.VOCABULARY, hidden=16)
 TRANSFORMER = DecoderConfig("transformer", latents.VOCABULARY, latents.VOCABULARY, hidden=16, layers=1, length=16)
 NOTHING = LossWeights(*[0.0] * 7)
-CONFIG = LatentConfig(hidden=48, latent=8, width=24, coupling_width=24, weights=NOTHING, free_nats=0.0, vocabulary=latents.VOCABULARY)
+CONFIG = LatentConfig(
+    hidden=48, latent=8, width=24, coupling_width=24, weights=NOTHING, free_nats=0.0, vocabulary=latents.VOCABULARY
+)
 ARMS = {
     "contrastive": (CONFIG, ["encoder", "posterior", "trajectory", "flow"]),
     "epps_pulley": (CONFIG, ["encoder", "posterior", "trajectory", "flow"]),
@@ -126,9 +131,9 @@ def test_each_level_is_taught_by_its_own_pairs_only():
     pairs = latents.made_up_pairs(24, seed=1)
     seen = []
 
-    def contrast(query, code, same, temperature):
+    def contrast(query, code, excluded, weight, temperature):
         seen.append(query.shape[0])
-        return symmetric_contrast(query, code, same, temperature)
+        return info_nce(query, code, excluded, weight, temperature)
 
     model.losses(latents.batch_of(encoder, pairs), torch.Generator(), contrast)
     assert seen == [8, 8, 8]
@@ -137,34 +142,44 @@ def test_each_level_is_taught_by_its_own_pairs_only():
     assert seen[3:] == [24]
 
 
-def test_the_contrast_equals_the_slow_sum():
-    query, code = (torch.nn.functional.normalize(torch.randn(n, 5, generator=torch.Generator().manual_seed(n)), dim=-1) for n in (3, 5))
-    same = torch.zeros(3, 5, dtype=torch.bool)
-    same[0, 1] = same[1, 0] = same[2, 4] = True  # twins, and a hard negative that is none
-    total = 0.0
-    for i in range(3):
-        row = {j: torch.exp(query[i] @ code[j] / 0.1) for j in range(5) if j == i or not same[i, j]}
-        column = {j: torch.exp(query[j] @ code[i] / 0.1) for j in range(3) if j == i or not same[j, i]}
-        total -= 0.5 * (torch.log(row[i] / sum(row.values())) + torch.log(column[i] / sum(column.values()))) / 3
-    torch.testing.assert_close(symmetric_contrast(query, code, same, 0.1), total)
-
-
 def test_hard_negatives_reach_the_loss_and_twins_do_not():
     config = replace(CONFIG, times=(0.1,), weights=replace(NOTHING, contrastive=1.0))
     encoder, model = modules(config)
     pairs = latents.made_up_pairs(12, seed=1)
     batch = latents.batch_of(encoder, pairs.rows(torch.arange(8)))
     extra = encoder(pairs.code[8:])
-    longer = Encoded(*(torch.cat([a, b]) for a, b in zip((batch.code.states, batch.code.mask, batch.code.tokens), (extra.states, extra.mask, extra.tokens))))
+    longer = Encoded(
+        *(
+            torch.cat([a, b])
+            for a, b in zip(
+                (batch.code.states, batch.code.mask, batch.code.tokens), (extra.states, extra.mask, extra.tokens)
+            )
+        )
+    )
 
-    def loss(group):
-        return model.losses(replace(batch, code=longer, group=group), torch.Generator()).total.item()
+    def loss(excluded):
+        return model.losses(replace(batch, code=longer, excluded=excluded), torch.Generator()).total.item()
 
     plain = model.losses(batch, torch.Generator()).total.item()
-    assert loss(torch.arange(12)) > plain + 1e-3
-    query_blind = torch.cat([torch.arange(8), torch.tensor([8, 8, 8, 8])])
-    assert loss(query_blind) == pytest.approx(loss(torch.arange(12)), rel=1e-6)
-    assert loss(torch.zeros(12, dtype=torch.long)) < 1e-6  # all are the same chunk: nothing is a negative
+    nothing, hard = torch.zeros(8, 12, dtype=torch.bool), torch.zeros(8, 12, dtype=torch.bool)
+    hard[:, 8:] = True
+    assert loss(nothing) > plain + 1e-3
+    assert loss(hard) == pytest.approx(plain, rel=1e-5)  # excluded ones are no negatives
+    assert loss(torch.ones_like(nothing)) < 1e-6  # all are right answers
+
+
+def test_a_pair_counts_by_its_weight_on_its_level():
+    config = replace(CONFIG, weights=replace(NOTHING, contrastive=1.0))
+    encoder, model = modules(config)
+    pairs = latents.made_up_pairs(24, seed=1)
+    batch = latents.batch_of(encoder, pairs)
+
+    def loss(weight):
+        return model.losses(replace(batch, weight=weight), torch.Generator()).total.item()
+
+    alone = [loss((pairs.level == level).float()) for level in range(3)]
+    assert loss(torch.ones(24)) == pytest.approx(sum(alone) / 3, rel=1e-5)
+    assert loss(pairs.level.float()) == pytest.approx((alone[1] + 2 * alone[2]) / 3, rel=1e-5)
 
 
 def test_reconstruction_without_ids_is_refused_with_what_to_give():
@@ -199,12 +214,17 @@ def test_what_is_served_exports_to_onnx_with_the_steps_unrolled(changes, tmp_pat
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
     caplog.set_level("ERROR")
-    encoder, model = modules(replace(CONFIG, **changes))
+    encoder, model = modules(replace(CONFIG, steps=2, couplings=2, **changes))
     batch, token = torch.export.Dim("batch", min=2), torch.export.Dim("token", min=2)
     example = (torch.randn(3, 5, 48), torch.ones(3, 5, dtype=torch.bool))
     torch.onnx.export(
-        model.eval(), example, tmp_path / "latent.onnx", dynamo=True, input_names=["states", "mask"], dynamic_shapes=({0: batch, 1: token},) * 2
-    )  # fmt: skip
+        model.eval(),
+        example,
+        tmp_path / "latent.onnx",
+        dynamo=True,
+        input_names=["states", "mask"],
+        dynamic_shapes=({0: batch, 1: token},) * 2,
+    )
     session = onnxruntime.InferenceSession(tmp_path / "latent.onnx")
     with torch.no_grad():
         encoded = encoder(latents.made_up_pairs(7, 1).code)

@@ -43,11 +43,15 @@ def test_free_bits_leave_a_dimension_below_them_without_gradient():
     assert mean.grad[0, 0] == 0 and mean.grad[0, 1] == pytest.approx(2.0)
 
 
-@pytest.mark.parametrize("samples", [torch.randn(64, 3, generator=seeded()), torch.rand(40, 2, generator=seeded()) * 4, torch.zeros(8, 1)])
+@pytest.mark.parametrize(
+    "samples", [torch.randn(64, 3, generator=seeded()), torch.rand(40, 2, generator=seeded()) * 4, torch.zeros(8, 1)]
+)
 def test_quadrature_equals_the_closed_form(samples):
     samples = samples.double()
     torch.testing.assert_close(epps_pulley(samples, knots=17), epps_pulley_exact(samples), rtol=2e-3, atol=2e-3)
-    torch.testing.assert_close(epps_pulley(samples, knots=129, bound=8.0), epps_pulley_exact(samples), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(
+        epps_pulley(samples, knots=129, bound=8.0), epps_pulley_exact(samples), rtol=1e-9, atol=1e-9
+    )
 
 
 @pytest.mark.parametrize("count", [16, 64, 512])

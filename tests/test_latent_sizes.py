@@ -27,7 +27,13 @@ def test_the_seeds_sizes_have_the_seeds_140736_parameters():
 def test_each_part_of_the_seeds_sizes_has_the_original_parts_parameters():
     encoder, model = small_model(SIZES)
     decoder = parameters(model.decoder) - parameters(encoder)  # the embedding is shared
-    found = [parameters(encoder), parameters(model.posterior), parameters(model.trajectory), parameters(model.flow), decoder]
+    found = [
+        parameters(encoder),
+        parameters(model.posterior),
+        parameters(model.trajectory),
+        parameters(model.flow),
+        decoder,
+    ]
     assert found == [16_384, 10_656, 8_544, 37_504, 67_648]
 
 
@@ -37,7 +43,9 @@ def test_sizes_grow_to_tens_of_millions_by_configuration():
         latent=384,
         width=1024,
         coupling_width=1024,
-        decoder=DecoderConfig("transformer", vocabulary=32_000, generated=8_000, hidden=512, layers=6, heads=8, length=64),
+        decoder=DecoderConfig(
+            "transformer", vocabulary=32_000, generated=8_000, hidden=512, layers=6, heads=8, length=64
+        ),
         weights=LossWeights(explanation=1.0),
     )
     assert 40_000_000 < parameters(LatentModel(config)) < 80_000_000

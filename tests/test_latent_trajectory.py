@@ -1,4 +1,6 @@
-"""Laws of the solver: orders of convergence, moments of the noise, the drift-only path, and torchsde on the same Brownian path."""
+"""Laws of the solver: orders of convergence, moments of the noise, the drift-only path, and torchsde on the same
+Brownian path.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,10 @@ def order(errors: dict[int, float]) -> float:
 def test_strong_order_is_one_half_on_the_linear_equation_with_known_solution():
     dynamics, increments = Geometric(), fine_increments()
     known = torch.exp(dynamics.a - dynamics.b**2 / 2 + dynamics.b * increments.sum(dim=0))
-    errors = {n: (end_point(dynamics, summed(increments, n), n) - known).abs().mean().item() for n in (8, 16, 32, 64, 128, 256)}
+    errors = {
+        n: (end_point(dynamics, summed(increments, n), n) - known).abs().mean().item()
+        for n in (8, 16, 32, 64, 128, 256)
+    }
     assert order(errors) == pytest.approx(0.5, abs=0.08)
 
 
@@ -165,7 +170,9 @@ def test_the_solution_is_that_of_torchsde_on_the_same_brownian_path():
     brownian = torchsde.BrownianInterval(0.0, 1.0, size=(64, 5), dtype=torch.float64, entropy=7)
     increments = torch.stack([brownian(i / steps, (i + 1) / steps) for i in range(steps)])
     with torch.no_grad():
-        known = torchsde.sdeint(Equation(), start, torch.tensor([0.0, 1.0], dtype=torch.float64), bm=brownian, dt=1 / steps, method="euler")
+        known = torchsde.sdeint(
+            Equation(), start, torch.tensor([0.0, 1.0], dtype=torch.float64), bm=brownian, dt=1 / steps, method="euler"
+        )
         ours = integrate(dynamics, start, (1.0,), steps, increments)[:, -1]
     spread = (known[-1] - start).abs().mean()
     assert (ours - known[-1]).abs().mean() < 0.02 * spread

@@ -1,7 +1,7 @@
 """Is the latent alive? Active dimensions and effective rank of the posterior's means, and what pulled where it is not.
 
-The original model lost all 16 of its dimensions while its loss fell from 5.9 to 0.76, and nobody was told. Here training
-stops with an error that names the term.
+The original model lost all 16 of its dimensions while its loss fell from 5.9 to 0.76, and nobody was told. Here
+training stops with an error that names the term.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ def health(means: Float[Tensor, "chunk latent"]) -> Health:
 
 @dataclass(frozen=True, slots=True)
 class Pull:
-    """What one weighted term does to the means: the norm of its gradient, and how fast a step along it shrinks their spread.
+    """What one weighted term does to the means: the norm of its gradient, and how fast a step along it shrinks their
+    spread.
 
     contraction: ⟨∂L/∂z, (z − mean z) / ‖z − mean z‖⟩; positive pulls the latents together, negative apart.
     """
@@ -87,8 +88,10 @@ def pulls(losses: LatentLosses) -> tuple[Pull, ...]:
 
 
 def strongest(pull_log: tuple[tuple[Pull, ...], ...]) -> tuple[Pull, ...]:
-    """The mean pull of each term over a training's log, the strongest contraction first: at the point of collapse itself
-    nothing is left to pull."""
+    """The mean pull of each term over a training's log, the strongest contraction first.
+
+    Over the log, since at the point of collapse itself nothing is left to pull.
+    """
     by_term: dict[str, list[Pull]] = {}
     for measured in pull_log:
         for pull in measured:
@@ -109,11 +112,12 @@ def check_alive(found: Health, pull_log: tuple[tuple[Pull, ...], ...], least_act
     if found.active_share >= least_active and found.rank_share >= LEAST_RANK:
         return
     measured = strongest(pull_log)
-    listed = ", ".join(f"{pull.term} {pull.contraction:+.3g} (gradient {pull.gradient:.3g})" for pull in measured) or "none was measured"
+    listed = [f"{pull.term} {pull.contraction:+.3g} (gradient {pull.gradient:.3g})" for pull in measured]
     blamed = measured[0].term if measured and measured[0].contraction > 0 else None
     advice = f"lower the weight of {blamed}" if blamed else "raise the weight of contrastive or epps_pulley"
     raise Collapsed(
-        f"the latent collapsed: {found.active} of {found.dimensions} dimensions active, effective rank {found.effective_rank:.1f}, "
-        f"expected at least {least_active:.0%} active and rank {LEAST_RANK * found.dimensions:.0f}. "
-        f"Pull of each term on the latents, positive is together: {listed}. To mend it, {advice} and learn again."
+        f"the latent collapsed: {found.active} of {found.dimensions} dimensions active, effective rank "
+        f"{found.effective_rank:.1f}, expected at least {least_active:.0%} active and rank "
+        f"{LEAST_RANK * found.dimensions:.0f}. Pull of each term on the latents, positive is together: "
+        f"{', '.join(listed) or 'none was measured'}. To mend it, {advice} and learn again."
     )

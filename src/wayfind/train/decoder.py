@@ -1,7 +1,7 @@
-"""Decoders that write an explanation: the seeds' GRU over characters, and a transformer that reads the code and copies from it.
+"""Decoders that write an explanation: the seeds' GRU over characters, and a transformer that reads and copies the code.
 
 Both are autoregressive: they see the start symbol and what came before, never the symbol that they are to say. Training
-(`nll`) and generation (`begin`, `step`) compute the same distribution, which a test holds. Symbols are ids; 0 is padding.
+(`nll`) and generation (`begin`, `step`) compute the same distribution. Symbols are ids; 0 is padding.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from wayfind.errors import UsageError
+
 PAD, START, END = 0, 2, 3
 """Padding, and ASCII's start and end of text, which no source text holds: the GRU's 256 symbols need no more room."""
 LEAST = 1e-9
@@ -21,7 +23,7 @@ LEAST = 1e-9
 
 
 class Source(NamedTuple):
-    """What the encoder said of the code that is explained; `tokens` are ids in the decoder's vocabulary, to copy from."""
+    """What the encoder said of the code; `tokens` are ids in the decoder's vocabulary, to copy from."""
 
     states: Float[Tensor, "batch token hidden"]
     mask: Bool[Tensor, "batch token"]
@@ -33,7 +35,9 @@ class Decoder(Protocol):
 
     def begin(self, latent: Float[Tensor, "batch latent"], source: Source | None = None) -> tuple[Tensor, ...]: ...
 
-    def step(self, symbol: Int[Tensor, "batch"], state: tuple[Tensor, ...]) -> tuple[Float[Tensor, "batch vocab"], tuple[Tensor, ...]]: ...
+    def step(
+        self, symbol: Int[Tensor, "batch"], state: tuple[Tensor, ...]
+    ) -> tuple[Float[Tensor, "batch vocab"], tuple[Tensor, ...]]: ...
 
 
 def character_ids(text: str, length: int = 128) -> list[int]:
@@ -53,7 +57,9 @@ def shifted(target: Int[Tensor, "batch time"]) -> Int[Tensor, "batch time"]:
     return functional.pad(target[:, :-1], (1, 0), value=START)
 
 
-def mean_over_symbols(nll: Float[Tensor, "batch time"], counted: Bool[Tensor, "batch time"], weight: Float[Tensor, "batch"] | None) -> Float[Tensor, ""]:
+def mean_over_symbols(
+    nll: Float[Tensor, "batch time"], counted: Bool[Tensor, "batch time"], weight: Float[Tensor, "batch"] | None
+) -> Float[Tensor, ""]:
     """Nats a symbol over counted symbols, each text's symbols weighted by `weight` (1 where it is None)."""
     weights = counted.to(nll) if weight is None else counted * weight[:, None]
     return (nll * weights).sum() / weights.sum().clamp_min(LEAST)
@@ -69,7 +75,14 @@ class GRUDecoder(nn.Module):
         embedding: to share with an encoder of the same symbols; its own, as wide as the GRU, where None.
     """
 
-    def __init__(self, latent: int, vocabulary: int = 256, hidden: int = 64, layers: int = 2, embedding: nn.Embedding | None = None) -> None:
+    def __init__(
+        self,
+        latent: int,
+        vocabulary: int = 256,
+        hidden: int = 64,
+        layers: int = 2,
+        embedding: nn.Embedding | None = None,
+    ) -> None:
         super().__init__()
         self.layers = layers
         self.embedding = embedding if embedding is not None else nn.Embedding(vocabulary, hidden)
@@ -80,11 +93,15 @@ class GRUDecoder(nn.Module):
     def begin(self, latent: Float[Tensor, "batch latent"], source: Source | None = None) -> tuple[Tensor, ...]:
         return (self.first(latent).expand(self.layers, -1, -1).contiguous(),)
 
-    def step(self, symbol: Int[Tensor, "batch"], state: tuple[Tensor, ...]) -> tuple[Float[Tensor, "batch vocab"], tuple[Tensor, ...]]:
+    def step(
+        self, symbol: Int[Tensor, "batch"], state: tuple[Tensor, ...]
+    ) -> tuple[Float[Tensor, "batch vocab"], tuple[Tensor, ...]]:
         output, hidden = self.gru(self.embedding(symbol)[:, None], state[0])
         return torch.log_softmax(self.head(output[:, 0]), dim=-1), (hidden,)
 
-    def forward(self, latent: Float[Tensor, "batch latent"], source: Source | None, target: Int[Tensor, "batch time"]) -> Float[Tensor, "batch time vocab"]:
+    def forward(
+        self, latent: Float[Tensor, "batch latent"], source: Source | None, target: Int[Tensor, "batch time"]
+    ) -> Float[Tensor, "batch time vocab"]:
         """Log-probabilities of every symbol at every position, given the symbols of `target` before it."""
         output, _ = self.gru(self.embedding(shifted(target)), self.begin(latent)[0])
         return torch.log_softmax(self.head(output), dim=-1)
@@ -173,10 +190,11 @@ class TransformerState(NamedTuple):
 class TransformerDecoder(nn.Module):
     """Word pieces by attention to the code's states, generated or copied.
 
-    p(w) = g p_head(w) + (1 − g) Σ_{t: source_t = w} a_t, with the pointer's attention a over the code and a gate g in (0, 1)
-    (See, Liu, Manning, "Get To The Point: Summarization with Pointer-Generator Networks", 2017, 1704.04368). We differ: the
-    pointer has an attention of its own, and the head covers the first `generated` ids only, so that a name that is rare can
-    be copied and not made up. The latent is the first token of the memory, hence seen by every layer, and never copied.
+    p(w) = g p_head(w) + (1 − g) Σ_{t: source_t = w} a_t, with the pointer's attention a over the code and a gate g in
+    (0, 1) (See, Liu, Manning, "Get To The Point: Summarization with Pointer-Generator Networks", 2017, 1704.04368). We
+    differ: the pointer has an attention of its own, and the head covers the first `generated` ids only, so that a name
+    that is rare can be copied and not made up. The latent is the first token of the memory, hence seen by every layer,
+    and never copied.
     """
 
     def __init__(self, sizes: TransformerSizes) -> None:
@@ -194,23 +212,39 @@ class TransformerDecoder(nn.Module):
         self.pointer = nn.Linear(sizes.hidden, sizes.hidden, bias=False)
         self.gate = nn.Linear(sizes.hidden, 1)
 
-    def remember(self, latent: Float[Tensor, "batch latent"], source: Source) -> tuple[Float[Tensor, "batch token+1 hidden"], Bool[Tensor, "batch token+1"]]:
+    def remember(
+        self, latent: Float[Tensor, "batch latent"], source: Source
+    ) -> tuple[Float[Tensor, "batch token+1 hidden"], Bool[Tensor, "batch token+1"]]:
         """The latent, then the code's states, as what the layers attend to."""
         states = self.from_source(source.states.masked_fill(~source.mask[..., None], 0))
         memory = torch.cat([self.from_latent(latent)[:, None], states], dim=1)
         return memory, functional.pad(source.mask, (1, 0), value=True)
 
     def distribution(
-        self, states: Float[Tensor, "batch time hidden"], memory: Float[Tensor, "batch token+1 hidden"], mask: Bool[Tensor, "batch token"]
+        self,
+        states: Float[Tensor, "batch time hidden"],
+        memory: Float[Tensor, "batch token+1 hidden"],
+        mask: Bool[Tensor, "batch token"],
     ) -> tuple[Float[Tensor, "batch time generated"], Float[Tensor, "batch time token"]]:
-        """g p_head, and (1 − g) a over the source's tokens: together they sum to 1. Without a source all is generated."""
+        """g p_head, and (1 − g) a over the source's tokens: together 1. Without a source all is generated."""
         scores = self.pointer(states) @ memory[:, 1:].transpose(1, 2) / states.shape[-1] ** 0.5
-        attention = torch.softmax(scores.masked_fill(~mask[:, None], torch.finfo(scores.dtype).min), dim=-1) * mask[:, None]
+        scores = scores.masked_fill(~mask[:, None], torch.finfo(scores.dtype).min)
+        attention = torch.softmax(scores, dim=-1) * mask[:, None]
         gate = torch.where(mask.any(dim=1)[:, None, None], torch.sigmoid(self.gate(states)), 1.0)
         return gate * torch.softmax(self.head(states), dim=-1), (1 - gate) * attention
 
-    def teacher_forced(self, latent: Float[Tensor, "batch latent"], source: Source, target: Int[Tensor, "batch time"]) -> tuple[Tensor, Tensor]:
-        """`distribution` at every position of `target`, each given the symbols before it."""
+    def teacher_forced(
+        self, latent: Float[Tensor, "batch latent"], source: Source, target: Int[Tensor, "batch time"]
+    ) -> tuple[Tensor, Tensor]:
+        """`distribution` at every position of `target`, each given the symbols before it.
+
+        Raises:
+            UsageError: `target` is longer than the positions that the decoder knows.
+        """
+        if target.shape[1] > self.sizes.length:
+            raise UsageError(
+                f"the decoder writes up to {self.sizes.length} symbols, found a target of {target.shape[1]}"
+            )
         memory, mask = self.remember(latent, source)
         states = self.embedding(shifted(target)) + self.positions.weight[: target.shape[1]]
         for block in self.blocks:
@@ -219,13 +253,17 @@ class TransformerDecoder(nn.Module):
             states = block.after_attention(states, attended, tuple(block.memory_parts(memory)), mask)
         return self.distribution(self.norm(states), memory, source.mask)
 
-    def log_probabilities(self, generated: Tensor, copied: Tensor, tokens: Int[Tensor, "batch token"]) -> Float[Tensor, "batch time vocab"]:
+    def log_probabilities(
+        self, generated: Tensor, copied: Tensor, tokens: Int[Tensor, "batch token"]
+    ) -> Float[Tensor, "batch time vocab"]:
         """Generated and copied probability of each id added up, as logarithms."""
         total = functional.pad(generated, (0, self.sizes.vocabulary - self.sizes.generated))
         total = total.scatter_add(-1, tokens[:, None].expand(copied.shape), copied)
         return total.clamp_min(LEAST).log()
 
-    def forward(self, latent: Float[Tensor, "batch latent"], source: Source, target: Int[Tensor, "batch time"]) -> Float[Tensor, "batch time vocab"]:
+    def forward(
+        self, latent: Float[Tensor, "batch latent"], source: Source, target: Int[Tensor, "batch time"]
+    ) -> Float[Tensor, "batch time vocab"]:
         """Log-probabilities of every symbol at every position, given the symbols of `target` before it."""
         return self.log_probabilities(*self.teacher_forced(latent, source, target), source.tokens)
 
@@ -250,11 +288,15 @@ class TransformerDecoder(nn.Module):
         keys, values = zip(*(block.memory_parts(memory) for block in self.blocks))
         sizes = self.sizes
         shape = (sizes.layers, latent.shape[0], sizes.heads, sizes.length, sizes.hidden // sizes.heads)
-        said = memory.new_zeros(shape), memory.new_zeros(shape)  # apart: an exporter takes one tensor given twice for one input
+        said = memory.new_zeros(shape), memory.new_zeros(shape)  # two: an exporter would merge one tensor given twice
         position = torch.zeros((), dtype=torch.long, device=memory.device)
-        return TransformerState(position, *said, torch.stack(keys), torch.stack(values), memory, source.mask, source.tokens)
+        return TransformerState(
+            position, *said, torch.stack(keys), torch.stack(values), memory, source.mask, source.tokens
+        )
 
-    def step(self, symbol: Int[Tensor, "batch"], state: tuple[Tensor, ...]) -> tuple[Float[Tensor, "batch vocab"], TransformerState]:
+    def step(
+        self, symbol: Int[Tensor, "batch"], state: tuple[Tensor, ...]
+    ) -> tuple[Float[Tensor, "batch vocab"], TransformerState]:
         state = TransformerState(*state)
         places = torch.arange(self.sizes.length, device=symbol.device)
         here, seen = (places == state.position)[:, None], (places <= state.position)[None]
@@ -266,9 +308,11 @@ class TransformerDecoder(nn.Module):
             keys.append(torch.where(here, key, state.said_keys[index]))
             values.append(torch.where(here, value, state.said_values[index]))
             attended = functional.scaled_dot_product_attention(query, keys[-1], values[-1], attn_mask=seen)
-            states = block.after_attention(states, attended, (state.memory_keys[index], state.memory_values[index]), mask)
+            memory = state.memory_keys[index], state.memory_values[index]
+            states = block.after_attention(states, attended, memory, mask)
         generated, copied = self.distribution(self.norm(states), state.memory, state.mask)
-        after = state._replace(position=state.position + 1, said_keys=torch.stack(keys), said_values=torch.stack(values))
+        said = {"said_keys": torch.stack(keys), "said_values": torch.stack(values)}
+        after = state._replace(position=state.position + 1, **said)
         return self.log_probabilities(generated, copied, state.tokens)[:, 0], after
 
 
@@ -289,7 +333,7 @@ class StepGraph(nn.Module):
 
 
 def reordered(state: tuple[Tensor, ...], rows: Int[Tensor, "batch"]) -> tuple[Tensor, ...]:
-    """The state with its batch rows chosen anew, as a beam needs; a GRU's hidden state and caches have the batch second."""
+    """The state with its batch rows chosen anew, as a beam needs; hidden states and caches have the batch second."""
     if not isinstance(state, TransformerState):
         return tuple(part[:, rows] for part in state)
     position, *cached = state[:5]

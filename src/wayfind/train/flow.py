@@ -15,7 +15,7 @@ from zuko.flows.coupling import GeneralCouplingTransform
 from zuko.transforms import MonotonicAffineTransform, MonotonicRQSTransform
 
 BINS = 8
-"""Bins of a spline, as in Durkan et al. (8 in most of their experiments); outside of [−5, 5] a spline is the identity."""
+"""Bins of a spline, as in most experiments of Durkan et al.; outside of [−5, 5] a spline is the identity."""
 
 UNIVARIATE = {
     "affine": {"univariate": MonotonicAffineTransform, "shapes": ((), ())},
@@ -29,7 +29,9 @@ class TimeFeatures(nn.Module):
 
     def __init__(self, features: int) -> None:
         super().__init__()
-        self.register_buffer("frequencies", torch.exp(torch.linspace(0, math.log(1000.0), features // 2)), persistent=False)
+        self.register_buffer(
+            "frequencies", torch.exp(torch.linspace(0, math.log(1000.0), features // 2)), persistent=False
+        )
 
     def forward(self, time: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch feature"]:
         angle = time[..., None] * self.frequencies
@@ -79,7 +81,9 @@ class Flow(nn.Module):
             total = total + log_determinant
         return latents, total
 
-    def inverse(self, transformed: Float[Tensor, "*batch latent"], time: Float[Tensor, "*#batch"]) -> Float[Tensor, "*batch latent"]:
+    def inverse(
+        self, transformed: Float[Tensor, "*batch latent"], time: Float[Tensor, "*#batch"]
+    ) -> Float[Tensor, "*batch latent"]:
         context = self.time(time)
         for coupling in reversed(self.couplings):
             transformed = coupling(context).inv(transformed)

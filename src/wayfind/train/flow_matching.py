@@ -1,7 +1,7 @@
 """Flow matching: a learned velocity instead of drift and diffusion, with the same path through the latent.
 
-The velocity is regressed on straight lines from the latent of a chunk to the latent of what is asked for it, so the path
-from t = 0 to t = 0.1 carries code towards its question.
+The velocity is regressed on straight lines from the latent of a chunk to the latent of what is asked for it, so the
+path from t = 0 to t = 0.1 carries code towards its question.
 """
 
 from __future__ import annotations

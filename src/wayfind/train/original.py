@@ -29,7 +29,7 @@ SIZES = LatentConfig(
     latent=16,
     width=64,
     steps=2,
-    coupling_width=72,  # zuko's couplings see half of the dimensions: 72 gives them the 37,504 parameters of the original's 64
+    coupling_width=72,  # zuko's couplings see half of the dimensions: 72 gives them the original's 37,504 parameters
     decoder=DecoderConfig(kind="gru", vocabulary=256, hidden=64, layers=2, length=128),
 )
 
@@ -56,7 +56,9 @@ def padding_counted(encoded: Encoded) -> Encoded:
     return Encoded(encoded.states, torch.ones_like(encoded.mask), encoded.tokens)
 
 
-def noisy_coordinates(model: LatentModel, posterior: Posterior, generator: torch.Generator) -> Float[Tensor, "batch latent"]:
+def noisy_coordinates(
+    model: LatentModel, posterior: Posterior, generator: torch.Generator
+) -> Float[Tensor, "batch latent"]:
     """The flow's image of a draw from the posterior and from the noisy path, at the last level."""
     start = posterior.sample(torch.randn(posterior.mean.shape, generator=generator))
     increments = wiener_increments(model.config.steps, *start.shape, generator)
@@ -66,7 +68,9 @@ def noisy_coordinates(model: LatentModel, posterior: Posterior, generator: torch
 def recipe_loss(
     model: LatentModel, encoded: Encoded, explanation: Int[Tensor, "batch time"], generator: torch.Generator
 ) -> tuple[Float[Tensor, ""], dict[str, float]]:
-    """The seeds' loss and its terms: explanation + 0.1 KL + 0.01 Epps–Pulley on the noisy latents; nothing ties query to code."""
+    """The seeds' loss and its terms: explanation + 0.1 KL + 0.01 Epps–Pulley on the noisy latents; nothing ties query
+    to code.
+    """
     posterior = model.posterior(encoded.states, encoded.mask)
     latents = noisy_coordinates(model, posterior, generator)
     directions = random_directions(latents.shape[1], model.config.slices, generator)
@@ -81,4 +85,6 @@ def recipe_loss(
 @torch.no_grad()
 def noisy_vectors(model: LatentModel, encoded: Encoded, generator: torch.Generator) -> Float[Tensor, "batch latent"]:
     """Unit vectors as the seeds made them for index and query alike: by drawing."""
-    return functional.normalize(noisy_coordinates(model, model.posterior(encoded.states, encoded.mask), generator), dim=-1)
+    return functional.normalize(
+        noisy_coordinates(model, model.posterior(encoded.states, encoded.mask), generator), dim=-1
+    )

@@ -24,7 +24,9 @@ class Posterior:
     log_variance: Float[Tensor, "batch latent"]
 
     def sample(self, noise: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch latent"]:
-        """z = mean + exp(log_variance / 2) · noise, differentiable in mean and log-variance (Kingma & Welling, 1312.6114)."""
+        """z = mean + exp(log_variance / 2) · noise, differentiable in mean and log-variance (Kingma & Welling,
+        1312.6114).
+        """
         return self.mean + torch.exp(0.5 * self.log_variance) * noise
 
     def after(self, row: int) -> Posterior:
@@ -40,10 +42,10 @@ def joined(first: Posterior, second: Posterior) -> Posterior:
 class OrderedPooling(nn.Module):
     """One vector a text: an attention-weighted mean of the states and of the pairs of neighbouring states.
 
-    pooled = Σ_t a_t (s_t + gate ∘ s_t ∘ roll(s_{t-1})), where a = softmax(s · query) over real tokens and roll turns the
-    hidden dimensions by one, so that (a, b) and (b, a) differ. The pairs bind words to their neighbours as holographic
-    representations do (Plate, "Holographic Reduced Representations", 1995), at a cost of `hidden` parameters. The query
-    begins at zero: a plain masked mean.
+    pooled = Σ_t a_t (s_t + gate ∘ s_t ∘ roll(s_{t-1})), where a = softmax(s · query) over real tokens and roll turns
+    the hidden dimensions by one, so that (a, b) and (b, a) differ. The pairs bind words to their neighbours as
+    holographic representations do (Plate, "Holographic Reduced Representations", 1995), at a cost of `hidden`
+    parameters. The query begins at zero: a plain masked mean.
 
     Example:
         >>> pooling = OrderedPooling(64)
@@ -56,7 +58,9 @@ class OrderedPooling(nn.Module):
         self.query = nn.Parameter(torch.zeros(hidden))
         self.gate = nn.Parameter(torch.full((hidden,), 0.1))
 
-    def forward(self, states: Float[Tensor, "batch token hidden"], mask: Bool[Tensor, "batch token"]) -> Float[Tensor, "batch hidden"]:
+    def forward(
+        self, states: Float[Tensor, "batch token hidden"], mask: Bool[Tensor, "batch token"]
+    ) -> Float[Tensor, "batch hidden"]:
         states = states.masked_fill(~mask[..., None], 0)  # whatever the encoder left at padding, infinities too
         before = torch.roll(nn.functional.pad(states[:, :-1], (0, 0, 1, 0)), 1, dims=-1)
         scores = (states @ self.query).masked_fill(~mask, torch.finfo(states.dtype).min)
@@ -67,8 +71,8 @@ class OrderedPooling(nn.Module):
 class PosteriorNet(nn.Module):
     """Pooled states to mean and log-variance: two layers of `width` with LayerNorm and SiLU, then one linear map.
 
-    The linear maps before a LayerNorm have no bias, since the LayerNorm has one: with the two vectors of the pooling this
-    comes to exactly the number of parameters that the original spent on its bag of characters.
+    The linear maps before a LayerNorm have no bias, since the LayerNorm has one: with the two vectors of the pooling
+    this comes to exactly the number of parameters that the original spent on its bag of characters.
 
     Args:
         hidden: size of the encoder's states.

@@ -1,7 +1,8 @@
 """The latent's path: an Itô equation dz = f(z, t) dt + g(z, t) dW with states at the levels' times.
 
-The user's time runs from 0 to 0.1 and is rescaled to [0, 1] here, so that the drift has unit scale. What serves follows the
-drift alone: without increments the path is deterministic. The number of steps is fixed, so it can be exported unrolled.
+The user's time runs from 0 to 0.1 and is rescaled to [0, 1] here, so that the drift has unit scale. What serves follows
+the drift alone: without increments the path is deterministic. The number of steps is fixed, so it can be exported
+unrolled.
 """
 
 from __future__ import annotations
@@ -66,13 +67,14 @@ def step(
     length: float,
     increment: Float[Tensor, "batch latent"] | None = None,
 ) -> Float[Tensor, "batch latent"]:
-    """One step of Euler–Maruyama with the drift by the trapezoid rule (Kloeden & Platen, 1992, section 15.5, α = 1/2, η = 0).
+    """One step of Euler–Maruyama with the drift by the trapezoid rule (Kloeden & Platen, 1992, section 15.5, α = 1/2, η
+    = 0).
 
         ẑ = z + f(z, t) Δ + g(z, t) ΔW
         z' = z + ½ (f(z, t) + f(ẑ, t + Δ)) Δ + g(z, t) ΔW
 
-    Itô, diagonal noise. Strong order 0.5, 1.0 where g does not depend on z; with no noise it is Heun's method, order 2, so
-    that the path that serves and the path that trains are one scheme.
+    Itô, diagonal noise. Strong order 0.5, 1.0 where g does not depend on z; with no noise it is Heun's method, order 2,
+    so that the path that serves and the path that trains are one scheme.
     """
     slope = dynamics.drift(state, time)
     noise = 0 if increment is None else dynamics.diffusion(state, time) * increment
