@@ -28,6 +28,7 @@ COMMANDS = {
     "status": ("standing", "Show what is indexed, how fresh it is, and what was skipped."),
     "eval": ("measuring", "Measure search on a repository, with questions held out from it."),
     "data": ("data", "Make pairs of questions and code to train on."),
+    "train": ("training", "Train a model of code search from pairs."),
     "serve": ("resident", "Keep indexes in memory, so that commands answer at once."),
     "mcp": ("mcp", "Serve coding agents over the Model Context Protocol."),
     "install": ("installing", "Make Wayfind known to a coding agent."),

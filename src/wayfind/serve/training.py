@@ -1,0 +1,64 @@
+"""The command that trains a base model: train."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from wayfind.errors import UsageError
+from wayfind.serve.exits import FOUND
+
+
+@click.command("train")
+@click.option("--config", "config_path", required=True, metavar="FILE", help="YAML file: data, encoder, heads, objectives, loop.")
+@click.option("--output", metavar="FOLDER", help="Where checkpoints, log and bundle go.  [default: models/NAME]")
+@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in the output folder.")
+@click.option("--prepare", is_flag=True, help="Only write token shards of the pairs into OUTPUT/tokens, to train from on another machine.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+def train_command(config_path: str, output: str | None, resume: bool, prepare: bool, as_json: bool) -> int:
+    """Train a model of code search from pairs, as a configuration file says, and export it as a bundle.
+
+    Held-out MRR decides which checkpoint is exported, and when to stop. On several processes: torchrun --nproc-per-node=N -m
+    wayfind train …
+    """
+    try:
+        import torch  # noqa: F401
+    except ImportError:
+        raise UsageError("training needs torch: pip install 'wayfind[train]'") from None
+    from wayfind.train.config import read_configs
+    from wayfind.train.run import prepare as write_shards
+    from wayfind.train.run import train_stages
+
+    stages = read_configs(Path(config_path))
+    folder = Path(output or f"models/{stages[0].name}")
+    say = _lines if as_json else _words
+    if prepare:
+        for part, count in write_shards(stages, folder / "tokens").items():
+            click.echo(f"{count} pairs of {part} in {folder / 'tokens' / part}")
+        return FOUND
+    bundle = train_stages(stages, folder, resume=resume, report=say)
+    if bundle is not None:
+        click.echo(json.dumps({"event": "bundle", "folder": str(bundle)}) if as_json else f"bundle: {bundle}")
+    return FOUND
+
+
+def _lines(line: dict[str, Any]) -> None:
+    click.echo(json.dumps(line))
+
+
+def _words(line: dict[str, Any]) -> None:
+    event, at = line["event"], f"{line['step']}/{line['steps']}"
+    if event == "step":
+        left = int(line["seconds_left"])
+        click.echo(f"{at}  loss {line['loss']:.4f}  {line['pairs_per_second']:.0f} pairs/s  {line['tokens_per_second']:.0f} tokens/s  {left // 60}:{left % 60:02d} left")
+    elif event == "evaluation":
+        click.echo(f"{at}  held-out MRR {line['mrr']:.4f} among {line['pool']}, recall@10 {line['recall_at_10']:.4f}, best {line['best']:.4f}")
+    elif event == "mined":
+        click.echo(f"{at}  {line['per_pair']:.1f} hard negatives a pair")
+    elif event == "exported":
+        click.echo(f"exported: {line['megabytes']:.1f} MB, held-out MRR {line['mrr']:.4f} by ONNX Runtime ({line['network_mrr']:.4f} by the network)")
+    elif event == "done":
+        click.echo(f"best held-out MRR {line['best']:.4f} at step {line['best_step']}" + ("" if line["finished"] else "; stopped before the end, go on with --resume"))

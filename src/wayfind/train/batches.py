@@ -1,0 +1,254 @@
+"""Batches: token shards and a seed in, batches in a fixed order out, the same on every machine and after every resume.
+
+Everything random is drawn from (seed, epoch) or (seed, step), so that nothing has to be kept to go on where it ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from wayfind.errors import NotFound, UsageError
+from wayfind.train.config import DataConfig, Negatives, Source, TrainConfig
+from wayfind.train.heads import Texts
+from wayfind.train.pairs import KINDS, Pair, read_lines, read_pairs
+from wayfind.train.shards import MANIFEST, Tokens, chosen, joined, manifest_of, read_tokens, tokenise, vocabulary_in
+from wayfind.train.vocabulary import Vocabulary, learn_vocabulary, read_vocabulary
+
+ROUND = 8
+"""Lengths are padded to a multiple of this: fewer shapes, and tensor cores like them."""
+LEARNED_FROM = 200_000
+"""Pairs that a vocabulary is learned from at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Pairs that are contrasted with each other: rows of the tables, and what was drawn for them.
+
+    `code` begins with the queries' own codes; the rest are hard negatives, of all queries.
+    """
+
+    query: np.ndarray  # int64 [batch]
+    code: np.ndarray  # int64 [codes]
+    skip: np.ndarray  # int64 [codes]: leading ids (path, symbol) that are left out
+    weight: np.ndarray  # float32 [batch]
+
+
+def generator(seed: int, *parts: int) -> np.random.Generator:
+    """Random numbers that depend on the seed and on what they are for, and on nothing else."""
+    return np.random.default_rng([seed, *parts])
+
+
+def epoch_order(weight: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+    """The pairs of one epoch, shuffled. A pair is drawn weight / mean weight times on average; with equal weights, once each.
+
+    Systematic sampling: how often a pair comes differs from its expectation by less than one.
+    """
+    random = generator(seed, 1, epoch)
+    share = np.cumsum(weight.astype(np.float64) / weight.mean(dtype=np.float64))
+    times = np.diff(np.floor(share + random.random()), prepend=0).astype(np.int64) if weight.min() != weight.max() else np.ones(len(weight), np.int64)
+    return random.permutation(np.repeat(np.arange(len(weight)), np.maximum(times, 0)))
+
+
+def batches_of(order: np.ndarray, size: int, length: np.ndarray, bucket: int, seed: int, epoch: int) -> list[np.ndarray]:
+    """The order cut into whole batches. With `bucket` above 1, so many batches at a time are sorted by length and then shuffled."""
+    whole = len(order) // size * size
+    if bucket > 1:
+        window, random, cut = size * bucket, generator(seed, 2, epoch), []
+        for first in range(0, whole, window):
+            rows = order[first : min(first + window, whole)]
+            rows = rows[np.argsort(length[rows], kind="stable")]
+            cut += [rows[i : i + size] for i in range(0, len(rows), size)]
+        return [cut[i] for i in random.permutation(len(cut))]
+    return [order[i : i + size] for i in range(0, whole, size)]
+
+
+class Table:
+    """Token shards on a device: rows in, padded batches of ids out, by one gather and without a loop.
+
+    Args:
+        tokens: the pairs.
+        frame: special tokens before and after a text, and the padding.
+        lengths: longest query and longest code, with special tokens.
+        device: where ids and batches lie.
+    """
+
+    def __init__(self, tokens: Tokens, frame: tuple[Sequence[int], Sequence[int], int], lengths: tuple[int, int], device: torch.device | str = "cpu") -> None:
+        self.tokens, self.frame, self.device = tokens, frame, torch.device(device)
+        self.limit = dict(zip(("query", "code"), lengths))
+        self._flat = {side: torch.from_numpy(getattr(tokens, side).flat.astype(np.int32)).to(self.device) for side in ("query", "code")}
+        self.key = {"query": _classes(tokens.query_key), "code": _classes(tokens.code_key)}
+        order = np.argsort(tokens.negative_of, kind="stable")
+        self._negative_rows = order + len(tokens)
+        self._negative_starts = np.searchsorted(tokens.negative_of[order], np.arange(len(tokens) + 1))
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def sizes(self, side: str, rows: np.ndarray, skip: np.ndarray | int = 0) -> np.ndarray:
+        """Number of ids of each text as it is encoded, special tokens included."""
+        starts = getattr(self.tokens, side).starts
+        framed = len(self.frame[0]) + len(self.frame[1])
+        return np.minimum(starts[rows + 1] - starts[rows] - skip, self.limit[side] - framed) + framed
+
+    def texts(self, side: str, rows: np.ndarray, skip: np.ndarray | int = 0, fixed: bool = False) -> Texts:
+        """The texts of some rows, padded to the longest of them, or (`fixed`) to the longest there may be."""
+        before, after, pad = self.frame
+        sizes = self.sizes(side, rows, skip)
+        longest = self.limit[side] if fixed else min(-(-int(sizes.max()) // ROUND) * ROUND, self.limit[side])
+        first = torch.from_numpy(getattr(self.tokens, side).starts[rows] + skip - len(before)).to(self.device)
+        size = torch.from_numpy(sizes).to(self.device)[:, None]
+        column = torch.arange(longest, device=self.device)[None]
+        flat = self._flat[side]
+        ids = flat[(first[:, None] + column).clamp_(0, max(len(flat) - 1, 0))].long()
+        for place, token in enumerate(before):
+            ids[:, place] = token
+        for place, token in enumerate(after):
+            ids = torch.where(column == size - len(after) + place, token, ids)
+        mask = column < size
+        return Texts(torch.where(mask, ids, pad), mask)
+
+    def given_negatives(self, rows: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
+        """Rows of codes that came with some pairs as negatives, at most `count` of each, drawn."""
+        found = []
+        for row in rows:
+            own = self._negative_rows[self._negative_starts[row] : self._negative_starts[row + 1]]
+            found.append(random.permutation(own)[:count])
+        return np.concatenate(found) if found else np.zeros(0, np.int64)
+
+    def batch(self, rows: np.ndarray, data: DataConfig, negatives: Negatives, mined: np.ndarray | None, seed: int, step: int) -> Batch:
+        """The batch of a step: its pairs, their hard negatives, and which codes are read without path or symbol."""
+        random = generator(seed, 3, step)
+        extra = [self.given_negatives(rows, negatives.given, random)] if negatives.given else []
+        if negatives.mined and mined is not None:
+            found = mined[rows, : negatives.mined].ravel()
+            extra.append(found[found >= 0].astype(np.int64))
+        code = np.concatenate([rows, *extra])
+        weight = self.tokens.weight[rows] if data.weights == "loss" else np.ones(len(rows), np.float32)
+        return Batch(rows, code, self.skipped(code, data, random), weight)
+
+    def skipped(self, code: np.ndarray, data: DataConfig, random: np.random.Generator) -> np.ndarray:
+        """How many leading ids are left out of each code: none, those of the path, or those of path and symbol."""
+        path, symbol = self.tokens.path_length[code].astype(np.int64), self.tokens.symbol_length[code].astype(np.int64)
+        left_path = random.random(len(code)) < data.path_dropout
+        left_both = left_path & (random.random(len(code)) < data.symbol_dropout)
+        skip = np.where(left_both, path + symbol, np.where(left_path, path, 0))
+        size = np.diff(self.tokens.code.starts)[code]
+        return np.minimum(skip, np.maximum(size - 1, 0))
+
+    def excluded(self, batch: Batch) -> Bool[Tensor, "batch code"]:
+        """Which codes are no negatives of a query: the same code, a code of the same query."""
+        query, code = self.key["query"], self.key["code"]
+        owner = np.concatenate([np.arange(len(self)), self.tokens.negative_of])
+        negative = np.arange(len(batch.code)) >= len(batch.query)
+        same_code = code[batch.query][:, None] == code[batch.code][None]
+        same_query = (query[batch.query][:, None] == query[owner[batch.code]][None]) & ~(negative & (batch.code >= len(self)))[None]
+        return torch.from_numpy(same_code | same_query).to(self.device)
+
+
+def _classes(keys: np.ndarray) -> np.ndarray:
+    """Numbers that are equal where the keys are."""
+    return np.unique(keys, return_inverse=True)[1].reshape(-1)
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What a training reads: pairs to learn from, pairs held out, and how texts become ids."""
+
+    train: Tokens
+    valid: Tokens
+    vocabulary: Vocabulary
+
+
+def read_material(config: TrainConfig) -> Material:
+    """The token ids of all sources, weighted and cut down as the configuration says. Raises NotFound, UsageError."""
+    data = config.data
+    vocabulary = vocabulary_of(config)
+    train = joined([_source(source, "train", config, vocabulary, number) for number, source in enumerate(data.train)])
+    held_out = [_source(source, "valid", config, vocabulary, number) for number, source in enumerate(data.valid or data.train)]
+    return Material(train, joined(held_out), vocabulary)
+
+
+def vocabulary_of(config: TrainConfig) -> Vocabulary:
+    """The vocabulary that the configuration names, or that comes with token shards or the encoder; else one is learned."""
+    if config.data.vocabulary:
+        return read_vocabulary(Path(config.data.vocabulary))
+    if config.start and Path(config.start).is_dir():
+        return read_vocabulary(Path(config.start))
+    for source in config.data.train:
+        if (Path(source.path) / MANIFEST).is_file() or (Path(source.path) / "train" / MANIFEST).is_file():
+            return vocabulary_in(_shards_of(Path(source.path), "train"))
+    if config.encoder.folder:
+        return read_vocabulary(_vocabulary_of_encoder(config.encoder.folder))
+    texts = (text for source in config.data.train for pair in _some(source, LEARNED_FROM) for text in (pair.query, pair.code))
+    return learn_vocabulary(texts, config.data.vocabulary_size)
+
+
+def _vocabulary_of_encoder(folder: str) -> Path:
+    if Path(folder).is_dir():
+        return Path(folder)
+    from huggingface_hub import hf_hub_download
+
+    return Path(hf_hub_download(folder, "tokenizer.json"))
+
+
+def pairs_of(source: Source, part: str) -> list[Pair]:
+    """The pairs of a source that is not token shards."""
+    path = Path(source.path)
+    if path.is_file():
+        return [pair for pair in read_lines(path) if pair.part == part]
+    return list(read_pairs(path, part))
+
+
+def _some(source: Source, most: int) -> list[Pair]:
+    found = pairs_of(source, "train")
+    return found[:: max(1, len(found) // most)]
+
+
+def _shards_of(path: Path, part: str) -> Path:
+    """Token shards lie in `train` and `valid` of a folder, or in the folder itself."""
+    return path / part if (path / part / MANIFEST).is_file() else path
+
+
+def _source(source: Source, part: str, config: TrainConfig, vocabulary: Vocabulary, number: int) -> Tokens:
+    path = Path(source.path)
+    if not path.exists():
+        raise NotFound(f"{path}: no such folder or file of pairs")
+    shards = _shards_of(path, part)
+    if (shards / MANIFEST).is_file():
+        if manifest_of(shards)["vocabulary"]["sha256"] != vocabulary.digest:
+            raise UsageError(f"{shards}: token shards of another vocabulary; make them again, or set data.vocabulary to theirs")
+        tokens = read_tokens(shards)
+    else:
+        found = pairs_of(source, part)
+        if not found:
+            raise UsageError(f"{path}: no pair of the part `{part}`" + ("; name held-out pairs in data.valid" if part == "valid" else ""))
+        tokens = joined(list(tokenise(found, vocabulary, config.encoder.query_length, config.encoder.code_length)))
+    return _weighted(chosen(tokens, _rows(tokens, source, config.seed, number)), source.weight)
+
+
+def _rows(tokens: Tokens, source: Source, seed: int, number: int) -> np.ndarray:
+    """The pairs of a source that are taken, in their order."""
+    kept = np.ones(len(tokens), bool)
+    if source.languages:
+        kept &= np.isin(tokens.language, [row for row, name in enumerate(tokens.languages) if name in source.languages])
+    if source.kinds:
+        if unknown := [kind for kind in source.kinds if kind not in KINDS]:
+            raise UsageError(f"{source.path}: unknown kind `{unknown[0]}`; known are {', '.join(KINDS)}")
+        kept &= np.isin(tokens.kind, [KINDS.index(kind) for kind in source.kinds])
+    rows = np.flatnonzero(kept & (tokens.weight > 0))
+    if not len(rows):
+        raise UsageError(f"{source.path}: no pair is left after languages and kinds were chosen; there are {', '.join(tokens.languages)}")
+    if source.limit and source.limit < len(rows):
+        rows = np.sort(generator(seed, 4, number).permutation(rows)[: source.limit])
+    return rows
+
+
+def _weighted(tokens: Tokens, weight: float) -> Tokens:
+    return tokens if weight == 1 else replace(tokens, weight=tokens.weight * np.float32(weight))

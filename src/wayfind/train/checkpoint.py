@@ -1,0 +1,174 @@
+"""Checkpoints: weights, optimiser and place in the schedule, in a folder that is there whole or not at all. No pickle.
+
+`step-00001500/` holds `model.safetensors`, `optimizer.safetensors`, `negatives.safetensors` where some were mined, `state.json`
+and the vocabulary. Random numbers need not be kept: all are drawn from the seed and the step (`train.batches`, `train.gradient`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from wayfind.errors import NotFound, UsageError
+from wayfind.train.config import TrainConfig, config_of
+from wayfind.train.heads import RetrievalModel, build_model, describe
+from wayfind.train.vocabulary import Vocabulary
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a training is. `best` is the best held-out MRR so far, of the checkpoint `best_step`; `stale` counts evaluations since."""
+
+    step: int = 0
+    best: float = -1.0
+    best_step: int = 0
+    stale: int = 0
+    samples: int = 0
+    seconds: float = 0.0
+    history: list[list[float]] = field(default_factory=list)
+    """Step and MRR of each evaluation."""
+
+
+def save(folder: Path, model: RetrievalModel, optimizer: torch.optim.Optimizer | None, progress: Progress, config: TrainConfig, vocabulary: Vocabulary, mined: np.ndarray | None = None) -> Path:
+    """Write the checkpoint of a step into `folder`; a reader sees it whole or not at all. Returns its folder."""
+    from safetensors.torch import save_file
+
+    target, unfinished = folder / f"step-{progress.step:08d}", folder / f".step-{progress.step:08d}.{os.getpid()}"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    save_file(_contiguous(model.state_dict()), unfinished / "model.safetensors")
+    numbers: dict[str, Any] = {}
+    if optimizer is not None:
+        tensors, numbers = _flat(optimizer, model)
+        save_file(tensors, unfinished / "optimizer.safetensors")
+    if mined is not None:
+        save_file({"mined": torch.from_numpy(mined)}, unfinished / "negatives.safetensors")
+    vocabulary.write(unfinished)
+    state = {"format": FORMAT, "progress": asdict(progress), "config": config.as_mapping(), "vocabulary_size": vocabulary.size, "encoder": describe(model), "optimizer": numbers}
+    (unfinished / "state.json").write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
+    for path in [*unfinished.iterdir(), unfinished]:
+        _sync(path)
+    shutil.rmtree(target, ignore_errors=True)
+    os.replace(unfinished, target)
+    _sync(folder)
+    return target
+
+
+def latest(folder: Path) -> Path | None:
+    """The checkpoint that a training in `folder` goes on from, None where there is none."""
+    return max(all_in(folder), default=None)
+
+
+def all_in(folder: Path) -> list[Path]:
+    """The whole checkpoints of a training, oldest first."""
+    return sorted(path.parent for path in folder.glob("step-*/state.json"))
+
+
+def thin(folder: Path, keep: int, best_step: int) -> None:
+    """Delete all but the newest `keep` checkpoints and the best."""
+    for path in all_in(folder)[:-keep]:
+        if path.name != f"step-{best_step:08d}":
+            shutil.rmtree(path)
+
+
+def read_state(folder: Path) -> dict[str, Any]:
+    """What `state.json` of a checkpoint says. Raises NotFound, UsageError."""
+    path = folder / "state.json"
+    if not path.is_file():
+        raise NotFound(f"{folder}: not a checkpoint, no state.json in it")
+    state = json.loads(path.read_text(encoding="utf-8"))
+    if state.get("format") != FORMAT:
+        raise UsageError(f"{folder}: a checkpoint of format {state.get('format')}; this wayfind reads format {FORMAT}")
+    return state
+
+
+def load_model(folder: Path) -> tuple[RetrievalModel, TrainConfig]:
+    """The model of a checkpoint as it was saved, and how it was trained; neither pairs nor the encoder's folder is needed."""
+    state = read_state(folder)
+    config = config_of(state["config"], f"{folder}/state.json")
+    model = build_model(config, state["vocabulary_size"], state["encoder"] or None) if state["encoder"] else build_model(_without_table(config), state["vocabulary_size"])
+    load_weights(folder, model)
+    return model.eval(), config
+
+
+def load_weights(folder: Path, model: nn.Module) -> None:
+    """Put a checkpoint's weights into a model of the same shape. Raises UsageError where they do not fit."""
+    from safetensors.torch import load_file
+
+    try:
+        model.load_state_dict(load_file(folder / "model.safetensors"))
+    except RuntimeError as problem:
+        raise UsageError(f"{folder}: its weights do not fit the encoder and heads of this configuration: {problem}") from None
+    except OSError as problem:
+        raise NotFound(f"{folder}: no weights in it: {problem}") from None
+
+
+def load_training(folder: Path, model: RetrievalModel, optimizer: torch.optim.Optimizer, config: TrainConfig) -> tuple[Progress, np.ndarray | None]:
+    """Put weights and optimiser back as they were. Returns the progress and the mined negatives. Raises UsageError where the
+    configuration is not the one that the checkpoint was trained with."""
+    from safetensors.torch import load_file
+
+    state = read_state(folder)
+    check_same(state["config"], config.as_mapping(), folder)
+    load_weights(folder, model)
+    _restore(optimizer, model, load_file(folder / "optimizer.safetensors"), state["optimizer"])
+    mined = folder / "negatives.safetensors"
+    return Progress(**state["progress"]), load_file(mined)["mined"].numpy() if mined.is_file() else None
+
+
+FREE = {("loop", "device"), ("loop", "minutes"), ("loop", "compile"), ("loop", "keep"), ("loop", "log_every"), ("loop", "micro_batch")}
+"""What may differ when a training is resumed: it changes where and how long, not what is computed."""
+
+
+def check_same(was: Mapping[str, Any], now: Mapping[str, Any], folder: Path, above: tuple[str, ...] = ()) -> None:
+    """Raise UsageError, naming the key, where a training would be resumed with another configuration."""
+    for key in now:
+        place = (*above, key)
+        if isinstance(now[key], Mapping) and isinstance(was.get(key), Mapping):
+            check_same(was[key], now[key], folder, place)
+        elif place not in FREE and was.get(key) != now[key]:
+            raise UsageError(f"{folder} was trained with {'.'.join(place)} = {was.get(key)!r}, now it is {now[key]!r}; set it back, or train into another folder with `start: {folder}`")
+
+
+def _flat(optimizer: torch.optim.Optimizer, model: nn.Module) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    tensors = {f"{names[id(parameter)]}/{key}": value for parameter, kept in optimizer.state.items() for key, value in kept.items()}
+    return _contiguous(tensors), {"rates": [group["lr"] for group in optimizer.param_groups]}
+
+
+def _restore(optimizer: torch.optim.Optimizer, model: nn.Module, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None:
+    parameters = dict(model.named_parameters())
+    for name, value in tensors.items():
+        owner, _, key = name.rpartition("/")
+        parameter = parameters[owner]
+        optimizer.state[parameter][key] = value.to(parameter.device) if key != "step" else value
+    for group, rate in zip(optimizer.param_groups, numbers["rates"]):
+        group["lr"] = rate
+
+
+def _contiguous(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Copies on the CPU that share no memory: safetensors refuses tied tensors."""
+    return {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+
+
+def _without_table(config: TrainConfig) -> TrainConfig:
+    return replace(config, encoder=replace(config.encoder, table=""))
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

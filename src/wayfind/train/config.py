@@ -1,0 +1,319 @@
+"""How a model is trained: a YAML file in, frozen records out, one for each stage. An unknown key names the nearest key.
+
+Every option here reaches the batches, the gradient, the schedule or what is written, which a test holds for each; what does
+not is not an option. Paths in the file are relative to it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from wayfind.errors import NotFound, UsageError
+from wayfind.train.recipe import record
+
+MPS_BATCH = 48
+"""Texts that an Apple GPU encodes at a time; with more, training was unstable there (feature B12)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Pairs to learn from: a folder of `wayfind data build`, a file of JSON lines, or a folder of token shards."""
+
+    path: str
+    weight: float = 1.0
+    """Multiplies the weight of each of its pairs."""
+    languages: list[str] = field(default_factory=list)
+    """Only these; empty: all."""
+    kinds: list[str] = field(default_factory=list)
+    """Only these; empty: all."""
+    limit: int = 0
+    """Pairs taken at most, drawn by the seed; 0: all."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataConfig:
+    """What is learned from and what is held out."""
+
+    train: list[Source]
+    valid: list[Source] = field(default_factory=list)
+    """Held-out pairs; empty: the `valid` part of the folders in `train`."""
+    weights: str = "sampler"
+    """Where the weight of a pair acts: `sampler` (how often it is drawn in an epoch) or `loss` (how much it counts)."""
+    path_dropout: float = 0.5
+    """Share of the codes that are read without their path: a path of the training set says more than one at home."""
+    symbol_dropout: float = 0.2
+    """Share of those without path that are read without their symbol as well."""
+    vocabulary: str = ""
+    """`vocab.txt` or `tokenizer.json`, or a folder with one; empty: that of the encoder's folder or of the token shards, else one
+    is learned from the pairs."""
+    vocabulary_size: int = 16_000
+    """Of a vocabulary that is learned."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderConfig:
+    """The network that reads tokens: an own transformer from random weights, or the folder (or hub name) of a `transformers` one."""
+
+    folder: str = ""
+    layers: int = 3
+    """Of an own encoder; of a `transformers` one the first so many are kept, 0: all."""
+    hidden: int = 256
+    heads: int = 4
+    inner: int = 0
+    """Width of the feed-forward layers; 0: four times `hidden`."""
+    positions: str = "rotary"
+    """`rotary` or `learned`, of an own encoder."""
+    dropout: float = 0.0
+    code_length: int = 192
+    """Tokens of a code at most, with the special ones."""
+    query_length: int = 48
+    table: str = ""
+    """Safetensors file with `embedding` [vocab, hidden]: where the token table of an own encoder starts."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadsConfig:
+    """What is made of the encoder's states."""
+
+    vector: int = 256
+    """Size of the text's vector; 0: the mean of the states as it is; -1: none."""
+    tokens: int = 0
+    """Size of the token vectors of late interaction; 0: none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contrastive:
+    """InfoNCE between text vectors."""
+
+    weight: float = 1.0
+    temperature: float = 0.05
+    symmetric: bool = True
+    """Also from code to query."""
+    dimensions: list[int] = field(default_factory=list)
+    """Prefixes of the vector that are trained as vectors of their own (Matryoshka)."""
+
+
+@dataclass(frozen=True, slots=True)
+class MaxSim:
+    """Contrast of mean MaxSim between token vectors."""
+
+    weight: float = 0.0
+    temperature: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class XTR:
+    """Contrast of XTR's scores; its first steps use MaxSim, since a code without a retrieved token has no gradient."""
+
+    weight: float = 0.0
+    temperature: float = 0.05
+    k: int = 256
+    """Tokens that each query token retrieves out of all in the batch."""
+    warmup: int = 100
+    """Steps with MaxSim."""
+
+
+@dataclass(frozen=True, slots=True)
+class Distillation:
+    """Scores of a teacher over each query's codes in the batch, or its vectors; see `train.distill`."""
+
+    weight: float = 0.0
+    temperature: float = 0.05
+    teacher: str = ""
+    """Folder of a teacher's vectors of the training pairs, written by `train.distill.write_vectors`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Objectives:
+    """The terms of the loss; a weight of 0 leaves one out."""
+
+    contrastive: Contrastive = field(default_factory=Contrastive)
+    maxsim: MaxSim = field(default_factory=MaxSim)
+    xtr: XTR = field(default_factory=XTR)
+    distillation: Distillation = field(default_factory=Distillation)
+
+
+@dataclass(frozen=True, slots=True)
+class Negatives:
+    """Hard negatives: those that came with the pairs, and those that the current model finds."""
+
+    given: int = 0
+    """Of each pair's own negatives, at most so many."""
+    mined: int = 0
+    """Of each pair's mined ones, at most so many."""
+    every: int = 1000
+    """Steps between two minings; the first is at the step of this number."""
+    candidates: int = 50
+    """Nearest codes that are looked at."""
+    margin: float = 0.05
+    """A code nearer than the right one's cosine less this is taken for another right answer, not for a negative."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """Optimiser, schedule, batches, evaluation."""
+
+    batch: int = 256
+    """Pairs that are contrasted with each other, over all processes."""
+    micro_batch: int = 0
+    """Texts encoded at a time; fewer than the batch: gradients are cached (GradCache). 0: the batch."""
+    epochs: int = 1
+    steps: int = 0
+    """Steps in all; 0: as the epochs make."""
+    rate: float = 5e-4
+    warmup: float = 0.05
+    """Share of the steps over which the rate rises."""
+    final_rate: float = 0.1
+    """Share of the rate that is left at the end of the cosine."""
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    """Largest norm of the gradient; 0: any."""
+    precision: str = "float32"
+    """`float32` or `bfloat16` (autocast)."""
+    device: str = "auto"
+    """`auto`, `cpu`, `cuda` or `mps`."""
+    compile: bool = False
+    """Compile the encoder (torch.compile); worth it on an accelerator."""
+    bucket: int = 1
+    """Batches whose pairs are sorted by length together; 1: none. Batch mates are then of like length."""
+    evaluate_every: int = 500
+    """Steps between two evaluations on held-out pairs, each with a checkpoint."""
+    pool: int = 1000
+    """Held-out pairs that are ranked among each other."""
+    patience: int = 0
+    """Evaluations without a better MRR before it stops; 0: it does not stop early."""
+    keep: int = 2
+    """Checkpoints kept beside the best."""
+    log_every: int = 10
+    minutes: float = 0.0
+    """Stop, with a checkpoint to resume from, after so long; 0: no limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """One stage of training."""
+
+    name: str
+    data: DataConfig
+    seed: int = 0
+    start: str = ""
+    """Checkpoint whose weights are taken; of a later stage the stage before."""
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    heads: HeadsConfig = field(default_factory=HeadsConfig)
+    objectives: Objectives = field(default_factory=Objectives)
+    negatives: Negatives = field(default_factory=Negatives)
+    loop: Loop = field(default_factory=Loop)
+    licences: str = ""
+    """For the model's card: licences of data and of the weights it started from."""
+
+    def as_mapping(self) -> dict[str, Any]:
+        """The configuration with every default written out."""
+        return asdict(self)
+
+
+def read_configs(path: Path) -> list[TrainConfig]:
+    """The stages of a configuration file, in order; one where it has no `stages`. Raises NotFound, UsageError.
+
+    A stage is a mapping of what differs from the rest of the file.
+    """
+    import yaml
+
+    if not path.is_file():
+        raise NotFound(f"{path}: no such configuration")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as problem:
+        raise UsageError(f"{path}: not YAML: {problem}") from None
+    if not isinstance(values, dict):
+        raise UsageError(f"{path}: expected a mapping with `name` and `data`, found {type(values).__name__}")
+    stages = values.pop("stages", [{}])
+    if not isinstance(stages, list) or not stages or not all(isinstance(stage, dict) for stage in stages):
+        raise UsageError(f"{path}: `stages` must be a list of mappings")
+    return [_config(merged(values, stage), path, f"{path}: stages[{number}]" if len(stages) > 1 else str(path)) for number, stage in enumerate(stages)]
+
+
+def merged(values: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` with what `other` says instead; mappings are merged key by key, all else is replaced.
+
+    >>> merged({"loop": {"rate": 1, "batch": 2}, "seed": 0}, {"loop": {"rate": 3}})
+    {'loop': {'rate': 3, 'batch': 2}, 'seed': 0}
+    """
+    both = dict(values)
+    for key, value in other.items():
+        both[key] = merged(values[key], value) if isinstance(value, Mapping) and isinstance(values.get(key), Mapping) else value
+    return both
+
+
+def config_of(values: Mapping[str, Any], where: str = "configuration") -> TrainConfig:
+    """The configuration of given values. Raises UsageError."""
+    values = {**values, "data": dict(values["data"])} if isinstance(values.get("data"), Mapping) else dict(values)
+    for part in ("train", "valid"):
+        listed = values["data"].get(part) if isinstance(values.get("data"), Mapping) else None
+        if isinstance(listed, list):
+            values["data"][part] = [one if is_dataclass(one) else record(Source, {"path": one} if isinstance(one, str) else one, f"{where}: data.{part}[{n}]") for n, one in enumerate(listed)]
+    config = record(TrainConfig, values, where)
+    _check(config, where)
+    return config
+
+
+def _config(values: dict[str, Any], path: Path, where: str) -> TrainConfig:
+    config = config_of(values, where)
+    data = config.data
+    train, valid = ([replace(one, path=_placed(one.path, path)) for one in part] for part in (data.train, data.valid))
+    return replace(
+        config, start=_placed(config.start, path), data=replace(data, train=train, valid=valid, vocabulary=_placed(data.vocabulary, path)),
+        encoder=replace(config.encoder, folder=_placed(config.encoder.folder, path), table=_placed(config.encoder.table, path)),
+        objectives=replace(config.objectives, distillation=replace(config.objectives.distillation, teacher=_placed(config.objectives.distillation.teacher, path))),
+    )
+
+
+def _placed(given: str, config: Path) -> str:
+    """A path relative to the configuration's folder; what lies nowhere there (a hub name) stays as it is."""
+    if not given:
+        return given
+    place = (config.parent / Path(given).expanduser()).resolve()
+    return str(place) if place.exists() else given
+
+
+def _check(config: TrainConfig, where: str) -> None:
+    _chosen(where, "data.weights", config.data.weights, ("sampler", "loss"))
+    _chosen(where, "encoder.positions", config.encoder.positions, ("rotary", "learned"))
+    _chosen(where, "loop.precision", config.loop.precision, ("float32", "bfloat16"))
+    _chosen(where, "loop.device", config.loop.device, ("auto", "cpu", "cuda", "mps"))
+    for record_, name, least in (
+        (config.loop, "batch", 2), (config.loop, "epochs", 1), (config.loop, "evaluate_every", 1), (config.loop, "pool", 2), (config.loop, "log_every", 1),
+        (config.loop, "bucket", 1), (config.loop, "keep", 1), (config.encoder, "hidden", 1), (config.negatives, "every", 1), (config.objectives.xtr, "k", 1),
+    ):
+        if getattr(record_, name) < least:
+            raise UsageError(f"{where}: {name} must be {least} or more, found {getattr(record_, name)}")
+    for part in (config.loop, config.encoder, config.negatives, config.objectives.xtr, config.data):
+        for one in fields(part):
+            value = getattr(part, one.name)
+            if isinstance(value, (int, float)) and not isinstance(value, bool) and not 0 <= value < math.inf:
+                raise UsageError(f"{where}: {one.name} must be 0 or more, found {value}")
+    _check_heads(config, where)
+
+
+def _check_heads(config: TrainConfig, where: str) -> None:
+    wanted, heads = config.objectives, config.heads
+    if not config.encoder.folder and config.encoder.hidden % (2 * config.encoder.heads):
+        raise UsageError(f"{where}: encoder.hidden must be a multiple of twice encoder.heads, found {config.encoder.hidden} and {config.encoder.heads}")
+    if (wanted.maxsim.weight or wanted.xtr.weight) and heads.tokens < 1:
+        raise UsageError(f"{where}: maxsim and xtr need token vectors: set heads.tokens, 64 say")
+    if (wanted.contrastive.weight or wanted.distillation.weight) and heads.vector < 0:
+        raise UsageError(f"{where}: contrastive and distillation need a text vector: set heads.vector to 0 or more")
+    if wanted.distillation.weight and not wanted.distillation.teacher:
+        raise UsageError(f"{where}: objectives.distillation has a weight and no teacher")
+    if not any(one.weight for one in (wanted.contrastive, wanted.maxsim, wanted.xtr, wanted.distillation)):
+        raise UsageError(f"{where}: every objective has the weight 0: nothing would be learned")
+    if heads.vector > 0 and any(not 0 < size < heads.vector for size in wanted.contrastive.dimensions):
+        raise UsageError(f"{where}: contrastive.dimensions must lie between 0 and heads.vector ({heads.vector}), found {wanted.contrastive.dimensions}")
+
+
+def _chosen(where: str, name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise UsageError(f"{where}: {name} must be one of {', '.join(known)}, found {value!r}")

@@ -1,0 +1,67 @@
+"""Teachers: vectors of another encoder for every training pair, written once and read by the objective `distillation`.
+
+A teacher may have any vocabulary and size: only its scores of a batch's codes reach the loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from wayfind.errors import NotFound, UsageError
+from wayfind.train.batches import Batch, Table
+from wayfind.train.pairs import Pair
+from wayfind.train.shards import key_of, parts_of
+
+FILE = "teacher.safetensors"
+Encode = Callable[[Sequence[str]], np.ndarray]
+"""Texts to vectors, float32 [text, dim]."""
+
+
+def write_vectors(folder: Path, pairs: Sequence[Pair], encode: Encode, at_a_time: int = 256) -> Path:
+    """Write what a teacher says of pairs, as float16 unit vectors, keyed by the texts' hashes."""
+    from safetensors.numpy import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays = {}
+    for side, texts in (("query", [pair.query for pair in pairs]), ("code", [pair.code for pair in pairs])):
+        vectors = np.concatenate([encode(texts[i : i + at_a_time]) for i in range(0, len(texts), at_a_time)])
+        arrays[side] = (vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)).astype(np.float16)
+    arrays["query_key"] = np.array([key_of(pair.query) for pair in pairs], np.uint64)
+    arrays["code_key"] = np.array([key_of(parts_of(pair)[2]) for pair in pairs], np.uint64)
+    save_file(arrays, folder / FILE)
+    return folder / FILE
+
+
+class Teacher:
+    """A teacher's scores for the pairs of a table. Raises NotFound, UsageError where it does not know a pair."""
+
+    def __init__(self, folder: Path, table: Table) -> None:
+        from safetensors.numpy import load_file
+
+        if not (folder / FILE).is_file():
+            raise NotFound(f"{folder}: no {FILE} in it; write it with wayfind.train.distill.write_vectors")
+        arrays, tokens = load_file(folder / FILE), table.tokens
+        self._query = self._side(arrays, "query", tokens.query_key, folder).to(table.device)
+        self._code = self._side(arrays, "code", tokens.code_key[: len(tokens)], folder).to(table.device)
+
+    def scores(self, batch: Batch) -> Float[Tensor, "batch code"]:
+        """Cosine of each query with each code; hard negatives that came as text, which it never saw, count as far away."""
+        known = batch.code < len(self._code)
+        found = self._query[torch.from_numpy(batch.query)].float() @ self._code[torch.from_numpy(np.where(known, batch.code, 0))].float().T
+        return torch.where(torch.from_numpy(known).to(found.device), found, -1.0)
+
+    @staticmethod
+    def _side(arrays: dict[str, np.ndarray], side: str, keys: np.ndarray, folder: Path) -> Tensor:
+        known = arrays[f"{side}_key"]
+        order = np.argsort(known, kind="stable")
+        place = np.minimum(np.searchsorted(known[order], keys), len(known) - 1)
+        rows = order[place]
+        if missing := int((known[rows] != keys).sum()):
+            raise UsageError(f"{folder}: the teacher does not know {missing} of {len(keys)} {side} texts; write its vectors for these pairs")
+        return torch.from_numpy(arrays[side][rows])

@@ -1,0 +1,124 @@
+"""Export: a checkpoint in, a bundle out that runs without torch: `model.onnx`, its vocabulary, and a manifest with the model's card.
+
+A text's vector must not depend on its batch mates, or an index would differ from run to run; so int8 activations get one
+scale for each token, never one for the batch (ONNX Runtime issue 10111), and weights one for each output channel.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from wayfind.errors import UsageError
+from wayfind.model import bundle
+from wayfind.model.text import TEXT_VERSION
+from wayfind.train.batches import Table
+from wayfind.train.checkpoint import load_model, read_state
+from wayfind.train.heads import RetrievalModel, Texts
+from wayfind.train.quantise import quantised
+from wayfind.train.shards import Tokens
+from wayfind.train.validate import Encoder, encoded, encoder_of, figures
+from wayfind.train.vocabulary import Vocabulary, read_vocabulary
+
+FORMS = ("int8", "float32")
+OPSET = 18
+
+
+class _Served(nn.Module):
+    """A model whose outputs are the tensors that are served."""
+
+    def __init__(self, model: RetrievalModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, ids: Tensor, mask: Tensor) -> tuple[Float[Tensor, "..."], ...]:
+        found = self.model(ids, mask.bool())
+        return tuple(made for made, wanted in ((found.vector, self.model.dim), (found.tokens, self.model.token_dim)) if wanted)
+
+
+def outputs_of(model: RetrievalModel) -> list[str]:
+    """Names of the graph's outputs: `vector` [batch, dim], `tokens` [batch, length, token_dim]."""
+    return [name for name, size in (("vector", model.dim), ("tokens", model.token_dim)) if size]
+
+
+def to_onnx(model: RetrievalModel, longest: int) -> Any:
+    """The model as an ONNX graph: int64 `ids` and `mask` [batch, length] in, any batch and length up to `longest`."""
+    ids = torch.ones(3, 16, dtype=torch.long)
+    mask = torch.ones_like(ids)
+    mask[1, 8:] = 0
+    batch, length = torch.export.Dim("batch"), torch.export.Dim("length", min=2, max=longest)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), torch.no_grad():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            _Served(model).eval(), (ids, mask), dynamo=True, input_names=["ids", "mask"], output_names=outputs_of(model), opset_version=OPSET,
+            dynamic_shapes=({0: batch, 1: length}, {0: batch, 1: length}), external_data=False, verbose=False,
+        )
+    return program.model_proto
+
+
+def export(checkpoint: Path, folder: Path, valid: Tokens | None = None, form: str = "int8") -> dict[str, Any]:
+    """Write the bundle of a checkpoint, and measure it through ONNX Runtime on held-out pairs beside the network itself.
+
+    Returns megabytes, MRR of both and the worst cosine between both; the same stand in the bundle's card.
+    """
+    if form not in FORMS:
+        raise UsageError(f"a bundle's form is one of {', '.join(FORMS)}, found {form!r}")
+    model, config = load_model(checkpoint)
+    vocabulary = read_vocabulary(checkpoint)
+    graph = to_onnx(model, max(config.encoder.code_length, config.encoder.query_length))
+    data = (quantised(graph) if form == "int8" else graph).SerializeToString()
+    measured: dict[str, Any] = {"megabytes": round((len(data) + len(vocabulary.content)) / 1e6, 3)}
+    if valid is not None:
+        table = Table(valid, (vocabulary.before, vocabulary.after, vocabulary.pad), (config.encoder.query_length, config.encoder.code_length))
+        measured |= compare(onnx_encoder(data, model), encoder_of(model), table, config.loop.pool)
+    part = _part(model, vocabulary, config.encoder.query_length, config.encoder.code_length, form)
+    about = {"training": config.as_mapping(), "progress": read_state(checkpoint)["progress"], "measured": measured, "licences": config.licences}
+    bundle.write(folder, config.name, {"encoder": part}, {"model.onnx": data, vocabulary.name: vocabulary.content}, about)
+    return measured
+
+
+def compare(served: Encoder, network: Encoder, table: Table, pool: int) -> dict[str, Any]:
+    """Held-out figures of what is served and of the network, and how far their vectors are apart."""
+    found, own = figures(served, table, pool), figures(network, table, pool)
+    measured = {"mrr": found.mrr, "network_mrr": own.mrr, "pool": found.pool, "served": asdict(found)}
+    rows = np.arange(min(pool, len(table), 256))
+    vectors = [encoded(encode, table, "code", rows)[0] for encode in (served, network)]
+    if vectors[0].shape[1]:
+        measured["worst_cosine"] = float((vectors[0] * vectors[1]).sum(axis=1).min())
+    return measured
+
+
+def onnx_encoder(data: bytes | str, model: RetrievalModel, threads: int = 0) -> Encoder:
+    """A graph, run by ONNX Runtime, as an encoder of batches."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    names = outputs_of(model)
+
+    def encode(texts: Texts) -> tuple[np.ndarray, np.ndarray]:
+        found = dict(zip(names, session.run(names, {"ids": texts.ids.cpu().numpy(), "mask": texts.mask.cpu().numpy().astype(np.int64)})))
+        batch, length = texts.ids.shape
+        return found.get("vector", np.zeros((batch, 0), np.float32)), found.get("tokens", np.zeros((batch, length, 0), np.float32))
+
+    return encode
+
+
+def _part(model: RetrievalModel, vocabulary: Vocabulary, query_length: int, code_length: int, form: str) -> dict[str, Any]:
+    return {
+        "weights": "model.onnx", "vocabulary": vocabulary.name, "before": list(vocabulary.before), "after": list(vocabulary.after), "pad": vocabulary.pad,
+        "query_length": query_length, "code_length": code_length, "dim": model.dim, "token_dim": model.token_dim, "pooling": "masked mean",
+        "form": form, "text": TEXT_VERSION,
+    }

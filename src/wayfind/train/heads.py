@@ -1,0 +1,136 @@
+"""Heads: an encoder's states in, the text's unit vector and the tokens' unit vectors out; and the model that holds them all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from wayfind.errors import UsageError
+from wayfind.train.config import TrainConfig
+from wayfind.train.encoder import PretrainedEncoder, build_encoder
+
+
+class Texts(NamedTuple):
+    """Texts as ids, padded; the mask says which are of the text."""
+
+    ids: Int[Tensor, "batch token"]
+    mask: Bool[Tensor, "batch token"]
+
+
+class Represented(NamedTuple):
+    """Texts as the losses and the index see them. What the model does not make is empty: size 0 in the last axis."""
+
+    vector: Float[Tensor, "batch dim"]
+    tokens: Float[Tensor, "batch token dim"]
+    mask: Bool[Tensor, "batch token"]
+
+
+def masked_mean(states: Float[Tensor, "batch token hidden"], mask: Bool[Tensor, "batch token"]) -> Float[Tensor, "batch hidden"]:
+    """Mean over the tokens of the text; padding takes no part."""
+    counted = mask[..., None].to(states.dtype)
+    return (states * counted).sum(dim=1) / counted.sum(dim=1).clamp_min(1)
+
+
+class RetrievalModel(nn.Module):
+    """An encoder and its heads.
+
+    Args:
+        encoder: (ids, mask) to states; has `hidden`.
+        vector: size of the text vector; 0 is the mean of the states, -1 none.
+        tokens: size of the token vectors; 0 is none.
+    """
+
+    def __init__(self, encoder: nn.Module, vector: int, tokens: int) -> None:
+        super().__init__()
+        self.encoder, self.has_vector = encoder, vector >= 0
+        self.vector = nn.Linear(encoder.hidden, vector, bias=False) if vector > 0 else None
+        self.tokens = nn.Linear(encoder.hidden, tokens, bias=False) if tokens > 0 else None
+        for head in (self.vector, self.tokens):
+            if head is not None:
+                nn.init.orthogonal_(head.weight)
+
+    @property
+    def dim(self) -> int:
+        """Size of the text vector, 0 where there is none."""
+        return 0 if not self.has_vector else self.encoder.hidden if self.vector is None else self.vector.out_features
+
+    @property
+    def token_dim(self) -> int:
+        return 0 if self.tokens is None else self.tokens.out_features
+
+    def forward(self, ids: Int[Tensor, "batch token"], mask: Bool[Tensor, "batch token"]) -> Represented:
+        states = self.encoder(ids, mask)
+        return Represented(self._vectors(states, mask), self._token_vectors(states), mask)
+
+    def _vectors(self, states: Tensor, mask: Tensor) -> Float[Tensor, "batch dim"]:
+        if not self.has_vector:
+            return states.new_zeros(len(states), 0, dtype=torch.float32)
+        mean = masked_mean(states.float(), mask)
+        return functional.normalize((mean if self.vector is None else self.vector(mean)).float(), dim=-1)
+
+    def _token_vectors(self, states: Tensor) -> Float[Tensor, "batch token dim"]:
+        if self.tokens is None:
+            return states.new_zeros(*states.shape[:2], 0, dtype=torch.float32)
+        return functional.normalize(self.tokens(states).float(), dim=-1)
+
+
+def build_model(config: TrainConfig, vocabulary: int, description: dict[str, Any] | None = None) -> RetrievalModel:
+    """The model of a configuration, drawn from its seed. A folder's own projection of token vectors (XTR) is taken with it."""
+    torch.manual_seed(config.seed)
+    encoder = build_encoder(config.encoder, vocabulary, description)
+    own = None if description or not config.encoder.folder else read_projection(config.encoder.folder)
+    tokens = config.heads.tokens
+    if own is not None and tokens and own.shape != (tokens, encoder.hidden):
+        raise UsageError(f"{config.encoder.folder} projects {own.shape[1]} to {own.shape[0]} dimensions, heads.tokens is {tokens}: set it to {own.shape[0]}")
+    model = RetrievalModel(encoder, config.heads.vector, tokens)
+    if own is not None and tokens:
+        with torch.no_grad():
+            model.tokens.weight.copy_(own)
+    return model
+
+
+def describe(model: RetrievalModel) -> dict[str, Any] | None:
+    """What `build_model` needs beside the configuration to build the same network without the folder it came from."""
+    return model.encoder.description if isinstance(model.encoder, PretrainedEncoder) else None
+
+
+PROJECTION = "2_Dense"
+"""Folder of the projection in the layout of sentence-transformers, as `google/xtr-base-en` has it: key `linear.weight`, 768 to 128."""
+
+
+def read_projection(folder: str) -> Float[Tensor, "dim hidden"] | None:
+    """The projection to token vectors that an encoder's folder or hub repository carries, None where it has none.
+
+    Source of the layout: the repository of `google/xtr-base-en`, read as XTR and WARP read it (J. Lee et al., "Rethinking the
+    Role of Token Retrieval in Multi-Vector Retrieval", 2023, https://arxiv.org/abs/2304.01982).
+    """
+    found = next((path for name in ("model.safetensors", "pytorch_model.bin") if (path := _found(folder, f"{PROJECTION}/{name}"))), None)
+    if found is None:
+        return None
+    if found.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        weights = load_file(found)
+    else:
+        weights = torch.load(found, map_location="cpu", weights_only=True)
+    if "linear.weight" not in weights or weights["linear.weight"].ndim != 2:
+        raise UsageError(f"{found}: expected the key `linear.weight`, found {', '.join(weights) or 'none'}")
+    return weights["linear.weight"].float()
+
+
+def _found(folder: str, name: str) -> Path | None:
+    """A file of a folder, or of a hub repository if `folder` is none."""
+    if Path(folder).is_dir():
+        return path if (path := Path(folder) / name).is_file() else None
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError
+
+    try:
+        return Path(hf_hub_download(folder, name))
+    except EntryNotFoundError:
+        return None

@@ -1,0 +1,91 @@
+"""A whole training: the stages of a configuration in, a bundle out. Alone or as one of several processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+import torch.distributed as distributed
+
+from wayfind.errors import UsageError
+from wayfind.train.batches import pairs_of, read_material, vocabulary_of
+from wayfind.train.config import TrainConfig
+from wayfind.train.loop import Report, device_of, train
+from wayfind.train.shards import Tokens, write_tokens
+from wayfind.train.vocabulary import FILES
+
+
+def train_stages(stages: list[TrainConfig], output: Path, *, resume: bool = False, report: Report | None = None) -> Path | None:
+    """Train stage after stage, each from the best checkpoint of the one before, and export the last. Returns the bundle's
+    folder; None where time ran out before the end, and in processes other than the first."""
+    with _processes(stages[0]):
+        start = stages[0].start
+        for number, config in enumerate(stages, 1):
+            folder = output / f"stage-{number}" if len(stages) > 1 else output
+            config = with_vocabulary(replace(config, start=start), output)
+            material = read_material(config)
+            outcome = train(config, material, folder, resume=resume, report=report)
+            if not outcome.finished:
+                return None
+            start = str(outcome.best)
+        return _exported(Path(start), output / "bundle", material.valid, report) if _first() else None
+
+
+def prepare(stages: list[TrainConfig], folder: Path) -> dict[str, int]:
+    """Write token shards of all pairs that the stages name, under `train` and `valid`. Returns the numbers of pairs."""
+    config = stages[0]
+    vocabulary, counts = vocabulary_of(config), {}
+    sources = {(source.path, part): source for stage in stages for part in ("train", "valid") for source in (stage.data.valid if part == "valid" and stage.data.valid else stage.data.train)}
+    for part in ("train", "valid"):
+        pairs = (pair for (_, own), source in sources.items() if own == part for pair in pairs_of(source, part))
+        counts[part] = write_tokens(folder / part, pairs, vocabulary, config.encoder.query_length, config.encoder.code_length)
+    return counts
+
+
+def with_vocabulary(config: TrainConfig, output: Path) -> TrainConfig:
+    """The configuration with its vocabulary in the output folder, written there by the first process if it is not there yet.
+
+    What goes on must read what it began with, also where the pairs have changed since.
+    """
+    if not (found := [output / name for name in FILES if (output / name).is_file()]):
+        if _first():
+            vocabulary_of(config).write(output)
+        if distributed.is_initialized():
+            distributed.barrier()
+        found = [output / name for name in FILES if (output / name).is_file()]
+    return replace(config, data=replace(config.data, vocabulary=str(found[0])))
+
+
+def _exported(best: Path, folder: Path, valid: Tokens, report: Report | None) -> Path:
+    from wayfind.train.export import export
+
+    made = export(best, folder, valid)
+    if report:
+        report({"event": "exported", "step": 0, "steps": 0, **made})
+    return folder
+
+
+def _first() -> bool:
+    return not distributed.is_initialized() or distributed.get_rank() == 0
+
+
+@contextmanager
+def _processes(config: TrainConfig) -> Iterator[None]:
+    """Join the other processes where torchrun started several."""
+    if int(os.environ.get("WORLD_SIZE", 1)) < 2:
+        yield
+        return
+    device = device_of(config.loop.device)
+    if device.type == "mps":
+        raise UsageError("loop.device mps trains on one process")
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
