@@ -171,9 +171,8 @@ async def ask_wayfind(folder: Path, rows: list[dict], options: argparse.Namespac
 
     told = []
     server = StdioServerParameters(command=sys.executable, args=["-m", "wayfind", "mcp", str(folder)], env=dict(os.environ))
+    subprocess.run([sys.executable, "-m", "wayfind", "index", str(folder)], capture_output=True, check=True)
     async with Client(server) as client:
-        while "partial" in (await client.call_tool("search", {"query": "ready"})).content[0].text:
-            await asyncio.sleep(0.2)
         for number, row in enumerate(rows):
             units: dict[str, list[Unit]] = {}
             seconds = {}
@@ -255,7 +254,7 @@ def figures(told: dict, system: str, gold: set[str], column: int, cost: Callable
     if f"{system} {BUDGETS[0]}" not in units:
         points = curve(units[system], gold, column, cost)
         recall = {f"recall {budget}": max([met for read, met in points if read <= budget], default=0) / len(gold) for budget in BUDGETS}
-        return {**recall, "first": points[0][0] if points else CAP}
+        return {**recall, "first": min(points[0][0], CAP) if points else CAP}
     curves = {budget: curve(units[f"{system} {budget}"], gold, column, cost) for budget in BUDGETS}
     recall = {f"recall {budget}": max([met for read, met in points if read <= budget], default=0) / len(gold) for budget, points in curves.items()}
     first = curves[2000][0][0] if curves[2000] else CAP

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from wayfind.serve.agent import FEWEST_TOKENS, Findings, as_object, as_text, res
 from wayfind.serve.budget import estimate
 from wayfind.serve.roots import Outside, Roots, client_roots, current_roots, given_roots
 from wayfind.serve.tools import SEARCH, TOOLS
-from wayfind.types import Result, Target
+from wayfind.types import Result, Target, Why
 
 HERE = Path(__file__).parent
 COUNTS = json.loads((HERE / "golden" / "token_counts.json").read_text())
@@ -79,14 +80,22 @@ def test_more_tokens_show_more_and_never_less():
     found = Findings("60 results.", tuple(result(n, "value = compute(1)\n" * 40) for n in range(60)), {})
     sizes = [as_text(found, tokens) for tokens in range(200, 8000, 400)]
     assert [len(text) for text in sizes] == sorted(len(text) for text in sizes)
-    assert results_for(500) == 10 and results_for(2000) == 15 and results_for(100_000) == 50
+    assert results_for(500) == 6 and results_for(2000) == 15 and results_for(100_000) == 50
 
 
-def test_long_code_is_cut_at_the_end_of_a_line():
-    code = "\n".join(f"line_{number} = {number}" for number in range(500))
-    found = Findings("1 result.", (result(0, code),), {})
-    shown = as_text(found, 600).split("\n\n", 1)[1].split("\n")[1:]
-    assert shown == code.split("\n")[: len(shown)] and 10 < len(shown) < 200
+CODE = "\n".join(f"line_{number} = {number}" for number in range(10, 40))
+
+
+def test_of_long_code_the_beginning_and_the_lines_that_matched_are_shown():
+    met = (Why(20, "line_20 = 20", ("20",)), Why(21, "line_21 = 21", ("21",)), Why(12, "line_12 = 12", ("12",)))
+    found = Findings("1 result.", (replace(result(code=CODE), end_line=39, why=met),), {})
+    assert as_text(found, 2000).split("\n\n")[1].split("\n")[1:] == [*CODE.split("\n")[:8], "…", "line_20 = 20", "line_21 = 21", "…"]
+
+
+def test_whole_code_is_cut_at_the_end_of_a_line():
+    long = "\n".join([CODE] * 20)
+    shown = as_text(Findings("1 result.", (result(code=long),), {}, whole=True), 600).split("\n\n", 1)[1].split("\n")[1:]
+    assert shown == long.split("\n")[: len(shown)] and 20 < len(shown) < 200
 
 
 def test_tabs_stay_and_what_commands_a_terminal_does_not():

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from wayfind.errors import IndexBusy, UsageError
+from wayfind.errors import IndexBusy, StorageError, UsageError
 from wayfind.index.refresh import Options
 from wayfind.search.engine import Ask, chunk_at, related, result_at, state
 from wayfind.search.query import Filters, check
@@ -169,7 +169,7 @@ def _explained(result: Result, explanation: Target, commits: list[str], note: st
     origin = f"(from {ORIGINS[explanation.provenance]})"
     head = "\n".join(filter(None, (note, f"{said}\n{origin}" if said else origin, *map(clean, commits))))
     facts = {"note": note, "partial": False, "explanation": said, "source": explanation.provenance, "commits": [clean(c) for c in commits]}
-    return Findings(head, (result,), facts)
+    return Findings(head, (result,), facts, whole=True)
 
 
 def _fitting(text: str, tokens: int) -> str:
@@ -184,7 +184,9 @@ def _fitting(text: str, tokens: int) -> str:
 
 
 def _findings(roots: Roots, found: Found) -> Findings:
-    """What a search found, and of each root that has something to say, what."""
+    """What a search found, and of each root that has something to say, what. Raises StorageError where none could be searched."""
+    if not found.answers:
+        raise StorageError("; ".join(dict.fromkeys(part.error for part in found.parts)))
     results = tuple(_named(roots, placed.root, placed.result) for placed in found.results)
     spoken = [(part.root, _said_of(part)) for part in found.parts]
     note = joined(f"{clean(str(root))}: {said}" if len(roots.folders) > 1 else said for root, said in spoken if said)

@@ -82,7 +82,7 @@ def _kind_of(value: Any) -> str:
 
 
 _PLACE = Argument("FILE:LINE, as search gives it or absolute, e.g. src/app.py:12", required=True)
-_RESULTS = Argument("Most results. Default: as many as max_tokens is worth (10 to 50).", integer=True, least=1, most=100)
+_RESULTS = Argument("Most results. Default: as many as max_tokens is worth, 6 to 50.", integer=True, least=1, most=100)
 _TOKENS = Argument(
     f"Size of the answer in tokens, never exceeded. Default {MAX_TOKENS}; {FEWEST_TOKENS} to {MOST_TOKENS}. More shows more code.",
     integer=True, least=FEWEST_TOKENS, most=MOST_TOKENS,
