@@ -37,8 +37,8 @@ log = logging.getLogger(__name__)
 
 READING = "1"
 """Raised whenever the same input gives other pairs, so that no older spill is taken."""
-TASKS_PER_PROCESS = 20
-"""A process is replaced after so many tasks: what grammars and large trees left behind goes with it."""
+TASKS_PER_PROCESS = 24
+"""Processes are replaced after so many tasks each: what grammars and large trees left behind goes with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,13 @@ def run_tasks(tasks: Sequence[Task], recipe: Recipe, spill: Path, processes: int
     if processes == 1:
         yield from (run_task(task, recipe, spill) for task in tasks)
         return
-    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), **_recycled())
-    with pool:
+    for start in range(0, len(tasks), processes * TASKS_PER_PROCESS):
+        yield from _round(tasks[start : start + processes * TASKS_PER_PROCESS], recipe, spill, processes)
+
+
+def _round(tasks: Sequence[Task], recipe: Recipe, spill: Path, processes: int) -> Iterator[Done]:
+    """Do tasks in processes that end with them. (A pool that replaces its own processes stands still: CPython issue 115634.)"""
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         running = [pool.submit(run_task, task, recipe, spill) for task in tasks]
         try:
             for ended in as_completed(running):
@@ -86,12 +91,6 @@ def run_tasks(tasks: Sequence[Task], recipe: Recipe, spill: Path, processes: int
             raise StorageError("a process of the build was killed, most likely for want of memory; run it again with fewer --processes: what was read is kept") from None
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _recycled() -> dict[str, int]:
-    import sys
-
-    return {"max_tasks_per_child": TASKS_PER_PROCESS} if sys.version_info >= (3, 11) else {}
 
 
 def run_task(task: Task, recipe: Recipe, spill: Path) -> Done:
