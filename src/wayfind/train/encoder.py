@@ -29,9 +29,9 @@ class Rotary(nn.Module):
         self.register_buffer("sin", angle.sin(), persistent=False)
 
     def forward(self, x: Float[Tensor, "batch head token size"]) -> Float[Tensor, "batch head token size"]:
-        first, second = x.float().chunk(2, dim=-1)
+        first, second = x.chunk(2, dim=-1)
         cos, sin = self.cos[: x.shape[2]], self.sin[: x.shape[2]]
-        return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1).to(x)
+        return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1).to(x.dtype)
 
 
 class Block(nn.Module):

@@ -131,7 +131,7 @@ def _hand_back(found: Represented, leaf: Represented) -> None:
 
 
 def _leaf(found: Represented) -> Represented:
-    return Represented(found.vector.detach().float().requires_grad_(), found.tokens.detach().float().requires_grad_(), found.mask)
+    return Represented(found.vector.detach().requires_grad_(), found.tokens.detach().requires_grad_(), found.mask)
 
 
 def _pieces(texts: Texts, size: int) -> list[Texts]:

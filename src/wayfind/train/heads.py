@@ -36,6 +36,11 @@ def masked_mean(states: Float[Tensor, "batch token hidden"], mask: Bool[Tensor, 
     return (states * counted).sum(dim=1) / counted.sum(dim=1).clamp_min(1)
 
 
+def whole(values: Tensor) -> Tensor:
+    """The values in float32 at least: what autocast left in bfloat16 is too coarse for norms and losses."""
+    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
+
+
 class RetrievalModel(nn.Module):
     """An encoder and its heads.
 
@@ -69,14 +74,14 @@ class RetrievalModel(nn.Module):
 
     def _vectors(self, states: Tensor, mask: Tensor) -> Float[Tensor, "batch dim"]:
         if not self.has_vector:
-            return states.new_zeros(len(states), 0, dtype=torch.float32)
-        mean = masked_mean(states.float(), mask)
-        return functional.normalize((mean if self.vector is None else self.vector(mean)).float(), dim=-1)
+            return whole(states.new_zeros(len(states), 0))
+        mean = masked_mean(whole(states), mask)
+        return functional.normalize(whole(mean if self.vector is None else self.vector(mean)), dim=-1)
 
     def _token_vectors(self, states: Tensor) -> Float[Tensor, "batch token dim"]:
         if self.tokens is None:
-            return states.new_zeros(*states.shape[:2], 0, dtype=torch.float32)
-        return functional.normalize(self.tokens(states).float(), dim=-1)
+            return whole(states.new_zeros(*states.shape[:2], 0))
+        return functional.normalize(whole(self.tokens(states)), dim=-1)
 
 
 def build_model(config: TrainConfig, vocabulary: int, description: dict[str, Any] | None = None) -> RetrievalModel:

@@ -95,7 +95,7 @@ def learn_pieces(counts: Mapping[str, int], size: int) -> list[str]:
     """The most frequent characters, then the pieces that merging makes, at most `size`; a piece inside a word begins with `##`.
 
     >>> learn_pieces({"low": 5, "lower": 2}, 8)
-    ['##w', '##o', 'l', '##e', '##r', '##ow', 'low', '##er']
+    ['##o', '##w', 'l', '##e', '##r', '##ow', 'low', '##er']
     """
     words = [([word[0], *(f"##{letter}" for letter in word[1:])], count) for word, count in sorted(counts.items()) if count > 1]
     letters: Counter[str] = Counter()
