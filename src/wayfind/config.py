@@ -73,6 +73,16 @@ def _choice(*choices: str) -> Callable[[Any], str]:
     return read
 
 
+def _switch(written: Any) -> str:
+    said = str(written).lower()
+    if said not in _SAID:
+        raise ValueError("expected on or off")
+    return _SAID[said]
+
+
+_SAID = {"on": "on", "yes": "on", "true": "on", "1": "on", "off": "off", "no": "off", "false": "off", "0": "off"}
+
+
 def _text(written: Any) -> str:
     if not isinstance(written, str) or not written:
         raise ValueError("expected a text")
@@ -93,6 +103,7 @@ SETTINGS = {
         Setting("jobs", "processes that read files", _number(1, 1_024), os.cpu_count() or 1, in_project=False),
         Setting("color", "auto, always, never", _choice("auto", "always", "never"), "auto", in_project=False),
         Setting("cache-limit", "size that `gc` keeps, such as 2GB; without it, any", _text, None, in_project=False),
+        Setting("resident", "whether commands ask a resident process when there is one: on, off", _switch, "on", in_project=False),
         Setting("home", "folder of all indexes", _folder, None, in_project=False),
     )
 }

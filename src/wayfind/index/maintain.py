@@ -103,7 +103,7 @@ class Finding:
     """Something wrong, and what was or can be done."""
 
     what: str
-    """`permissions`, `disk`, `grammar`, `content`, `catalogue`, `segment`, `version`, `remains` or `agent`."""
+    """`permissions`, `disk`, `grammar`, `content`, `catalogue`, `segment`, `version`, `remains`, `agent` or `socket`."""
     text: str
     repaired: bool = False
 

@@ -5,10 +5,10 @@ Whatever goes wrong is no error here: the command then works alone, and says its
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
+from wayfind.config import value_of
 from wayfind.errors import WayfindError
 from wayfind.serve.protocol import LONGEST_REPLY, Address, ProtocolError, address, connected, hello, receive, send
 from wayfind.serve.request import Printed, Request
@@ -18,8 +18,8 @@ PATIENCE = 300.0
 
 
 def wanted() -> bool:
-    """Whether a resident process may be asked: WAYFIND_RESIDENT=0 forbids it."""
-    return os.environ.get("WAYFIND_RESIDENT", "") not in ("0", "no", "off", "false")
+    """Whether a resident process may be asked: WAYFIND_RESIDENT=0 or the setting `resident` forbids it."""
+    return value_of("resident") == "on"
 
 
 def asked(request: Callable[[], Request], progress: Callable[[str, int, int], None] = lambda stage, done, total: None) -> Printed | None:

@@ -9,6 +9,8 @@ EXAMPLES = {
     "index": ("wayfind index", "wayfind index . --output ../code.index"),
     "status": ("wayfind status --coverage",),
     "eval": ("wayfind eval --kinds docstring --limit 20",),
+    "serve": ("wayfind serve --background", "wayfind serve --stop"),
+    "mcp": ("wayfind mcp < /dev/null",),
     "install": ("wayfind install claude --dry-run", "wayfind install codex --project --yes"),
     "uninstall": ("wayfind uninstall codex --project --yes",),
     "config": ("wayfind config --show-origin", "wayfind config set top-k 5"),

@@ -22,7 +22,7 @@ def hinting(arguments: Sequence[str]) -> Iterator[None]:
         raise
     except NotFound as error:
         words = _words(arguments[1:])
-        if arguments[:1] == ["search"] and len(words) == 2 and str(error).startswith("no such folder"):
+        if arguments[:1] == ["search"] and len(words) > 1 and str(error).startswith("no such folder"):
             raise NotFound(f"{error}\n{_quoted(words)}") from error
         raise
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +12,9 @@ from wayfind.errors import UsageError
 from wayfind.serve.exits import FAILED, FOUND
 from wayfind.serve.place import home_of
 from wayfind.serve.screen import counted, shown, shown_text
+
+if TYPE_CHECKING:
+    from wayfind.index.maintain import Finding
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)b?", re.IGNORECASE)
 _MENDS_ITSELF = ("version",)
@@ -56,7 +61,7 @@ def doctor_command(path: str | None, repair: bool, index: str | None) -> int:
 
     findings = maintain.doctor(home_of(index) or default_home(), path, repair)
     if path is None and index is None:
-        findings += broken_entries(repair)
+        findings += [*_dead_socket(repair), *broken_entries(repair)]
     for finding in findings:
         click.echo(shown_text(str(finding)))
     if not findings:
@@ -65,6 +70,25 @@ def doctor_command(path: str | None, repair: bool, index: str | None) -> int:
         click.echo("mend it with: wayfind doctor --repair")
     left = [finding for finding in findings if not finding.repaired and not (repair and finding.what in _MENDS_ITSELF)]
     return FAILED if left else FOUND
+
+
+def _dead_socket(repair: bool) -> Iterator[Finding]:
+    """The socket or port file of a resident process that ended without taking it away."""
+    from wayfind.index.maintain import Finding
+    from wayfind.serve.protocol import address, connected, uses_ports
+
+    place = address()
+    file = place.port if uses_ports() else place.socket
+    if not file.exists():
+        return
+    try:
+        connected(place)[0].close()
+    except ConnectionRefusedError:
+        if repair:
+            file.unlink(missing_ok=True)
+        yield Finding("socket", f"{file} is left of a resident process that has ended", repair)
+    except OSError as error:
+        yield Finding("socket", f"{file} cannot be used ({error}); end the process with: wayfind serve --stop")
 
 
 def _bytes(size: str | None) -> int | None:
