@@ -57,6 +57,7 @@ def test_a_line_that_is_no_pair_is_refused_with_its_place(tmp_path, line, said):
 def test_equal_lines_make_equal_bytes_under_any_name(tmp_path):
     assert write_shard(tmp_path / "a.jsonl.gz", ["x", "é"]) == write_shard(tmp_path / "other.jsonl.gz", ["x", "é"])
     assert (tmp_path / "a.jsonl.gz").read_bytes() == (tmp_path / "other.jsonl.gz").read_bytes()
+    assert (tmp_path / "a.jsonl.gz").read_bytes()[3:8] == b"\0" * 5  # neither name nor time
 
 
 def test_a_folder_without_a_manifest_says_what_to_run(tmp_path):

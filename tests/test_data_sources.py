@@ -84,6 +84,7 @@ def shop(tmp_path_factory) -> Path:
             ("Initial commit", files),
             ("fix(basket): A voucher never makes the basket negative (#12)", {"shop.py": LATER}),
             ("Bump version to 1.2.0", {"version.txt": "1.2.0\n"}),
+            ("Rename the drawer of the till", {"shop.py": LATER.replace("self.drawer = key", "self.drawer = key  # renamed")}),
             ("Run black on everything", {"shop.py": LATER.replace("self.drawer = key", "self.drawer = (key)")}),
         ],
     )
