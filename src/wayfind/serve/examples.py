@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 EXAMPLES = {
-    "search": ('wayfind "how are late books found" -k 3', "wayfind search \"fine lang:python\" --json", "git diff | wayfind -"),
+    "search": ('wayfind "what does a late reader pay" -k 3', "wayfind search \"fine lang:python\" --json", "git diff | wayfind -"),
     "explain": ("wayfind explain loans.py:14",),
     "related": ("wayfind related loans.py:14 -k 3",),
     "index": ("wayfind index", "wayfind index . --output ../code.index"),
