@@ -19,7 +19,7 @@ ripgrep  an agent who writes the question's words, but stop words, as one altern
 semble   its own command line, `search QUESTION FOLDER --format text -k 50`, with a stand-in for its model (see
          semble_baseline.py): whole chunks; `semble 10 lines` and `semble places` are what its --max-snippet-lines 10 and 0 leave.
 
-Seconds are of whole processes with an index on disk, five questions of every repository; `wayfind mcp` of a call of the
+Seconds are of whole processes with an index on disk, one question of every repository; `wayfind mcp` of a call of the
 running server. No agent runs here, and nothing is said of whether it would solve its task.
 """
 
@@ -42,7 +42,7 @@ from pathlib import Path
 BUDGETS = (500, 2000, 8000)
 CAP = 32_000
 """Tokens that a question costs which no file answers."""
-TIMED = 5
+TIMED = 1
 LISTED, AROUND, PLACES = 30, 10, 5
 SEMBLE = '''
 import os, sys
@@ -63,9 +63,20 @@ class NoVectors:
 whole = index.search
 index.load_model = lambda path=None: (NoModel(), "none")
 index.search = lambda query, model, vectors, *rest, **named: whole(query, NoModel(), NoVectors(), *rest, **{**named, "alpha": 0.0})
-main()
+if sys.argv[1:]:
+    main()
+else:
+    import contextlib, io, json
+    told = []
+    for arguments in json.load(sys.stdin):
+        sys.argv[1:] = arguments
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            main()
+        told.append(printed.getvalue())
+    print(json.dumps(told))
 '''
-"""semble's command line without its model: as in semble_baseline.py, but through its own `main`, with its cache of indexes."""
+"""semble's command line without its model: as in semble_baseline.py, but through its own `main`, with its cache of indexes.
+Without arguments: many command lines, in one process."""
 
 Unit = tuple[str, str, str]
 """Text, the file that it names, the file whose code it shows; empty where none."""
@@ -203,12 +214,13 @@ async def ask_ripgrep(folder: Path, rows: list[dict], options: argparse.Namespac
 async def ask_semble(folder: Path, rows: list[dict], options: argparse.Namespace) -> list[dict]:
     script = Path(options.scratch) / "semble_without_model.py"
     script.write_text(SEMBLE)
+    environment = {**os.environ, "XDG_CACHE_HOME": options.scratch}
+    lines = [["search", row["query"], str(folder), "-k", "50", "--format", "text"] for row in rows]
+    done = subprocess.run([options.python, str(script)], input=json.dumps(lines), capture_output=True, text=True, env=environment, check=True)
     told = []
-    for number, row in enumerate(rows):
-        command = [options.python, str(script), "search", row["query"], str(folder), "-k", "50", "--format", "text"]
-        spent, printed = timed(command, env={**os.environ, "XDG_CACHE_HOME": options.scratch})
+    for number, (row, printed) in enumerate(zip(rows, json.loads(done.stdout.splitlines()[-1]))):
         units = {"semble": of_semble(printed, None), "semble 10 lines": of_semble(printed, 10), "semble places": of_semble(printed, 0)}
-        seconds = {"semble": spent} if 0 < number <= TIMED else {}  # the first writes the index
+        seconds = {"semble": timed([options.python, str(script), *lines[number]], env=environment)[0]} if number < TIMED else {}
         told.append({"id": row["id"], "units": units, "seconds": seconds})
     return told
 

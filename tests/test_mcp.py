@@ -406,7 +406,7 @@ def test_with_a_token_http_answers_only_to_those_who_show_it(library: Path):
     async def scenario(address: str):
         import httpx2
 
-        async with httpx2.AsyncClient(headers={"authorization": "Bearer sesame"}) as shown:
+        async with httpx2.AsyncClient(headers={"authorization": "Bearer sesame"}, timeout=LONG) as shown:
             async with Client(streamable_http_client(address, http_client=shown), mode="legacy") as client:
                 assert "loans.py:25-27" in text_of(await full(client, query="late reader pays"))
 
