@@ -60,8 +60,8 @@ def noisy_coordinates(
     model: LatentModel, posterior: Posterior, generator: torch.Generator
 ) -> Float[Tensor, "batch latent"]:
     """The flow's image of a draw from the posterior and from the noisy path, at the last level."""
-    start = posterior.sample(torch.randn(posterior.mean.shape, generator=generator))
-    increments = wiener_increments(model.config.steps, *start.shape, generator)
+    start = posterior.sample(torch.randn(posterior.mean.shape, generator=generator).to(posterior.mean))
+    increments = wiener_increments(model.config.steps, *start.shape, generator, start.device)
     return model.coordinates(start, increments)[0][:, -1]
 
 
@@ -73,7 +73,7 @@ def recipe_loss(
     """
     posterior = model.posterior(encoded.states, encoded.mask)
     latents = noisy_coordinates(model, posterior, generator)
-    directions = random_directions(latents.shape[1], model.config.slices, generator)
+    directions = random_directions(latents.shape[1], model.config.slices, generator, latents.device)
     terms = {
         "explanation": model.decoder.nll(latents, None, explanation),
         "kl": KL_WEIGHT * kl_to_standard_normal(posterior),
