@@ -265,3 +265,9 @@ def test_own_pairs_keep_what_they_say_and_are_given_what_they_lack(tmp_path):
     one, two = jsonl_pairs(path, "", "Apache-2.0", 3.0).pairs
     assert (one.origin, one.licence, one.weight, one.negatives) == ("own", "Apache-2.0", 6.0, ("n",))
     assert (two.origin, two.licence, two.weight) == ("mine/too", "MIT", 3.0)
+
+
+def test_many_marks_on_one_line_do_not_stop_a_reading(tmp_path):
+    """A pattern tried every way to divide such a line: a build stood still at a repository of Groovy code."""
+    (tmp_path / "Main.groovy").write_text("@a " * 60 + "\n")
+    assert not repository_pairs(Repository("marks", tmp_path), KINDS, Limits()).pairs

@@ -179,7 +179,7 @@ def block(facts: Facts) -> str:
 def _declared(facts: Facts, lead: str) -> str:
     """`Part of Router: declares prefix.`, or the names that occur where nothing is declared."""
     if found := re.match(
-        r"\s*(?:@\w+[^\n]*\s+)*(?:public |private |fileprivate )?extension\s+([\w.]+)(?:\s*:\s*([\w., ]+))?", facts.text
+        r"\s*(?:@\w+(?:\([^()\n]*(?:\([^()\n]*\)[^()\n]*)*\))?\s+)*(?:public |private |fileprivate )?extension\s+([\w.]+)(?:\s*:\s*([\w., ]+))?", facts.text
     ):
         derived = listed(re.findall(r"[\w.]+", found.group(2) or ""))
         return f"Extension of {found.group(1)}" + (f" based on {derived}." if derived else ".")
