@@ -15,7 +15,7 @@ from wayfind.train.sources.kinds import FUNCTIONS, Draft
 from wayfind.train.sources.tree import Definition, Tree
 
 NOT_FUNCTION = re.compile(
-    r"""(?xi)(?:\b|(?=@))(?:doc(?:s|umentation)?|doc-?strings?|readme|examples?|samples?|demos?|@\w+|java-?docs?|php-?docs?|doc\s+blocks?|comments?|spelling|grammar|renam\w+|type\s?hints?|typing|annotations?|copyright
+    r"""(?xi)(?:\b|(?=@))(?:doc(?:s|umentation)?|doc-?strings?|readme|examples?|samples?|demos?|@\w+|update\s+\S+$|java-?docs?|php-?docs?|doc\s+blocks?|comments?|spelling|grammar|renam\w+|type\s?hints?|typing|annotations?|copyright
       |whitespaces?|unused|clean\s?-?ups?|re-?factor\w*|re-?format\w*|re-?organi[sz]\w+|mov(?:e|ed|es|ing)\b.*\b(?:to|into|from)|coverage|warnings?
       |conventions?|deprecat\w+|code\s+style|style\s+fixes|nit\w*|modernization|modernize|migrate|stop\s+using|use\s+new|inspections?|review\w*
       |separate\s+file|sonar\w*|static\s+analysis|back-?port\w*|sync\s+with|various|misc|minor|more\s+work|part\s+\d|take\s+\d|first\s+pass)\b"""

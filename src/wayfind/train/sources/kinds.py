@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from wayfind.corpus.comments import clean_comment
+from wayfind.corpus.english import THIRD_PERSONS, is_verb
 from wayfind.corpus.english import words as name_parts
 from wayfind.corpus.targets import documented as documentation
 from wayfind.corpus.targets import first_sentences
@@ -68,7 +69,8 @@ def _said(one: Definition) -> str:
     else:
         text = chunk.target.text or documentation(chunk)
     text = FORMULA.sub("", text).strip()
-    return text[len(name) :].strip() if re.match(rf"{re.escape(name)}\s+[a-z]", text) else text
+    after = re.match(rf"{re.escape(name)}\s+([a-z]+)\b", text)  # Go's way: `Load reads a file`, but not `replace up to n parts`
+    return text[len(name) :].strip() if after and (after[1] in THIRD_PERSONS or not is_verb(name.lower(), alone=False)) else text
 
 
 COMMON_NAMES = frozenset(

@@ -25,7 +25,7 @@ from wayfind.types import Chunk, FileRecord, FileStat
 log = logging.getLogger(__name__)
 
 DOCUMENTS = frozenset({"markdown", "rst"})
-DATA = re.compile(r"(?:^|/)(?:testdata|test[-_]data|fixtures?|snapshots?|__snapshots__|goldens?|corpus|locales?|i18n|translations?)/", re.IGNORECASE)
+DATA = re.compile(r"(?:^|/)(?:testdata|test[-_]data|fixtures?|snapshots?|__snapshots__|_snaps|polyfills?|goldens?|corpus|locales?|i18n|translations?)/", re.IGNORECASE)
 """Folders of what tests read and of texts in many languages: no code that anyone asks for."""
 
 
