@@ -106,3 +106,16 @@ def test_signals_sum_to_the_score(ask, library: Path) -> None:
     (found,) = ask("lend a book", library, "--json")
     for result in found["results"]:
         assert sum(result["signals"].values()) == pytest.approx(result["score"], abs=1e-4)
+
+
+def test_of_several_repositories_each_result_names_its_own_and_paths_lead_there(ask, validator: Draft202012Validator, library: Path, tmp_path: Path) -> None:
+    other = plant(tmp_path / "other", {"shop.py": 'def sell_book(title):\n    """Sell a book."""\n    return title\n'}).resolve()
+    (found,) = ask("search", "sell a book", library, other, "--json")
+    validator.validate(found)
+    assert list(found) == list(ISSUE) and found["index"]["files"] == 6
+    assert {result["repository"] for result in found["results"]} == {str(library.resolve()), str(other)}
+    for result in found["results"]:
+        whole = Path(found["index"]["root"], result["path"])
+        assert whole.is_file() and whole.is_relative_to(result["repository"])
+    *lines, _ = ask("search", "sell a book", library, other, "--jsonl")
+    assert [line["repository"] for line in lines] == [result["repository"] for result in found["results"]]

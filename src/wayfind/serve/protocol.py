@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import tempfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +69,8 @@ def address(home: Path | None = None) -> Address:
         found = Address(home, folder, name)
         if len(os.fsencode(found.socket)) <= _LONGEST_PATH:
             return found
+    import tempfile  # seldom needed, and twice the import of all else here
+
     return Address(home, Path(tempfile.gettempdir(), f"wayfind-{os.getuid() if hasattr(os, 'getuid') else 0}"), name)
 
 
