@@ -47,7 +47,7 @@ def in_fish(words: list[str], place: dict) -> list[str]:
 
 def in_zsh(words: list[str], place: dict) -> list[str]:
     """zsh completes in its line editor alone, so what its script hands to it is caught."""
-    catch = "_describe() { print -l ${(P)3} }; compadd() { print -l -- ${(P)${@[-1]}} }; _path_files() { print -l -- PLACES \"$@\" }; compdef() { : }"
+    catch = "_describe() { print -l -- ${(P)3} }; compadd() { print -l -- ${(P)${@[-1]}} }; _path_files() { print -l -- PLACES \"$@\" }; compdef() { : }"
     script = f'{catch}; eval "$(wayfind completion zsh)"; words=({" ".join(map(shlex.quote, words))}); CURRENT={len(words)}; _wayfind_completion'
     ran = subprocess.run(["zsh", "-f", "-c", script], capture_output=True, text=True, check=False, **place)
     return [line.partition(":")[0] for line in ran.stdout.splitlines()]
