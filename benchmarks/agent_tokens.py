@@ -63,9 +63,9 @@ class NoVectors:
 whole = index.search
 index.load_model = lambda path=None: (NoModel(), "none")
 index.search = lambda query, model, vectors, *rest, **named: whole(query, NoModel(), NoVectors(), *rest, **{**named, "alpha": 0.0})
-if sys.argv[1:]:
+if __name__ == "__main__" and sys.argv[1:]:
     main()
-else:
+elif __name__ == "__main__":
     import contextlib, io, json
     told = []
     for arguments in json.load(sys.stdin):
