@@ -117,6 +117,25 @@ def test_a_repository_without_a_work_tree_can_be_kept_out(trees):
     assert "acme/project4" not in {pair.origin for pair in read_pairs(trees / "out")}
 
 
+def test_what_a_partial_copy_lacks_is_left_out_and_what_cannot_be_read_ends_the_build(trees):
+    bare = trees / "mirror" / "kept+out" / "repo"
+    bare.parent.mkdir(parents=True)
+    histories.git(trees, "clone", "--quiet", "--bare", str(trees / "trees" / "acme+project4"), str(bare))
+    lost = histories.git(bare, "rev-parse", "HEAD:src/count.py").strip()
+    for pack in (bare / "objects" / "pack").glob("*.pack"):  # unpacked, so that one object can be lost
+        moved = pack.rename(trees / pack.name)
+        pack.with_suffix(".idx").unlink()
+        histories.git(bare, "unpack-objects", "-q", given=moved.read_bytes())
+    (bare / "objects" / lost[:2] / lost[2:]).unlink()
+    path = recipe(trees, duplicates={"keep_out": ["mirror/kept+out"]})
+    built(path, trees / "out")
+    assert {pair.path for pair in read_pairs(trees / "out") if pair.origin == "acme/project4"} == {"src/count.py"}
+    (bare / "HEAD").write_text("ref: refs/heads/gone\n")
+    (bare / "packed-refs").unlink(missing_ok=True)
+    with pytest.raises(UsageError, match="cannot be kept out"):
+        built(path, trees / "again")
+
+
 def test_an_excluded_project_gives_nothing_under_any_owner(trees):
     (trees / "exclude.txt").write_text("somebody/Project2\ncheck\n")
     manifest = built(recipe(trees, exclude="exclude.txt"), trees / "out")

@@ -88,7 +88,7 @@ def test_questions_are_judged(query, kind, reason):
 
 
 def test_a_code_without_a_body_is_refused():
-    assert problem("Work out what has to be paid", "src/tax.py\nf\ndef f(a):\n    return a\n", "docstring") == "code too short"
+    assert problem("Work out what has to be paid", "src/tax.py\nf\ndef f(a): return a\n", "docstring") == "code too short"
     assert problem("Work out what has to be paid", "a.c\nx\n" + "0x12, 0x33, 0x45,\n" * 9, "docstring") == "code is data"
 
 

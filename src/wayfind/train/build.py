@@ -62,6 +62,8 @@ def build(recipe: Recipe, at: Path, output: Path, *, spill: Path | None = None, 
     done: list[Done] = []
     for ended in run_tasks([*tasks, *kept_out_tasks(recipe, at)], recipe, kept, processes):
         done.append(ended)
+        if ended.task.kept_out and ended.problem:
+            raise UsageError(f"{ended.task.name}: {ended.problem}; what cannot be read cannot be kept out")
         progress("reading", len(done), len(tasks))
     done.sort(key=lambda one: (one.task.name, one.task.language))
     parts = _parts([one for one in done if not one.task.kept_out], recipe)

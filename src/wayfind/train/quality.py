@@ -13,7 +13,7 @@ WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_a-zA-Z]+
 FEWEST_WORDS = {"docstring": 4, "name": 2, "comment": 4, "section": 5, "test": 3, "commit": 3, "pair": 1}
 """Kind -> words that its questions have at least."""
 MOST_WORDS = 80
-FEWEST_LINES = {"docstring": 3, "name": 4, "comment": 2, "section": 3, "test": 3, "commit": 3, "pair": 1}
+FEWEST_LINES = {"docstring": 2, "name": 3, "comment": 2, "section": 2, "test": 2, "commit": 2, "pair": 1}
 """Kind -> lines with a word that its codes have at least, the signature's among them."""
 HEAD_LINES = 2
 """Path and symbol stand above the lines of a code that was cut here."""

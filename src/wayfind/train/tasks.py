@@ -23,7 +23,7 @@ from wayfind import __version__
 from wayfind.corpus.git import ask
 from wayfind.corpus.walk import walk
 from wayfind.errors import StorageError, WayfindError
-from wayfind.evaluate.scratch import git
+from wayfind.evaluate.scratch import git, git_bytes
 from wayfind.model.text import TEXT_VERSION
 from wayfind.train.pairs import Pair, Part, read_lines, to_line, write_shard
 from wayfind.train.recipe import CodeSearchNet, JsonLines, Recipe, TheStack
@@ -31,7 +31,7 @@ from wayfind.train.sources.codesearchnet import codesearchnet_pairs
 from wayfind.train.sources.jsonl import jsonl_pairs
 from wayfind.train.sources.repository import Repository, Yield, repository_pairs
 from wayfind.train.sources.the_stack import the_stack_pairs
-from wayfind.train.sources.tree import read_tree
+from wayfind.train.sources.tree import is_code, language_of, read_tree
 
 log = logging.getLogger(__name__)
 
@@ -179,18 +179,34 @@ def _definitions(folder: Path) -> Yield:
 
 
 def _worktree(folder: Path, scratch: Path) -> Path:
-    """The folder, or the newest tree of a repository that has no work tree."""
+    """The folder, or the code of the newest tree of a repository that has no work tree; what a partial clone lacks is left out."""
     bare = folder if (folder / "objects").is_dir() else next(iter(sorted(folder.glob("*/objects"))), None)
     if bare is None:
         return folder
     top = bare if bare is folder else bare.parent
-    archive = scratch / "tree.tar"
-    git(top, "archive", "--format=tar", f"--output={archive}", _newest(top))
-    import tarfile
-
-    with tarfile.open(archive) as packed:
-        packed.extractall(scratch / "tree", filter="data")
+    entries = (entry.split("\t", 1) for entry in git(top, "ls-tree", "-r", "-z", _newest(top)).split("\0") if entry)
+    blobs = {path: entry.split()[2] for entry, path in entries if entry.startswith("100") and is_code(language_of(path))}
+    contents = _blobs(git_bytes(top, "cat-file", "--batch", given="\n".join([*blobs.values(), ""]).encode()))
+    for path, content in zip(blobs, contents, strict=True):
+        if content is not None:
+            place = scratch / "tree" / path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(content)
     return scratch / "tree"
+
+
+def _blobs(answer: bytes) -> Iterator[bytes | None]:
+    """The contents in the answer of `git cat-file --batch`, None for what is not there."""
+    at = 0
+    while at < len(answer):
+        end = answer.index(b"\n", at)
+        head, at = answer[at:end].split(), end + 1
+        if head[1:] == [b"missing"]:
+            yield None
+        else:
+            size = int(head[2])
+            yield answer[at : at + size]
+            at += size + 1
 
 
 def _newest(top: Path) -> str:
