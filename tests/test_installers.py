@@ -154,6 +154,12 @@ def test_uninstall_gives_back_any_markdown_byte_for_byte(tmp_path_factory: pytes
     assert file.read_bytes() == before
 
 
+@pytest.mark.parametrize("ending", [", // of o", " // of o", ", /* of o */", " /* of o */"])
+def test_a_comment_stays_on_the_line_of_its_member(ending: str) -> None:
+    made = jsonc.with_member(f'{{\n  "mcpServers": {{\n    "o": {{}}{ending}\n  }}\n}}\n', PATH, ENTRY)
+    assert f'"o": {{}}{ending}\n' in made and jsonc.value_of(made) == {"mcpServers": {"o": {}, "wayfind": ENTRY}}
+
+
 # What is written
 
 
