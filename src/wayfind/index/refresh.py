@@ -38,8 +38,6 @@ from wayfind.index.store import (
     encode_record,
 )
 from wayfind.index.tokens import TOKENS_VERSION
-from wayfind.model import bundle
-from wayfind.model.static import base_model
 from wayfind.types import FileRecord, FileStat, Touch
 
 RACY_NS = 2_000_000_000
@@ -47,8 +45,8 @@ RACY_NS = 2_000_000_000
 MOST_SEGMENTS = 8
 MOST_DEAD = 0.25
 """More segments, and the smallest are merged; a larger share of dead chunks, and all are merged into one."""
-VERSIONS = f"{CORPUS_VERSION} {TOKENS_VERSION} {bundle.base_id()}"
-"""What made the index: extraction, terms, model. One made by another is made again; what was extracted is not again."""
+VERSIONS = f"{CORPUS_VERSION} {TOKENS_VERSION}"
+"""What made the index. One made by another is read again from the files."""
 USED_STEP = 3600
 """Seconds between two notes that a tree is in use."""
 UNREADABLE = "unreadable"
@@ -443,7 +441,7 @@ class _Work:
                 self.rows[file.path] = replace(
                     self.rows[file.path], segment=name, number=number, chunks=len(file.postings.symbols)
                 )
-            size = write_segment(self.tree.folder / name, files, base_model())
+            size = write_segment(self.tree.folder / name, files)
             new = [(name, len(files), sum(len(file.postings.symbols) for file in files), size)]
         self.tree.catalogue.write_segments(new, sorted(set(self.manifest.segments) - (used - merged)))
         self.tree.catalogue.write_files([row for path, row in self.rows.items() if before.get(path) is not row], gone)

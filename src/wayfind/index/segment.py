@@ -11,7 +11,7 @@ import mmap
 import os
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -20,8 +20,6 @@ import numpy as np
 
 from wayfind.errors import IndexDamaged, IndexVersion, StorageError
 from wayfind.index.tokens import count, terms, terms_of, words
-from wayfind.index.vectors import chunk_codes
-from wayfind.model.static import StaticModel
 from wayfind.types import KINDS, PROVENANCES, FileRecord
 
 MAGIC = b"WAYFIND SEGMENT 1\n"
@@ -124,17 +122,23 @@ def file_words(path: str) -> tuple[list[str], list[str]]:
     return terms(stem if dot and stem else name), terms(folder.replace("/", " "))
 
 
-def write_segment(target: Path, files: Sequence[SegmentFile], model: StaticModel | None = None) -> int:
-    """Write the files' segment to `target` (temporary file, fsync, rename), with the chunks' vectors where there is a
-    model. Returns its size in bytes.
+def write_segment(target: Path, files: Sequence[SegmentFile]) -> int:
+    """Write the files' segment to `target` (temporary file, fsync, rename). Returns its size in bytes.
 
     Raises StorageError when the disk refuses; nothing is left behind then.
     """
-    arrays = build_arrays(files, model)
+    return write_arrays(target, MAGIC, build_arrays(files))
+
+
+def write_arrays(target: Path, magic: bytes, arrays: Mapping[str, np.ndarray]) -> int:
+    """Write arrays with their checksums to `target` (temporary file, fsync, rename). Returns the size in bytes.
+
+    Raises StorageError when the disk refuses; nothing is left behind then.
+    """
     temporary = target.with_suffix(f".{os.getpid()}.tmp")
     try:
         with open(temporary, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
-            out.write(MAGIC)
+            out.write(magic)
             entries = {}
             for name, array in arrays.items():
                 out.write(b"\0" * (-out.tell() % 8))
@@ -156,7 +160,33 @@ def write_segment(target: Path, files: Sequence[SegmentFile], model: StaticModel
     return size
 
 
-def build_arrays(files: Sequence[SegmentFile], model: StaticModel | None = None) -> dict[str, np.ndarray]:
+def read_arrays(path: Path, magic: bytes) -> dict[str, np.ndarray]:
+    """The arrays that `write_arrays` wrote, memory-mapped, every checksum verified. Raises IndexDamaged, IndexVersion."""
+    with open(path, "rb") as file:
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if os.fstat(file.fileno()).st_size else b""
+    if data[: len(magic)] != magic:
+        if data[: len(magic) - 3] == magic[:-3]:
+            raise IndexVersion(f"{path} was written by another version of wayfind; run `wayfind index --rebuild`")
+        raise _damaged(path, "it does not begin as it should")
+    size = int.from_bytes(data[-12:-4], "little")
+    header = data[-12 - size : -12] if size <= len(data) - 12 else b""
+    if not header or zlib.crc32(header) != int.from_bytes(data[-4:], "little"):
+        raise _damaged(path, "its table of contents is wrong")
+    arrays, view = {}, memoryview(data)
+    for name, (dtype, shape, offset, checksum) in json.loads(header).items():
+        length = int(np.dtype(dtype).itemsize * np.prod(shape, dtype=np.int64))
+        part = view[offset : offset + length]
+        if zlib.crc32(part) != checksum:
+            raise _damaged(path, f"checksum of {name}")
+        arrays[name] = np.frombuffer(part, dtype).reshape(shape)
+    return arrays
+
+
+def _damaged(path: Path, what: str) -> IndexDamaged:
+    return IndexDamaged(f"the index file {path} is damaged ({what}); run `wayfind doctor --repair`, which builds it again")
+
+
+def build_arrays(files: Sequence[SegmentFile]) -> dict[str, np.ndarray]:
     """All arrays of a segment, by name."""
     vocabulary: dict[str, int] = {}
     blocks: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] = []
@@ -207,21 +237,7 @@ def build_arrays(files: Sequence[SegmentFile], model: StaticModel | None = None)
             name, rank[table[chosen, 1]], table[chosen, 2], np.ones(chosen.sum(), np.uint8), len(ordered)
         )
     arrays["lengths"] = np.concatenate(lengths).astype(np.uint32) if lengths else np.zeros((0, len(FIELDS)), np.uint32)
-    if model:
-        columns = (rank[term], chunk, times)
-        bags = {name: tuple(c[field == FIELDS.index(name)] for c in columns) for name in ("body", "symbol")}
-        sizes = np.array([len(file.postings.symbols) for file in files], np.int64)
-        bags["path"] = _words_by_chunk(rank[table[:, 1]], table[:, 2], sizes)
-        arrays["vectors"] = chunk_codes(model, ordered, bags, first)
     return arrays | _tables(files)
-
-
-def _words_by_chunk(word: np.ndarray, file: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The words of each file's path, once for each of its chunks: (word, chunk, 1). `sizes`: chunks of each file."""
-    begin = np.cumsum(sizes) - sizes
-    times = sizes[file]
-    within = np.arange(times.sum()) - np.repeat(np.cumsum(times) - times, times)
-    return np.repeat(word, times), np.repeat(begin[file], times) + within, np.ones(times.sum(), np.uint8)
 
 
 def _tables(files: Sequence[SegmentFile]) -> dict[str, np.ndarray]:
@@ -306,38 +322,10 @@ class Segment:
 
     def __init__(self, path: Path):
         self.path = path
-        with open(path, "rb") as file:
-            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if os.fstat(file.fileno()).st_size else b""
-        self.arrays = self._load()
+        self.arrays = read_arrays(path, MAGIC)
         self.vocabulary = Strings(self.arrays["vocabulary.bytes"], self.arrays["vocabulary.ends"])
         self.chunks = len(self.arrays["chunk_file"])
         self.files = len(self.arrays["file_lines"])
-
-    def _load(self) -> dict[str, np.ndarray]:
-        data = self._map
-        if data[: len(MAGIC)] != MAGIC:
-            if data[:15] == MAGIC[:15]:
-                raise IndexVersion(
-                    f"{self.path} was written by another version of wayfind; run `wayfind index --rebuild`"
-                )
-            raise self._damaged("it does not begin as a segment")
-        size = int.from_bytes(data[-12:-4], "little")
-        header = data[-12 - size : -12] if size <= len(data) - 12 else b""
-        if not header or zlib.crc32(header) != int.from_bytes(data[-4:], "little"):
-            raise self._damaged("its table of contents is wrong")
-        arrays, view = {}, memoryview(data)
-        for name, (dtype, shape, offset, checksum) in json.loads(header).items():
-            length = int(np.dtype(dtype).itemsize * np.prod(shape, dtype=np.int64))
-            part = view[offset : offset + length]
-            if zlib.crc32(part) != checksum:
-                raise self._damaged(f"checksum of {name}")
-            arrays[name] = np.frombuffer(part, dtype).reshape(shape)
-        return arrays
-
-    def _damaged(self, what: str) -> IndexDamaged:
-        return IndexDamaged(
-            f"the index file {self.path} is damaged ({what}); run `wayfind doctor --repair`, which builds it again"
-        )
 
     def strings(self, name: str) -> Strings:
         return Strings(self.arrays[f"{name}.bytes"], self.arrays[f"{name}.ends"])

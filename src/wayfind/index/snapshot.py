@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from pathlib import Path
 
 import numpy as np
 
@@ -38,8 +39,22 @@ def open_snapshot(tree: Tree) -> Snapshot:
                 raise IndexDamaged(f"the index file {error.filename} is gone; run `wayfind doctor --repair`") from error
             continue
         mark_used(tree.folder, tree.root)
-        return Snapshot(manifest, segments, tree.store, manual)
+        return Snapshot(manifest, segments, tree.store, manual, tree.folder)
     raise AssertionError
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """Codes of a snapshot's chunks: chunk c has row `row[c]`, or none where that is -1."""
+
+    codes: np.ndarray  # int8 [rows, dim]
+    norms: np.ndarray  # float64 [rows]: 0 where a chunk gets no vector
+    row: np.ndarray  # int64 [chunks]
+
+    @property
+    def coverage(self) -> float:
+        """Share of the chunks whose file was encoded."""
+        return float((self.row >= 0).mean()) if len(self.row) else 1.0
 
 
 class Snapshot:
@@ -51,8 +66,9 @@ class Snapshot:
         segments: Sequence[Segment],
         store: ContentStore,
         manual: Mapping[tuple[str, int], str],
+        folder: Path = Path(),
     ):
-        self.manifest, self.segments, self.store, self.manual = manifest, segments, store, manual
+        self.manifest, self.segments, self.store, self.manual, self.folder = manifest, segments, store, manual, folder
         number_of = {name: i for i, name in enumerate(manifest.segments)}
         rows = [row for row in manifest.rows.values() if row.segment]  # in the order of paths
         where = np.array([(number_of[row.segment], row.number) for row in rows], np.int64).reshape(-1, 2)
@@ -94,13 +110,16 @@ class Snapshot:
         symbols = [symbol for segment in self.segments for symbol in segment.strings("symbol").all()]
         return [symbols[i] for i in self._order.tolist()]
 
-    @cached_property
-    def vectors(self) -> np.ndarray | None:
-        """Code of each chunk by the model that made the index, int8 [chunks, dim]; None where there was no model."""
-        if not self.segments or any("vectors" not in segment.arrays for segment in self.segments):
-            return None
-        codes = [segment.arrays["vectors"] for segment in self.segments]
-        return codes[0] if self._as_written else np.concatenate(codes)[self._order]
+    def vectors(self, model: str, dim: int) -> Vectors:
+        """The codes that a model made of the chunks, as far as they are there. Raises IndexDamaged, IndexVersion."""
+        from wayfind.index.vectors import matrix_name, read_matrix, rows_of, vector_key
+
+        name = matrix_name(self.manifest, model)
+        if name is None:
+            return Vectors(np.zeros((0, dim), np.int8), np.zeros(0), np.full(self.chunks, -1, np.int64))
+        matrix = read_matrix(self.folder, name)
+        keys = [vector_key(key, path, model) for key, path in zip(self.keys, self.paths)]
+        return Vectors(matrix.codes, matrix.norms, rows_of(matrix, keys, np.diff(self.chunk_file_first)))
 
     @cached_property
     def languages(self) -> list[str]:

@@ -1,31 +1,250 @@
-"""Vectors of a segment's chunks: its terms and a static model in, int8 codes out. Made while the segment is written."""
+"""Vectors of an index: what is missing is encoded, kept by content for every tree of the user, and laid side by side for one.
+
+`vectors.sqlite` in the home holds the codes of each file's chunks under the hash of (content, end of the path, model), shared by
+branches, worktrees and clones. `*.vec` in a tree's folder holds them for that tree in one immutable, checksummed,
+memory-mapped file that its catalogue names. Vectors come after the lexical index and are never waited for.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import hashlib
+import json
+import sqlite3
+import time
+import uuid
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from wayfind.model.static import StaticModel, term_weight
+from wayfind.errors import IndexDamaged
+from wayfind.index.catalogue import FileRow, Manifest
+from wayfind.index.lock import held
+from wayfind.index.refresh import Progress, Tree
+from wayfind.index.segment import read_arrays, write_arrays
+from wayfind.index.store import connect, storage_error
+from wayfind.model.codes import lengths_of
+from wayfind.model.encoder import Encoder
+from wayfind.model.text import PATH_PARTS
+from wayfind.types import FileRecord
+
+MAGIC = b"WAYFIND VECTORS 1\n"
+LEFT_OUT = frozenset({"window", "entry"})
+"""Kinds of chunks that get no vector: text without structure and keys of configuration files, which words find well."""
+_AT_ONCE = 256
+"""Chunks that are encoded before their files' codes are stored."""
+_IN_ONE_QUERY = 500
+_TEST = ("test", "spec", "mock", "fixture", "example", "vendor", "third_party")
 
 
-def chunk_codes(
-    model: StaticModel,
-    vocabulary: Sequence[str],
-    fields: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
-    chunks: int,
-) -> np.ndarray:
-    """Codes of all chunks, int8 [chunks, dim]. `fields`: field of the model -> (numbers of terms in the vocabulary,
-    chunks, counts), three arrays of one length."""
-    row_of = model.rows(vocabulary)
-    rows, holders, weights = [], [], []
-    for field, (term, chunk, times) in fields.items():
-        row = row_of[term]
-        known = row >= 0
-        rows.append(row[known])
-        holders.append(chunk[known])
-        weights.append(term_weight(times[known]) * np.float32(model.field_weight[field]))
-    holder = np.concatenate(holders)
-    order = np.argsort(holder, kind="stable")
-    starts = np.searchsorted(holder[order], np.arange(chunks + 1))
-    return model.documents(np.concatenate(rows)[order], np.concatenate(weights)[order], starts)
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What a round of encoding did."""
+
+    encoded: int
+    """Chunks that were encoded now."""
+    shared: int
+    """Files whose codes another tree had."""
+    left: int
+    """Files that still lack their codes."""
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """The codes of a tree's files. Row r of file i: starts[i] <= r < starts[i + 1]."""
+
+    keys: np.ndarray  # bytes [files], ascending
+    starts: np.ndarray  # int64 [files + 1]
+    codes: np.ndarray  # int8 [rows, dim]
+    norms: np.ndarray  # float64 [rows]
+
+
+def vector_key(content: str, path: str, model: str) -> str:
+    """The key of a file's codes: what its chunks' texts are made of, and the model that read them."""
+    tail = "/".join(path.split("/")[-PATH_PARTS:])
+    return hashlib.sha256(f"{content} {model} {tail}".encode("utf-8", "surrogateescape")).hexdigest()[:40]
+
+
+def matrix_name(manifest: Manifest, model: str) -> str | None:
+    """The file that the catalogue names for a model."""
+    return json.loads(manifest.meta.get("vectors", "{}")).get(model)
+
+
+def read_matrix(folder: Path, name: str) -> Matrix:
+    """The codes in a tree's file. Raises IndexDamaged, IndexVersion."""
+    try:
+        arrays = read_arrays(folder / name, MAGIC)
+    except FileNotFoundError:
+        raise IndexDamaged(f"the index file {folder / name} is gone; run `wayfind doctor --repair`") from None
+    return Matrix(arrays["keys"], arrays["starts"], arrays["codes"], arrays["norms"])
+
+
+def rows_of(matrix: Matrix, keys: Sequence[str], chunks: np.ndarray) -> np.ndarray:
+    """Row of each chunk in the matrix, -1 where it has none: int64 [sum of chunks]. `keys`: of each file's codes; `chunks`:
+    how many each file has."""
+    wanted = np.array([key.encode() for key in keys], "S40")
+    place = np.minimum(np.searchsorted(matrix.keys, wanted), max(len(matrix.keys) - 1, 0))
+    known = matrix.keys[place] == wanted if len(matrix.keys) else np.zeros(len(wanted), bool)
+    known &= np.diff(matrix.starts)[place] == chunks if len(matrix.keys) else known
+    first = np.where(known, matrix.starts[place] if len(matrix.keys) else 0, -1)
+    within = np.arange(chunks.sum()) - np.repeat(np.cumsum(chunks) - chunks, chunks)
+    begin = np.repeat(first, chunks)
+    return np.where(begin >= 0, begin + within, -1)
+
+
+def encodable(record: FileRecord) -> list[int]:
+    """Numbers of the chunks of a file that get a vector."""
+    return [number for number, chunk in enumerate(record.chunks) if chunk.kind not in LEFT_OUT]
+
+
+def fill(tree: Tree, encoder: Encoder, progress: Progress | None = None, seconds: float = float("inf")) -> Filled:
+    """Encode what the present generation lacks, for so long at most, and commit what there is as a new generation.
+
+    Safe beside searches, refreshes and another `fill`; killed anywhere, what was encoded is kept but for the last moment.
+    Raises IndexBusy, StorageError, IndexDamaged.
+    """
+    began, say = time.monotonic(), progress or (lambda stage, done, total: None)
+    manifest = tree.catalogue.manifest()
+    rows = sorted((row for row in manifest.rows.values() if row.segment), key=_priority)
+    key_of = {row.path: vector_key(row.key, row.path, encoder.id) for row in rows}
+    name = matrix_name(manifest, encoder.id)
+    if name and (tree.folder / name).exists() and set(read_matrix(tree.folder, name).keys.tolist()) == {k.encode() for k in key_of.values()}:
+        return Filled(0, 0, 0, time.monotonic() - began)
+    with contextlib.closing(VectorStore(tree.store.path.parent)) as store:
+        known = store.known(key_of.values())
+        missing = [row for row in rows if key_of[row.path] not in known]
+        encoded, done = 0, 0
+        total = sum(row.chunks for row in missing)
+        for some in _in_batches(missing):
+            if time.monotonic() - began > seconds:
+                break
+            encoded += _encode(tree, store, encoder, some, key_of)
+            done += len(some)
+            say("encode", encoded, total)
+        commit(tree, store, encoder)
+    return Filled(encoded, len({key_of[row.path] for row in rows} & known), len(missing) - done, time.monotonic() - began)
+
+
+def commit(tree: Tree, store: VectorStore, encoder: Encoder, wait: float = 60.0) -> None:
+    """Lay the stored codes of the present generation's files side by side, and let the catalogue name the file."""
+    with held(tree.store.path.parent, alone=False, wait=wait), tree.catalogue.writing(wait):
+        manifest = tree.catalogue.manifest()
+        keys = sorted({vector_key(row.key, row.path, encoder.id) for row in manifest.rows.values() if row.segment})
+        found = store.read(keys, encoder.dim)
+        present = [key for key in keys if key in found]
+        codes = np.concatenate([np.zeros((0, encoder.dim), np.int8), *(found[key] for key in present)])
+        starts = np.cumsum([0, *(len(found[key]) for key in present)]).astype(np.int64)
+        name = f"{uuid.uuid4().hex}.vec"
+        arrays = {"keys": np.array([key.encode() for key in present], "S40"), "starts": starts, "codes": codes, "norms": lengths_of(codes)}
+        write_arrays(tree.folder / name, MAGIC, arrays)
+        tree.catalogue.write_meta({"vectors": json.dumps({encoder.id: name}), "generation": str(manifest.generation + 1)})
+    for old in tree.folder.glob("*.vec"):
+        if old.name not in (name, matrix_name(manifest, encoder.id)):  # the last one stays for those who read it now
+            with contextlib.suppress(OSError):
+                old.unlink()
+
+
+def _priority(row: FileRow) -> tuple[bool, str]:
+    """Code before its tests, examples and copies; then by path."""
+    return any(sign in row.path.lower() for sign in _TEST), row.path
+
+
+def _in_batches(rows: Sequence[FileRow]) -> Iterable[list[FileRow]]:
+    batch: list[FileRow] = []
+    for row in rows:
+        batch.append(row)
+        if sum(one.chunks for one in batch) >= _AT_ONCE:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _encode(tree: Tree, store: VectorStore, encoder: Encoder, rows: Sequence[FileRow], key_of: dict[str, str]) -> int:
+    """Encode the chunks of some files and store their codes. Returns the number of chunks."""
+    records = [tree.store.record(row.key) for row in rows]
+    chosen = [encodable(record) for record in records]
+    texts = [
+        (row.path, record.chunks[number].symbol, record.lines(record.chunks[number].start_line, record.chunks[number].end_line))
+        for row, record, numbers in zip(rows, records, chosen)
+        for number in numbers
+    ]
+    codes = encoder.chunks(texts)
+    made, first = [], 0
+    for row, record, numbers in zip(rows, records, chosen):
+        own = np.zeros((len(record.chunks), encoder.dim), np.int8)
+        own[numbers] = codes[first : first + len(numbers)]
+        first += len(numbers)
+        made.append((key_of[row.path], row.key, own.tobytes()))
+    store.put(made)
+    return len(texts)
+
+
+class VectorStore:
+    """The codes of every file of one home. Safe for several processes; a write is one short transaction."""
+
+    def __init__(self, home: Path):
+        self.path = home / "vectors.sqlite"
+        self._db = connect(self.path)
+        with self._errors():
+            self._db.execute("CREATE TABLE IF NOT EXISTS vector(key TEXT PRIMARY KEY, content TEXT, codes BLOB, checksum INTEGER) WITHOUT ROWID")
+
+    def close(self) -> None:
+        self._db.close()
+
+    def known(self, keys: Iterable[str]) -> set[str]:
+        """Those of the keys whose codes are stored."""
+        found: set[str] = set()
+        with self._errors():
+            for some in _slices(sorted(set(keys))):
+                found |= {key for (key,) in self._db.execute(f"SELECT key FROM vector WHERE key IN ({','.join('?' * len(some))})", some)}
+        return found
+
+    def read(self, keys: Iterable[str], dim: int) -> dict[str, np.ndarray]:
+        """Codes under the keys, int8 [chunks, dim]; a damaged row counts as absent, and is encoded again."""
+        found = {}
+        with self._errors():
+            for some in _slices(sorted(set(keys))):
+                for key, codes, checksum in self._db.execute(f"SELECT key, codes, checksum FROM vector WHERE key IN ({','.join('?' * len(some))})", some):
+                    if isinstance(codes, bytes) and zlib.crc32(codes) == checksum and len(codes) % dim == 0:
+                        found[key] = np.frombuffer(codes, np.int8).reshape(-1, dim)
+                    else:
+                        self._db.execute("DELETE FROM vector WHERE key = ?", (key,))
+        return found
+
+    def put(self, rows: Iterable[tuple[str, str, bytes]]) -> None:
+        """Store (key, key of the content, codes) rows."""
+        with self._errors():
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany("INSERT OR REPLACE INTO vector VALUES (?, ?, ?, ?)", [(*row, zlib.crc32(row[2])) for row in rows])
+            self._db.execute("COMMIT")
+
+    def keep(self, contents: Iterable[str]) -> int:
+        """Delete the codes of all other contents. Returns how many rows went."""
+        with self._errors():
+            kept = set(contents)
+            gone = [key for key, content in self._db.execute("SELECT key, content FROM vector") if content not in kept]
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany("DELETE FROM vector WHERE key = ?", [(key,) for key in gone])
+            self._db.execute("COMMIT")
+            if gone:
+                self._db.execute("VACUUM")
+        return len(gone)
+
+    @contextlib.contextmanager
+    def _errors(self):
+        try:
+            yield
+        except sqlite3.Error as error:
+            with contextlib.suppress(sqlite3.Error):
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+            raise storage_error(error, self.path) from error
+
+
+def _slices(values: list[str]) -> Iterable[list[str]]:
+    return (values[i : i + _IN_ONE_QUERY] for i in range(0, len(values), _IN_ONE_QUERY))

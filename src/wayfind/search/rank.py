@@ -30,7 +30,6 @@ from wayfind.search.lexical import Lexical, idf
 from wayfind.search.literal import literal
 from wayfind.search.query import Query
 from wayfind.search.searcher import Searcher, symbol_words
-from wayfind.search.semantic import nearness
 from wayfind.types import KINDS
 
 CANDIDATES = 250
@@ -103,13 +102,14 @@ def features(
     asked = asked_definitions(searcher, query)
     mentioned, lines = searcher.places.mentioned(query.text)
     exact = literal(snapshot, query, lexical, allowed)
-    near = nearness(searcher, query)
+    near = _near(searcher, query)
     favoured = np.array([*asked, *exact, *lines], np.int64)
     chosen = _candidates(
         searcher, lexical, 0.5 * lexical.file + 0.5 * name + mentioned, name > NAMED, favoured, allowed
     )
     if near is not None:
         chosen = np.union1d(chosen, _nearest(near, allowed))
+        near = searcher.meanings.completed(near, query.text, chosen, np.sqrt(lexical.chunk[chosen]))
     files = snapshot.file[chosen]
     symbol, symbol_exact = _symbol_signals(searcher, lexical, chosen, words)
     whole = 1.0 if query.kind == "identifier" else 0.3
@@ -179,9 +179,17 @@ def _candidates(
     return np.sort(np.concatenate([above, level[: 2 * CANDIDATES - len(above)]]))
 
 
+def _near(searcher: Searcher, query: Query) -> np.ndarray | None:
+    """Nearness of every chunk to the query by their vectors, nan where a chunk has none. None without a model, and for an
+    identifier, which asks for its name."""
+    if query.kind == "identifier" or searcher.meanings is None:
+        return None
+    return searcher.meanings.nearness(query.text)
+
+
 def _nearest(near: np.ndarray, allowed: np.ndarray | None) -> np.ndarray:
     """The NEAREST chunks by their vectors, ascending; of those level with the last the first by path and line."""
-    value = near if allowed is None else np.where(allowed, near, 0.0)
+    value = np.nan_to_num(near if allowed is None else np.where(allowed, near, 0.0))
     if len(value) <= NEAREST:
         return np.flatnonzero(value > 0)
     least = np.partition(value, -NEAREST)[-NEAREST]

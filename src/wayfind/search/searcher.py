@@ -11,8 +11,9 @@ import numpy as np
 from wayfind.index.segment import FILE_FIELDS
 from wayfind.index.snapshot import Snapshot
 from wayfind.index.tokens import parts, stem
-from wayfind.model.static import lengths_of
+from wayfind.model.encoder import base_encoder
 from wayfind.search import lexical
+from wayfind.search.meanings import Meanings
 from wayfind.search.mentions import Places
 
 TEST_PATH = re.compile(
@@ -45,9 +46,10 @@ class Searcher:
         return lexical.scales(self.snapshot)
 
     @cached_property
-    def vector_lengths(self) -> np.ndarray:
-        """Length of each chunk's code, [chunks]."""
-        return lengths_of(self.snapshot.vectors)
+    def meanings(self) -> Meanings | None:
+        """The chunks' vectors, where there is a model."""
+        encoder = base_encoder()
+        return Meanings(self.snapshot, encoder) if encoder else None
 
     @cached_property
     def is_test(self) -> np.ndarray:

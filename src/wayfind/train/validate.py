@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from wayfind.model.static import cosines, lengths_of, quantise
+from wayfind.model.codes import cosines, lengths_of, quantise
 from wayfind.train.batches import Table
 from wayfind.train.collapse import effective_rank
 from wayfind.train.gradient import Precision

@@ -1,0 +1,82 @@
+"""The encoder of a bundle, run by ONNX Runtime: chunks and queries in, int8 codes out.
+
+A text's code depends on the text and the model alone, not on its batch mates (the graph has one scale a token); so codes
+are kept by content, and texts may be encoded in any company.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+
+from wayfind.errors import ModelError
+from wayfind.model.bundle import Bundle, base
+from wayfind.model.codes import MOST_DIMENSIONS, quantise
+from wayfind.model.text import TEXT_VERSION, chunk_text, plain
+from wayfind.model.wordpiece import WordPiece
+
+BATCH = 32
+"""Texts of like length that are encoded together; larger batches were no faster on two cores."""
+
+
+class Encoder:
+    """The `encoder` part of a bundle. Loading it takes some 0.2 s; raises ModelError where the bundle is not whole or asks for
+    texts that this version does not make."""
+
+    def __init__(self, bundle: Bundle, threads: int = 0):
+        import onnxruntime
+
+        settings = bundle.parts["encoder"]
+        if settings["text"] != TEXT_VERSION or settings["dim"] > MOST_DIMENSIONS:
+            raise ModelError(f"{bundle.folder} reads texts of version {settings['text']}, this wayfind makes {TEXT_VERSION}; install its bundle")
+        self._vocabulary = WordPiece(bundle.checked(settings["vocabulary"]).read_text(encoding="utf-8"))
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or _cores()
+        options.log_severity_level = 3
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        weights = bundle.checked(settings["weights"])
+        self._session = onnxruntime.InferenceSession(str(weights), options, providers=["CPUExecutionProvider"])
+        self.dim: int = settings["dim"]
+        self.id = bundle.id
+        self.query_length: int = settings["query_length"]
+        self.code_length: int = settings["code_length"]
+
+    def query(self, text: str) -> np.ndarray:
+        """The code of a query, int8 [dim]."""
+        return self._codes([plain(text)], self.query_length)[0]
+
+    def chunks(self, chunks: Sequence[tuple[str, str | None, str]]) -> np.ndarray:
+        """Codes of chunks given as (path, symbol, lines), int8 [chunks, dim]. Of a longer chunk than the context the beginning
+        is read."""
+        return self._codes([plain(chunk_text(*chunk), letters=False) for chunk in chunks], self.code_length)
+
+    def _codes(self, texts: Sequence[str], longest: int) -> np.ndarray:
+        framed = [self._vocabulary.framed(text, longest) for text in texts]
+        codes = np.zeros((len(texts), self.dim), np.int8)
+        order = sorted(range(len(texts)), key=lambda i: len(framed[i]))
+        for first in range(0, len(order), BATCH):
+            some = order[first : first + BATCH]
+            codes[some] = self._batch([framed[i] for i in some])
+        return codes
+
+    def _batch(self, framed: Sequence[Sequence[int]]) -> np.ndarray:
+        ids = np.full((len(framed), max(map(len, framed))), self._vocabulary.pad, np.int64)
+        mask = np.zeros_like(ids)
+        for row, own in enumerate(framed):
+            ids[row, : len(own)], mask[row, : len(own)] = own, 1
+        return quantise(self._session.run(["vector"], {"ids": ids, "mask": mask})[0])
+
+
+@cache
+def base_encoder() -> Encoder | None:
+    """The encoder of the bundle that comes with Wayfind, if it has one. Raises ModelError."""
+    bundle = base()
+    return Encoder(bundle) if bundle and "encoder" in bundle.parts else None
+
+
+def _cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,212 @@
+"""Vectors of an index: encoded once, shared by content, whole generations only, never in the way of lexical search."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import threading
+
+import numpy as np
+import pytest
+
+from wayfind.errors import IndexDamaged
+from wayfind.index import vectors
+from wayfind.index.refresh import open_tree, refresh
+from wayfind.index.snapshot import open_snapshot
+from wayfind.index.vectors import Matrix, VectorStore, fill, matrix_name, rows_of, vector_key
+from wayfind.model.codes import lengths_of, quantise
+from wayfind.search.meanings import ENCODED_NOW, Meanings
+
+DIM = 16
+
+
+class HashingEncoder:
+    """Stands for a model: a text's code is made of its hash. Counts what it is asked for."""
+
+    id, dim = "hashing", DIM
+
+    def __init__(self) -> None:
+        self.texts: list[tuple[str, str | None, str]] = []
+
+    def chunks(self, chunks):
+        self.texts += chunks
+        return np.stack([self._code(f"{path.split('/')[-3:]} {symbol} {text}") for path, symbol, text in chunks]) if chunks else np.zeros((0, DIM), np.int8)
+
+    def query(self, text):
+        return self._code(text)
+
+    def _code(self, text):
+        seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
+        return quantise(np.random.default_rng(seed).standard_normal(DIM))
+
+
+@pytest.fixture
+def tree(tmp_path):
+    root = tmp_path / "repo"
+    (root / "app").mkdir(parents=True)
+    (root / "app" / "door.py").write_text("def open_door(key):\n    return key.turn()\n\n\ndef close_door():\n    return None\n")
+    (root / "app" / "window.py").write_text("class Window:\n    def open(self):\n        return 1\n")
+    (root / "settings.json").write_text('{"colour": "red"}\n')
+    made = open_tree(root, tmp_path / "home")
+    refresh(made)
+    yield made
+    made.close()
+
+
+def codes_of(tree, encoder) -> dict[str, list[int] | None]:
+    """Place of each chunk -> its code, None where it has none."""
+    snapshot = open_snapshot(tree)
+    found = snapshot.vectors(encoder.id, encoder.dim)
+    return {snapshot.place_of(c): found.codes[row].tolist() if row >= 0 else None for c, row in enumerate(found.row.tolist())}
+
+
+def expected(tree, encoder) -> dict[str, list[int]]:
+    """The slow way: every chunk encoded alone."""
+    snapshot = open_snapshot(tree)
+    found = {}
+    for number in range(snapshot.chunks):
+        chunk, text = snapshot.chunk(number)
+        path = snapshot.paths[snapshot.file[number]]
+        code = np.zeros(DIM, np.int8) if chunk.kind in vectors.LEFT_OUT else encoder.chunks([(path, chunk.symbol, text)])[0]
+        found[snapshot.place_of(number)] = code.tolist()
+    return found
+
+
+def test_every_chunk_gets_the_code_that_it_has_alone(tree):
+    encoder = HashingEncoder()
+    before = tree.catalogue.generation()
+    assert codes_of(tree, encoder) and not any(codes_of(tree, encoder).values())
+    filled = fill(tree, encoder)
+    assert filled.left == 0 and filled.encoded == len(encoder.texts) > 3
+    assert codes_of(tree, encoder) == expected(tree, HashingEncoder())
+    assert tree.catalogue.generation() == before + 1
+
+
+def test_what_is_whole_is_left_alone(tree):
+    fill(tree, HashingEncoder())
+    generation, encoder = tree.catalogue.generation(), HashingEncoder()
+    assert fill(tree, encoder).encoded == 0 and not encoder.texts
+    assert tree.catalogue.generation() == generation
+
+
+def test_a_changed_file_alone_is_encoded_again_and_the_rest_stays_searchable_meanwhile(tree):
+    fill(tree, HashingEncoder())
+    (tree.root / "app" / "window.py").write_text("class Window:\n    def shut(self):\n        return 2\n")
+    refresh(tree)
+    codes = codes_of(tree, HashingEncoder())
+    assert codes["app/door.py:1"] is not None and codes["app/window.py:1"] is None
+    encoder = HashingEncoder()
+    fill(tree, encoder)
+    assert {path for path, _, _ in encoder.texts} == {"app/window.py"}
+    assert codes_of(tree, encoder) == expected(tree, HashingEncoder())
+
+
+def test_a_clone_shares_what_was_encoded(tree, tmp_path):
+    fill(tree, HashingEncoder())
+    subprocess.run(["cp", "-r", tree.root, tmp_path / "clone"], check=True)
+    clone, encoder = open_tree(tmp_path / "clone", tmp_path / "home"), HashingEncoder()
+    refresh(clone)
+    filled = fill(clone, encoder)
+    assert not encoder.texts and filled.shared == 3
+    assert codes_of(clone, encoder) == expected(clone, HashingEncoder())
+    clone.close()
+
+
+def test_what_was_encoded_before_the_time_was_up_is_kept(tree, monkeypatch):
+    monkeypatch.setattr(vectors, "_AT_ONCE", 1)
+    encoder = HashingEncoder()
+    assert fill(tree, encoder, seconds=-1).left == 3
+    assert not any(codes_of(tree, encoder).values())
+
+    class Failing(HashingEncoder):
+        def chunks(self, chunks):
+            if self.texts:
+                raise KeyboardInterrupt
+            return super().chunks(chunks)
+
+    with pytest.raises(KeyboardInterrupt):
+        fill(tree, Failing())
+    again = HashingEncoder()
+    fill(tree, again)
+    assert 0 < len(again.texts) < len(expected(tree, HashingEncoder()))
+    assert codes_of(tree, again) == expected(tree, HashingEncoder())
+
+
+def test_a_reader_of_the_generation_before_still_reads_its_codes(tree):
+    encoder = HashingEncoder()
+    fill(tree, encoder)
+    old = open_snapshot(tree)
+    (tree.root / "app" / "window.py").write_text("def other():\n    return 3\n")
+    refresh(tree)
+    fill(tree, encoder)
+    assert (old.vectors(encoder.id, DIM).row >= 0).all()
+
+
+def test_damaged_codes_are_encoded_again_and_a_damaged_file_is_refused(tree):
+    encoder = HashingEncoder()
+    fill(tree, encoder)
+    store = VectorStore(tree.store.path.parent)
+    key = next(iter(store.read(store.known([vector_key(r.key, r.path, "hashing") for r in tree.catalogue.manifest().rows.values()]), DIM)))
+    store._db.execute("UPDATE vector SET codes = zeroblob(16) WHERE key = ?", (key,))
+    assert key not in store.read([key], DIM) and key not in store.known([key])
+    store.close()
+    file = tree.folder / matrix_name(tree.catalogue.manifest(), encoder.id)
+    data = bytearray(file.read_bytes())
+    data[40] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(IndexDamaged, match="doctor --repair"):
+        open_snapshot(tree).vectors(encoder.id, DIM)
+
+
+def test_two_that_fill_at_once_end_with_one_whole_index(tree, tmp_path):
+    other = open_tree(tree.root, tmp_path / "home")
+    failed: list[BaseException] = []
+
+    def run(which):
+        try:
+            fill(which, HashingEncoder())
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=run, args=(which,)) for which in (tree, other)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+    assert codes_of(tree, HashingEncoder()) == expected(tree, HashingEncoder())
+    other.close()
+
+
+def test_rows_are_found_as_by_looking_one_by_one():
+    rng = np.random.default_rng(0)
+    keys = sorted(hashlib.sha256(bytes([n])).hexdigest()[:40] for n in range(20))
+    sizes = rng.integers(0, 4, 20)
+    codes = rng.integers(-9, 9, (sizes.sum(), DIM), dtype=np.int8)
+    starts = np.cumsum([0, *sizes])
+    matrix = Matrix(np.array([k.encode() for k in keys], "S40"), starts, codes, lengths_of(codes))
+    asked = [*rng.permutation(keys), "f" * 40, keys[0]]
+    chunks = np.array([sizes[keys.index(k)] if k in keys else 2 for k in asked[:-1]] + [sizes[0] + 1])
+    slow: list[int] = []
+    for key, count in zip(asked, chunks.tolist()):
+        whole = key in keys and sizes[keys.index(key)] == count
+        slow += [int(starts[keys.index(key)]) + i if whole else -1 for i in range(count)]
+    assert rows_of(matrix, asked, chunks).tolist() == slow
+    nothing = Matrix(np.array([], "S40"), np.zeros(1, np.int64), np.zeros((0, DIM), np.int8), np.zeros(0))
+    assert rows_of(nothing, ["a" * 40], np.array([2])).tolist() == [-1, -1]
+
+
+def test_nearness_is_the_same_whether_vectors_were_stored_or_are_made_for_candidates(tree):
+    encoder = HashingEncoder()
+    snapshot = open_snapshot(tree)
+    fresh = Meanings(snapshot, encoder)
+    assert fresh.coverage == 0 and np.isnan(fresh.nearness("open")).all()
+    chosen = np.arange(snapshot.chunks)
+    made = fresh.completed(fresh.nearness("open"), "open", chosen, np.ones(len(chosen)))
+    fill(tree, encoder)
+    stored = Meanings(open_snapshot(tree), encoder)
+    whole = stored.nearness("open")
+    kinds = np.array([open_snapshot(tree).kind_of(c) in vectors.LEFT_OUT for c in chosen])
+    assert stored.coverage == 1 and not np.isnan(whole).any()
+    assert np.array_equal(made[~kinds], whole[~kinds])
+    assert ENCODED_NOW >= len(chosen)
