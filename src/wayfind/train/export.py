@@ -64,7 +64,16 @@ def to_onnx(model: RetrievalModel, longest: int) -> Any:
             _Served(model).eval(), (ids, mask), dynamo=True, input_names=["ids", "mask"], output_names=outputs_of(model), opset_version=OPSET,
             dynamic_shapes=({0: batch, 1: length}, {0: batch, 1: length}), external_data=False, verbose=False,
         )
-    return program.model_proto
+    return _bare(program.model_proto)
+
+
+def _bare(graph: Any) -> Any:
+    """The graph without what the exporter noted for debugging: stack traces with paths of the machine, inner shapes."""
+    del graph.metadata_props[:], graph.graph.metadata_props[:], graph.graph.value_info[:]
+    for one in [*graph.graph.node, *graph.graph.initializer, *graph.graph.input, *graph.graph.output]:
+        del one.metadata_props[:]
+        one.doc_string = ""
+    return graph
 
 
 def export(checkpoint: Path, folder: Path, valid: Tokens | None = None, form: str = "int8") -> dict[str, Any]:

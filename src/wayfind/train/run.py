@@ -51,13 +51,15 @@ def with_vocabulary(config: TrainConfig, output: Path) -> TrainConfig:
 
     What goes on must read what it began with, also where the pairs have changed since.
     """
-    if not (found := [output / name for name in FILES if (output / name).is_file()]):
-        if _first():
-            vocabulary_of(config).write(output)
-        if distributed.is_initialized():
-            distributed.barrier()
-        found = [output / name for name in FILES if (output / name).is_file()]
-    return replace(config, data=replace(config.data, vocabulary=str(found[0])))
+    if _first() and not _vocabularies(output):
+        vocabulary_of(config).write(output)
+    if distributed.is_initialized():
+        distributed.barrier()
+    return replace(config, data=replace(config.data, vocabulary=str(_vocabularies(output)[0])))
+
+
+def _vocabularies(folder: Path) -> list[Path]:
+    return [folder / name for name in FILES if (folder / name).is_file()]
 
 
 def _exported(best: Path, folder: Path, valid: Tokens, report: Report | None) -> Path:

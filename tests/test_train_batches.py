@@ -1,0 +1,177 @@
+"""Batches: what the seed fixes, what weights, dropout and lengths do, and that ids are those of the tokenizer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from training import changed, configuration, lines, table_of, write_lines  # noqa: E402
+
+from wayfind.errors import UsageError  # noqa: E402
+from wayfind.train.batches import batches_of, epoch_order, generator, read_material, vocabulary_of  # noqa: E402
+from wayfind.train.config import DataConfig, Negatives, Source  # noqa: E402
+from wayfind.train.pairs import Pair, from_values  # noqa: E402
+from wayfind.train.shards import chosen, joined, parts_of, read_tokens, tokenise, write_tokens  # noqa: E402
+from wayfind.train.vocabulary import learn_vocabulary, read_vocabulary  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    return configuration(write_lines(tmp_path_factory.mktemp("pairs") / "pairs.jsonl"))
+
+
+@pytest.fixture(scope="module")
+def table(config):
+    return table_of(config)
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    return [from_values(line, "test") for line in lines()]
+
+
+def test_an_epoch_has_every_pair_once_in_an_order_that_the_seed_fixes():
+    even = np.ones(50, np.float32)
+    assert sorted(epoch_order(even, 0, 0)) == list(range(50))
+    assert (epoch_order(even, 0, 0) == epoch_order(even, 0, 0)).all()
+    assert not (epoch_order(even, 0, 0) == epoch_order(even, 0, 1)).all()
+    assert not (epoch_order(even, 0, 0) == epoch_order(even, 1, 0)).all()
+
+
+def test_a_weight_of_five_is_drawn_five_times_as_often():
+    weight = np.array([1.0] * 100 + [5.0] * 100, np.float32)
+    drawn = np.concatenate([epoch_order(weight, 0, epoch) for epoch in range(30)])
+    assert len(drawn) == pytest.approx(30 * 200, rel=0.01)
+    assert (drawn >= 100).sum() / (drawn < 100).sum() == pytest.approx(5, rel=0.02)
+
+
+def test_buckets_hold_batches_of_like_length_and_the_same_pairs():
+    length, order = np.arange(64) % 8, np.random.default_rng(0).permutation(64)
+    cut = batches_of(order, 8, length, 8, 0, 0)
+    assert sorted(np.concatenate(cut)) == list(range(64)) and all(len(set(length[rows])) == 1 for rows in cut)
+    assert any(len(set(length[rows])) > 1 for rows in batches_of(order, 8, length, 1, 0, 0))
+
+
+def test_texts_have_the_ids_of_the_tokenizer_itself(config, table, pairs):
+    import tokenizers
+
+    vocabulary = vocabulary_of(config)
+    reference = vocabulary._tokenizer
+    assert isinstance(reference, tokenizers.Tokenizer)
+    train = [pair for pair in pairs if pair.part == "train"]
+    rows = np.arange(20)
+    for side in ("query", "code"):
+        texts = table.texts(side, rows)
+        reference.enable_truncation(16 if side == "query" else 40)
+        for row in rows:
+            expected = reference.encode(getattr(train[row], side)).ids
+            assert texts.ids[row][texts.mask[row]].tolist() == expected
+        reference.no_truncation()
+    assert (texts.ids[~texts.mask] == vocabulary.pad).all()
+
+
+def test_a_skipped_path_is_a_code_without_its_first_line(config, table, pairs):
+    train = [pair for pair in pairs if pair.part == "train"]
+    words = vocabulary_of(config)
+    for option, kept in ((DataConfig([], path_dropout=0.0), 0), (DataConfig([], path_dropout=1.0, symbol_dropout=0.0), 1), (DataConfig([], path_dropout=1.0, symbol_dropout=1.0), 2)):
+        rows = np.arange(10)
+        texts = table.texts("code", rows, table.skipped(rows, option, generator(0)))
+        for row in rows:
+            expected = words.ids(["\n".join(train[row].code.split("\n")[kept:])])[0][:38]
+            assert texts.ids[row][texts.mask[row]].tolist() == [*words.before, *expected, *words.after]
+
+
+def test_the_loss_or_the_sampler_sees_the_weights(table, config):
+    rows = np.arange(8)
+    by_loss = table.batch(rows, changed(config, {"data.weights": "loss"}).data, Negatives(), None, 0, 0)
+    by_sampler = table.batch(rows, config.data, Negatives(), None, 0, 0)
+    assert (by_loss.weight == table.tokens.weight[rows]).all() and len(set(by_loss.weight)) == 2
+    assert (by_sampler.weight == 1).all()
+
+
+def test_negatives_that_came_with_a_pair_stand_after_the_codes(table, config, pairs):
+    rows = np.arange(12)
+    batch = table.batch(rows, config.data, Negatives(given=1), None, 0, 0)
+    train = [pair for pair in pairs if pair.part == "train"]
+    assert len(batch.code) == 12 + sum(len(train[row].negatives) for row in rows)
+    extra = table.texts("code", batch.code[12:])
+    words = vocabulary_of(config)
+    wanted = [text for row in rows for text in train[row].negatives]
+    assert [ids[mask].tolist()[1:-1] for ids, mask in zip(extra.ids, extra.mask)] == [found.tolist() for found in words.ids(wanted)]
+
+
+def test_what_answers_too_is_no_negative():
+    same = dict(language="python")
+    some = [Pair("a", "x", **same), Pair("a", "y", **same), Pair("b", "x", **same), Pair("c", "z", negatives=("w", "x"), **same)]
+    vocabulary = learn_vocabulary(["a b c w x y z"] * 3, 60)
+    from wayfind.train.batches import Table
+
+    table = Table(joined(list(tokenise(some, vocabulary, 8, 8))), (vocabulary.before, vocabulary.after, vocabulary.pad), (8, 8))
+    batch = table.batch(np.arange(4), DataConfig([]), Negatives(given=2), None, 0, 0)
+    found = table.excluded(batch).numpy()
+    assert found[:, :4].tolist() == [[True, True, True, False], [True, True, False, False], [True, False, True, False], [False, False, False, True]]
+    texts = table.texts("code", batch.code[4:])
+    is_x = (texts.ids[:, 1] == vocabulary.ids(["x"])[0][0]).numpy()
+    assert found[0, 4:].tolist() == is_x.tolist() and not found[3, 4:].any()
+
+
+def test_shards_give_back_the_tokens_that_were_written(tmp_path, pairs, monkeypatch):
+    vocabulary = learn_vocabulary((pair.code for pair in pairs), 300)
+    monkeypatch.setattr("wayfind.train.shards.AT_A_TIME", 16)
+    whole = joined(list(tokenise(pairs, vocabulary, 16, 40)))
+    monkeypatch.setattr("wayfind.train.shards.MOST_BYTES", 16 * 56 * 4 + 3000)
+    assert write_tokens(tmp_path, pairs, vocabulary, 16, 40) == len(pairs)
+    assert len(list(tmp_path.glob("tokens-*.safetensors"))) > 2
+    read = read_tokens(tmp_path)
+    for number in range(len(pairs)):
+        assert (read.query[number] == whole.query[number]).all() and (read.code[number] == whole.code[number]).all()
+        assert read.languages[read.language[number]] == pairs[number].language
+    assert (read.query_key == whole.query_key).all() and (read.code_key == whole.code_key).all() and (read.weight == whole.weight).all()
+    owners = [number for number, pair in enumerate(pairs) for _ in pair.negatives]
+    assert sorted(read.negative_of.tolist()) == owners
+    for place, owner in enumerate(read.negative_of):
+        assert (read.code[len(pairs) + place] == vocabulary.ids([pairs[owner].negatives[0]])[0]).all()
+    assert read_vocabulary(tmp_path).digest == vocabulary.digest
+
+
+def test_chosen_pairs_keep_their_negatives(pairs):
+    vocabulary = learn_vocabulary((pair.code for pair in pairs), 300)
+    whole = joined(list(tokenise(pairs, vocabulary, 16, 40)))
+    some = chosen(whole, np.array([7, 3]))
+    assert (some.query[0] == whole.query[7]).all() and (some.code[1] == whole.code[3]).all()
+    assert sorted(some.negative_of) == [0, 1] and len(some.code) == 4
+
+
+def test_a_damaged_shard_is_refused(tmp_path, pairs):
+    write_tokens(tmp_path, pairs, learn_vocabulary((pair.code for pair in pairs), 300), 16, 40)
+    shard = next(tmp_path.glob("tokens-*"))
+    data = bytearray(shard.read_bytes())
+    data[-5] ^= 1
+    shard.write_bytes(data)
+    with pytest.raises(UsageError, match="not the file that tokens.json names"):
+        read_tokens(tmp_path)
+
+
+def test_a_code_comes_apart_into_path_symbol_and_lines_only_where_they_stand():
+    assert parts_of(Pair("q", "b/c.py\nf\ndef f(): ...", path="z/a/b/c.py", symbol="f")) == ("", "", "b/c.py\nf\ndef f(): ...")
+    assert parts_of(Pair("q", "a/b/c.py\nf\ndef f(): ...", path="z/a/b/c.py", symbol="f")) == ("a/b/c.py", "f", "def f(): ...")
+    assert parts_of(Pair("q", "def f(): ...")) == ("", "", "def f(): ...")
+
+
+@pytest.mark.parametrize("change, sign", [({"languages": ["go"]}, "language"), ({"kinds": ["name"]}, "kind"), ({"limit": 10}, "count"), ({"weight": 3.0}, "weight")])
+def test_every_option_of_a_source_changes_what_is_learned_from(config, change, sign):
+    before = read_material(config).train
+    source = Source(config.data.train[0].path, **change)
+    after = read_material(changed(config, {"data.train": [source], "data.valid": [Source(source.path)]})).train
+    if sign == "weight":
+        assert (after.weight == before.weight * 3).all()
+    else:
+        assert 0 < len(after) < len(before)
+        assert sign == "count" or len(set(getattr(after, sign))) == 1
+
+
+def test_a_vocabulary_is_the_same_each_time_it_is_learned(pairs):
+    texts = [pair.code for pair in pairs]
+    assert learn_vocabulary(texts, 200).content == learn_vocabulary(texts, 200).content

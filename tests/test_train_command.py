@@ -1,0 +1,98 @@
+"""`wayfind train` as its users run it: a configuration and pairs in, a bundle out; resumed, prepared, on two processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnxscript")
+
+from training import lines, write_lines  # noqa: E402
+
+from wayfind.model import bundle  # noqa: E402
+from wayfind.train import checkpoint  # noqa: E402
+from wayfind.train.batches import read_material  # noqa: E402
+from wayfind.train.config import read_configs  # noqa: E402
+from wayfind.train.loop import train  # noqa: E402
+from wayfind.train.run import with_vocabulary  # noqa: E402
+from wayfind.train.shards import manifest_of  # noqa: E402
+
+TINY = Path(__file__).parent.parent / "training" / "tiny.yaml"
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def wayfind(*arguments: object, start=(sys.executable, "-m", "wayfind"), code: int = 0) -> subprocess.CompletedProcess:
+    done = subprocess.run([*start, "train", *map(str, arguments)], capture_output=True, text=True, env=ENVIRONMENT)
+    assert done.returncode == code, done.stdout + done.stderr[-3000:]
+    return done
+
+
+@pytest.fixture
+def config(tmp_path):
+    """The shipped tiny configuration beside pairs, six steps long."""
+    write_lines(tmp_path / "pairs.jsonl", 150)
+    text = TINY.read_text().replace("[pairs]", "[pairs.jsonl]").replace("epochs: 2", "epochs: 2, steps: 6").replace("evaluate_every: 10", "evaluate_every: 3")
+    (tmp_path / "tiny.yaml").write_text(text)
+    return tmp_path / "tiny.yaml"
+
+
+def weights(folder: Path) -> bytes:
+    return (checkpoint.latest(folder) / "model.safetensors").read_bytes()
+
+
+def test_a_configuration_and_pairs_become_a_bundle(config, tmp_path):
+    done = wayfind("--config", config, "--output", tmp_path / "out", "--json")
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["event"] for line in events if line["event"] != "step"] == ["evaluation", "evaluation", "done", "exported", "bundle"]
+    made = bundle.load(tmp_path / "out" / "bundle")
+    made.check()
+    assert made.name == "tiny" and made.parts["encoder"]["dim"] == 32
+    again = wayfind("--config", config, "--output", tmp_path / "out", code=2)
+    assert "--resume" in again.stderr
+
+
+def trained(config: Path, folder: Path) -> bytes:
+    """The weights that a configuration of one stage gives, without a process and a bundle of its own."""
+    stage = with_vocabulary(read_configs(config)[0], folder)
+    train(stage, read_material(stage), folder)
+    return weights(folder)
+
+
+def test_prepared_shards_train_the_same_model_without_the_pairs(config, tmp_path):
+    wayfind("--config", config, "--output", tmp_path / "prepared", "--prepare")
+    direct = trained(config, tmp_path / "direct")
+    assert manifest_of(tmp_path / "prepared" / "tokens" / "train")["pairs"] == sum(line["part"] == "train" for line in lines(150))
+    (tmp_path / "pairs.jsonl").unlink()
+    shards = tmp_path / "shards.yaml"
+    shards.write_text(config.read_text().replace("pairs.jsonl", "prepared/tokens"))
+    assert trained(shards, tmp_path / "from-shards") == direct
+
+
+def test_two_processes_and_two_stages_learn_what_one_process_learns(config, tmp_path):
+    from safetensors.torch import load_file
+
+    config.write_text(config.read_text() + "stages:\n- {}\n- {loop: {rate: 1.0e-4, steps: 3}, data: {train: [{path: pairs.jsonl, languages: [go], weight: 5}]}}\n")
+    start = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr=127.0.0.1", "--nproc-per-node=2", "-m", "wayfind")
+    out = tmp_path / "out"
+    wayfind("--config", config, "--output", out, start=start)
+    bundle.load(out / "bundle").check()
+    first, second = (checkpoint.latest(out / f"stage-{number}") for number in (1, 2))
+    assert (first.name, second.name) == ("step-00000006", "step-00000003")
+    assert Path(checkpoint.read_state(second)["config"]["start"]).parent.name == "stage-1"
+    trained(config, tmp_path / "one")
+    one, two = (load_file(folder / "model.safetensors") for folder in (checkpoint.latest(tmp_path / "one"), first))
+    assert all(torch.allclose(one[name], two[name], atol=2e-3) for name in one)
+
+
+def test_an_unknown_key_and_missing_pairs_are_said_in_one_line(config, tmp_path):
+    (tmp_path / "wrong.yaml").write_text(config.read_text().replace("batch:", "bach:"))
+    assert "did you mean `batch`" in wayfind("--config", tmp_path / "wrong.yaml", code=2).stderr
+    (tmp_path / "pairs.jsonl").unlink()
+    done = wayfind("--config", config, "--output", tmp_path / "out", code=2)
+    assert "no such folder or file of pairs" in done.stderr and len(done.stderr.splitlines()) == 1

@@ -1,0 +1,118 @@
+"""Configurations: unknown keys, stages, and that each option of the loop changes the training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from training import changed, configuration, write_lines  # noqa: E402
+
+from wayfind.errors import Collapsed, UsageError  # noqa: E402
+from wayfind.train import checkpoint  # noqa: E402
+from wayfind.train.batches import read_material  # noqa: E402
+from wayfind.train.config import MPS_BATCH, Loop, config_of, read_configs  # noqa: E402
+from wayfind.train.loop import Limits, limits_of, micro_batch_of, rate_at, train  # noqa: E402
+
+SHIPPED = [Path(__file__).parent.parent / "training" / f"{name}.yaml" for name in ("tiny", "codesearchnet", "priority", "two-stage", "base")]
+
+
+@pytest.mark.parametrize("place, nearest", [
+    (["loop"], "batch"), (["data"], "weights"), (["objectives", "xtr"], "temperature"), (["negatives"], "margin"), (["encoder"], "hidden"), (["heads"], "tokens"), ([], "seed"),
+])
+def test_an_unknown_key_names_the_nearest(tmp_path, place, nearest):
+    values: dict = {"name": "t", "data": {"train": ["x"]}}
+    inner = values
+    for key in place:
+        inner = inner.setdefault(key, {})
+    inner[nearest + "s"] = 1
+    with pytest.raises(UsageError, match=f"unknown key `{nearest}s`; did you mean `{nearest}`"):
+        config_of(values)
+
+
+@pytest.mark.parametrize("values, said", [
+    ({"loop": {"precision": "float16"}}, "precision must be one of"), ({"loop": {"batch": 1}}, "batch must be 2 or more"), ({"objectives": {"xtr": {"weight": 1.0}}}, "set heads.tokens"),
+    ({"objectives": {"contrastive": {"weight": 0.0}}}, "nothing would be learned"), ({"loop": {"rate": "fast"}}, "must be float"), ({"objectives": {"contrastive": {"dimensions": [300]}}}, "between 0 and heads.vector"),
+    ({"objectives": {"distillation": {"weight": 1.0}}}, "no teacher"), ({"encoder": {"hidden": 30}}, "multiple"), ({"data": {"train": [{"path": "x", "wieght": 2}]}}, "did you mean `weight`"),
+])
+def test_values_that_cannot_be_meant_are_refused(values, said):
+    with pytest.raises(UsageError, match=said):
+        config_of({"name": "t", "data": {"train": ["x"]}, **values})
+
+
+def test_a_stage_is_what_differs_and_starts_where_the_one_before_ended(tmp_path):
+    (tmp_path / "two.yaml").write_text("name: two\ndata: {train: [a]}\nloop: {rate: 0.1, batch: 8}\nstages:\n- {}\n- loop: {rate: 0.01}\n  data: {train: [{path: b, weight: 5}]}\n")
+    first, second = read_configs(tmp_path / "two.yaml")
+    assert (first.loop.rate, second.loop.rate, second.loop.batch) == (0.1, 0.01, 8)
+    assert [source.weight for source in second.data.train] == [5.0] and first.data.train[0].path == "a"
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=[path.stem for path in SHIPPED])
+def test_shipped_configurations_are_read(path):
+    assert read_configs(path)
+
+
+def test_the_rate_rises_and_falls_along_half_a_cosine():
+    loop = Loop(rate=1.0, warmup=0.1, final_rate=0.2)
+    rates = [rate_at(step, 100, loop) for step in range(101)]
+    assert rates[0] == pytest.approx(0.1) and rates[9] == pytest.approx(1.0) and rates[55] == pytest.approx(0.6) and rates[100] == pytest.approx(0.2)
+
+
+def test_an_apple_gpu_gets_small_batches_and_is_waited_for():
+    assert limits_of("mps") == Limits(MPS_BATCH, True) and limits_of("cuda") == limits_of("cpu") == Limits()
+    assert [micro_batch_of(Loop(micro_batch=size), limits_of("mps")) for size in (0, 16, 500)] == [48, 16, 48]
+    assert micro_batch_of(Loop(micro_batch=500), limits_of("cuda")) == 500
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    return write_lines(tmp_path_factory.mktemp("pairs") / "pairs.jsonl")
+
+
+def weights_after(config, folder: Path) -> np.ndarray:
+    from safetensors.numpy import load_file
+
+    train(config, read_material(config), folder)
+    found = load_file(checkpoint.latest(folder) / "model.safetensors")
+    return np.concatenate([found[name].ravel() for name in sorted(found)])
+
+
+@pytest.fixture(scope="module")
+def usual(pairs, tmp_path_factory):
+    config = configuration(pairs, loop__steps=4)
+    return config, weights_after(config, tmp_path_factory.mktemp("usual") / "run")
+
+
+@pytest.mark.parametrize("option", [
+    {"seed": 1}, {"loop.batch": 16}, {"loop.rate": 1e-3}, {"loop.warmup": 0.9}, {"loop.final_rate": 0.9}, {"loop.weight_decay": 0.5}, {"loop.clip": 0.01}, {"loop.precision": "bfloat16"}, {"loop.bucket": 4},
+    {"loop.steps": 3}, {"data.weights": "loss"}, {"data.path_dropout": 0.0}, {"data.symbol_dropout": 1.0}, {"negatives.given": 1}, {"encoder.dropout": 0.2}, {"encoder.positions": "learned"},
+    {"encoder.code_length": 20}, {"encoder.query_length": 5}, {"encoder.inner": 20}, {"encoder.layers": 2}, {"encoder.hidden": 24}, {"encoder.heads": 4}, {"heads.vector": 8}, {"heads.vector": 0},
+    {"heads.tokens": 16}, {"negatives.mined": 1, "negatives.every": 2, "negatives.margin": 0.0},
+], ids=lambda option: "+".join(f"{key}={value}" for key, value in option.items()))
+def test_every_option_changes_what_is_learned(usual, option, tmp_path):
+    config, before = usual
+    after = weights_after(changed(config, option), tmp_path / "run")
+    assert before.shape != after.shape or not np.array_equal(before, after)
+
+
+@pytest.mark.parametrize("option", [{"loop.log_every": 1}, {"loop.evaluate_every": 1}, {"loop.keep": 1}, {"loop.pool": 5}])
+def test_watching_a_training_changes_nothing(usual, option, tmp_path):
+    config, before = usual
+    assert np.array_equal(before, weights_after(changed(config, option), tmp_path / "run"))
+
+
+def test_two_epochs_are_twice_the_steps_and_patience_ends_them(pairs, tmp_path):
+    config = configuration(pairs, loop__steps=0, loop__epochs=2, loop__evaluate_every=3)
+    assert train(config, read_material(config), tmp_path / "a").progress.step == 2 * (96 // 8)
+    stale = changed(config, {"loop.rate": 0.0, "loop.patience": 2})
+    assert train(stale, read_material(stale), tmp_path / "b").progress.step == 9
+
+
+def test_a_collapse_is_an_error(pairs, tmp_path, monkeypatch):
+    monkeypatch.setattr("wayfind.train.loop.LEAST_DIRECTIONS", 1000.0)
+    config = configuration(pairs)
+    with pytest.raises(Collapsed, match="effective rank"):
+        train(config, read_material(config), tmp_path / "a")

@@ -1,0 +1,146 @@
+"""Encoders of other makes: tiny random BERT, ModernBERT and T5 saved in their own layouts, and XTR's projection."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+from training import configuration, random_texts, write_lines  # noqa: E402
+
+from wayfind.errors import UsageError  # noqa: E402
+from wayfind.train import checkpoint  # noqa: E402
+from wayfind.train.batches import read_material  # noqa: E402
+from wayfind.train.config import EncoderConfig  # noqa: E402
+from wayfind.train.encoder import build_encoder  # noqa: E402
+from wayfind.train.heads import build_model  # noqa: E402
+from wayfind.train.loop import train  # noqa: E402
+from wayfind.train.vocabulary import learn_vocabulary  # noqa: E402
+
+SIZES = dict(vocab_size=300, hidden_size=32, num_hidden_layers=3, num_attention_heads=2, intermediate_size=48)
+MAKES = {
+    "bert": lambda: transformers.BertModel(transformers.BertConfig(**SIZES, max_position_embeddings=64)),
+    "modernbert": lambda: transformers.ModernBertModel(transformers.ModernBertConfig(**SIZES, max_position_embeddings=64, pad_token_id=0, cls_token_id=2, sep_token_id=3, bos_token_id=2, eos_token_id=3)),
+    "t5": lambda: transformers.T5ForConditionalGeneration(transformers.T5Config(vocab_size=300, d_model=32, d_ff=48, d_kv=16, num_layers=3, num_heads=2)),
+}
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(params=MAKES)
+def folder(request, tmp_path):
+    torch.manual_seed(0)
+    MAKES[request.param]().save_pretrained(tmp_path / "encoder")
+    return tmp_path / "encoder"
+
+
+def test_an_encoder_of_another_make_is_read_and_cut_to_its_first_layers(folder):
+    texts = random_texts(3, 12, 300, 0)
+    whole, cut = (build_encoder(EncoderConfig(folder=str(folder), layers=layers), 300).eval() for layers in (0, 2))
+    assert whole(*texts).shape == cut(*texts).shape == (3, 12, 32)
+    assert sum(one.numel() for one in cut.parameters()) < sum(one.numel() for one in whole.parameters())
+    shared = dict(whole.state_dict())
+    assert all(torch.equal(value, shared[name]) for name, value in cut.state_dict().items())
+    with pytest.raises(UsageError, match="has 3"):
+        build_encoder(EncoderConfig(folder=str(folder), layers=4), 300)
+
+
+def test_padding_changes_no_state(folder):
+    encoder = build_encoder(EncoderConfig(folder=str(folder), layers=2), 300).eval()
+    ids = torch.randint(5, 300, (1, 7), generator=torch.Generator().manual_seed(0))
+    alone = encoder(ids, torch.ones(1, 7, dtype=torch.bool))
+    padded = encoder(torch.nn.functional.pad(ids, (0, 9)), torch.arange(16)[None] < 7)
+    assert torch.allclose(alone, padded[:, :7], atol=1e-5)
+
+
+def test_dropout_is_what_the_configuration_says(folder):
+    texts = random_texts(2, 12, 300, 0)
+    still, noisy = (build_encoder(EncoderConfig(folder=str(folder), layers=2, dropout=rate), 300).train() for rate in (0.0, 0.5))
+    assert torch.equal(still(*texts), still(*texts)) and not torch.equal(noisy(*texts), noisy(*texts))
+
+
+def test_it_trains_and_its_checkpoint_loads_without_the_folder(folder, tmp_path):
+    learn_vocabulary(["open close file socket the number"] * 3, 250).write(folder)
+    config = configuration(write_lines(tmp_path / "pairs.jsonl"), encoder=EncoderConfig(folder=str(folder), layers=2, code_length=40, query_length=16), loop__steps=4)
+    done = train(config, read_material(config), tmp_path / "run")
+    for path in folder.iterdir():
+        path.unlink()
+    model, _ = checkpoint.load_model(done.best)
+    assert len(model.encoder.network.state_dict()) > 10 and model(*random_texts(2, 9, 200, 0)).vector.shape == (2, 16)
+
+
+@pytest.mark.parametrize("folder", ["bert", "t5"], indirect=True)
+def test_an_exported_encoder_of_another_make_keeps_the_law(folder, tmp_path):
+    """ModernBERT keeps it too, but its export takes a minute."""
+    pytest.importorskip("onnxscript")
+    import numpy as np
+
+    from wayfind.train.export import onnx_encoder, to_onnx
+    from wayfind.train.heads import Texts
+    from wayfind.train.quantise import quantised
+    from wayfind.train.validate import encoder_of
+
+    config = configuration(tmp_path / "none", encoder=EncoderConfig(folder=str(folder), layers=2, code_length=40, query_length=16))
+    model = build_model(config, 300).eval()
+    graph = to_onnx(model, 40)
+    texts = random_texts(5, 30, 300, 0)
+    expected = encoder_of(model)(texts)[0]
+    assert np.abs(onnx_encoder(graph.SerializeToString(), model)(texts)[0] - expected).max() < 1e-5
+    served = onnx_encoder(quantised(graph).SerializeToString(), model)
+    together = served(texts)[0]
+    assert (together * expected).sum(axis=1).min() > 0.98
+    alone = served(Texts(texts.ids[1:2, : (size := int(texts.mask[1].sum()))], texts.mask[1:2, :size]))[0]
+    assert np.abs(np.rint(127 * alone[0]) - np.rint(127 * together[1])).max() <= 1
+
+
+def xtr_layout(folder, form: str, key: str = "linear.weight"):
+    """The repository of google/xtr-base-en in small: a T5 encoder, and `2_Dense` with a projection of token vectors."""
+    torch.manual_seed(0)
+    MAKES["t5"]().save_pretrained(folder)
+    dense = folder / "2_Dense"
+    dense.mkdir()
+    weight = torch.randn(8, 32)
+    (dense / "config.json").write_text(json.dumps({"in_features": 32, "out_features": 8, "bias": False, "activation_function": "torch.nn.modules.linear.Identity"}))
+    if form == "bin":
+        torch.save({key: weight}, dense / "pytorch_model.bin")
+    else:
+        from safetensors.torch import save_file
+
+        save_file({key: weight}, dense / "model.safetensors")
+    return weight
+
+
+@pytest.mark.parametrize("form", ["bin", "safetensors"])
+def test_xtr_comes_with_its_own_projection(tmp_path, form):
+    weight = xtr_layout(tmp_path / "xtr", form)
+    config = configuration(tmp_path / "none", encoder=EncoderConfig(folder=str(tmp_path / "xtr"), layers=0), heads__tokens=8, heads__vector=-1)
+    model = build_model(config, 300).eval()
+    assert torch.equal(model.tokens.weight, weight)
+    texts = random_texts(2, 9, 300, 0)
+    reference = transformers.T5EncoderModel.from_pretrained(tmp_path / "xtr").eval()(input_ids=texts.ids, attention_mask=texts.mask.long()).last_hidden_state
+    assert torch.allclose(model(*texts).tokens, torch.nn.functional.normalize(reference @ weight.T, dim=-1), atol=1e-5)
+
+
+def test_two_processes_agree_on_the_projection(tmp_path):
+    """Origin defect 14: it was drawn at random at every start."""
+    xtr_layout(tmp_path / "xtr", "bin")
+    config = configuration(tmp_path / "none", encoder=EncoderConfig(folder=str(tmp_path / "xtr"), layers=0), heads__tokens=8, heads__vector=4)
+    one, other = build_model(config, 300), build_model(config, 300)
+    assert torch.equal(one.tokens.weight, other.tokens.weight) and torch.equal(one.vector.weight, other.vector.weight)
+
+
+def test_a_projection_of_another_size_or_with_code_in_it_is_refused(tmp_path):
+    xtr_layout(tmp_path / "xtr", "bin")
+    config = configuration(tmp_path / "none", encoder=EncoderConfig(folder=str(tmp_path / "xtr"), layers=0), heads__tokens=16)
+    with pytest.raises(UsageError, match="set it to 8"):
+        build_model(config, 300)
+    xtr_layout(tmp_path / "other", "safetensors", key="weight")
+    with pytest.raises(UsageError, match="linear.weight"):
+        build_model(configuration(tmp_path / "none", encoder=EncoderConfig(folder=str(tmp_path / "other"), layers=0), heads__tokens=8), 300)
+
+
+def test_a_folder_without_an_encoder_says_so(tmp_path):
+    with pytest.raises(UsageError, match="no encoder"):
+        build_encoder(EncoderConfig(folder=str(tmp_path)), 300)

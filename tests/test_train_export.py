@@ -1,0 +1,108 @@
+"""Export: the bundle says what the network says, in int8, whatever else is in the batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxscript")
+
+from training import configuration, random_texts, write_lines  # noqa: E402
+
+from wayfind.model import bundle  # noqa: E402
+from wayfind.train.batches import read_material  # noqa: E402
+from wayfind.train.checkpoint import load_model  # noqa: E402
+from wayfind.train.config import DataConfig, EncoderConfig, HeadsConfig, TrainConfig  # noqa: E402
+from wayfind.train.export import export, onnx_encoder, to_onnx  # noqa: E402
+from wayfind.train.heads import Texts, build_model  # noqa: E402
+from wayfind.train.loop import train  # noqa: E402
+from wayfind.train.quantise import quantised  # noqa: E402
+from wayfind.train.validate import encoder_of  # noqa: E402
+
+VOCABULARY = 1500
+
+
+@pytest.fixture(scope="module")
+def network():
+    """Untrained but not small: 3 layers, with weights large enough that nothing is rounded to nought."""
+    model = build_model(TrainConfig("t", DataConfig([]), encoder=EncoderConfig(layers=3, hidden=64, heads=4, code_length=128), heads=HeadsConfig(vector=48, tokens=16)), VOCABULARY).eval()
+    with torch.no_grad():
+        for parameter in model.encoder.parameters():
+            if parameter.ndim == 2:
+                parameter.mul_(4)
+    return model
+
+
+@pytest.fixture(scope="module")
+def graph(network):
+    return to_onnx(network, 128)
+
+
+@pytest.fixture(scope="module")
+def served(graph, network):
+    return onnx_encoder(quantised(graph).SerializeToString(), network, threads=1)
+
+
+def cosine(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    return (one * other).sum(axis=-1) / np.linalg.norm(one, axis=-1) / np.linalg.norm(other, axis=-1)
+
+
+def test_the_float_graph_is_the_network_at_any_batch_and_length(graph, network):
+    run, own = onnx_encoder(graph.SerializeToString(), network, threads=1), encoder_of(network)
+    for batch, length in ((1, 2), (1, 128), (5, 37)):
+        texts = random_texts(batch, length, VOCABULARY, 0)
+        (vector, tokens), (expected, expected_tokens) = run(texts), own(texts)
+        seen = texts.mask.numpy()
+        assert np.abs(vector - expected).max() < 2e-6 and np.abs(tokens[seen] - expected_tokens[seen]).max() < 2e-6
+
+
+def test_the_int8_graph_is_near_the_network_and_a_quarter_of_its_size(graph, served, network):
+    texts = random_texts(16, 100, VOCABULARY, 1)
+    (vector, tokens), (expected, expected_tokens) = served(texts), encoder_of(network)(texts)
+    seen = texts.mask.numpy()
+    assert cosine(vector, expected).min() > 0.995 and cosine(tokens[seen], expected_tokens[seen]).mean() > 0.99
+    assert len(quantised(graph).SerializeToString()) < 0.33 * len(graph.SerializeToString())
+
+
+def test_a_code_alone_and_in_any_batch_with_any_padding_differs_by_at_most_one_step(served):
+    """The law that dynamic quantisation over the batch breaks: batch mates with large activations move its scales."""
+    drawn = torch.Generator().manual_seed(0)
+    for seed in range(6):
+        texts = random_texts(7, 60, VOCABULARY, seed)
+        padding = int(torch.randint(0, 60, (1,), generator=drawn))
+        grown = Texts(*(torch.nn.functional.pad(one, (0, padding)) for one in texts))
+        together, _ = served(grown)
+        for row in range(7):
+            length = int(texts.mask[row].sum())
+            alone, _ = served(Texts(texts.ids[row : row + 1, :length], texts.mask[row : row + 1, :length]))
+            assert np.abs(np.rint(alone[0] * 127) - np.rint(together[row] * 127)).max() <= 1
+
+
+def test_no_path_of_the_machine_that_exported_it_is_in_the_graph(graph):
+    data = graph.SerializeToString()
+    assert b"site-packages" not in data and b".py" not in data
+
+
+def test_weights_have_seven_bits_and_tables_eight(graph):
+    tensors = {one.name: onnx.numpy_helper.to_array(one) for one in quantised(graph).graph.initializer}
+    codes = {name: tensor for name, tensor in tensors.items() if tensor.dtype == np.int8}
+    assert len(codes) >= 3 * 4 + 1
+    assert max(np.abs(tensor).max() for tensor in codes.values() if len(tensor) != VOCABULARY) == 63
+    assert next(np.abs(tensor).max() for tensor in codes.values() if len(tensor) == VOCABULARY) == 127
+
+
+def test_a_bundle_says_what_its_checkpoint_says_and_carries_its_card(tmp_path):
+    config = configuration(write_lines(tmp_path / "pairs.jsonl", 200), loop__steps=12, loop__rate=1e-2, licences="Apache-2.0")
+    material = read_material(config)
+    best = train(config, material, tmp_path / "run").best
+    measured = export(best, tmp_path / "bundle", material.valid)
+    made = bundle.load(tmp_path / "bundle")
+    made.check()
+    assert abs(measured["mrr"] - measured["network_mrr"]) < 0.1 and measured["worst_cosine"] > 0.98
+    part = made.parts["encoder"]
+    assert (part["dim"], part["token_dim"], part["code_length"], part["form"], part["text"]) == (16, 8, 40, "int8", "1")
+    served, network = onnx_encoder(str(made.checked("model.onnx")), load_model(best)[0]), encoder_of(load_model(best)[0])
+    texts = random_texts(4, 30, 200, 0)
+    assert cosine(served(texts)[0], network(texts)[0]).min() > 0.98

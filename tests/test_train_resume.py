@@ -1,0 +1,117 @@
+"""Checkpoints: interrupted and resumed equals uninterrupted bit for bit; a kill leaves a whole checkpoint; nothing is pickled."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from training import changed, configuration, write_lines  # noqa: E402
+
+from wayfind.errors import UsageError  # noqa: E402
+from wayfind.train import checkpoint  # noqa: E402
+from wayfind.train.batches import read_material  # noqa: E402
+from wayfind.train.config import Source  # noqa: E402
+from wayfind.train.loop import train  # noqa: E402
+
+
+class Killed(Exception):
+    pass
+
+
+def killed_at(step):
+    def report(line):
+        if line["event"] == "step" and line["step"] >= step:
+            raise Killed
+
+    return report
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    """Everything that has a state: dropout, two epochs, mined and given negatives, an optimiser with moments."""
+    path = write_lines(tmp_path_factory.mktemp("pairs") / "pairs.jsonl")
+    return configuration(
+        path, encoder__dropout=0.2, negatives__mined=1, negatives__given=1, negatives__every=5, loop__steps=0, loop__epochs=2, loop__batch=16, loop__micro_batch=8, loop__log_every=1, loop__evaluate_every=3, loop__bucket=2,
+    )
+
+
+def files(folder):
+    return {path.name: path.read_bytes() for path in checkpoint.latest(folder).iterdir() if path.suffix == ".safetensors"}
+
+
+def test_interrupted_and_resumed_is_uninterrupted_bit_for_bit(config, tmp_path):
+    material = read_material(config)
+    whole = train(config, material, tmp_path / "whole")
+    for stop in (4, 8, 10):
+        with pytest.raises(Killed):
+            train(config, material, tmp_path / "parts", resume=stop > 4, report=killed_at(stop))
+    parts = train(config, read_material(config), tmp_path / "parts", resume=True)
+    assert files(tmp_path / "whole") == files(tmp_path / "parts") and set(files(tmp_path / "whole")) == {"model.safetensors", "optimizer.safetensors", "negatives.safetensors"}
+    assert whole.progress.history == parts.progress.history and whole.best.name == parts.best.name
+
+
+def test_a_training_out_of_time_leaves_a_checkpoint_to_go_on_from(config, tmp_path):
+    material, ticks = read_material(config), iter(range(10**6))
+    stopped = train(changed(config, {"loop.minutes": 0.1}), material, tmp_path / "parts", clock=lambda: float(next(ticks)))
+    assert not stopped.finished and 0 < stopped.progress.step < 12
+    train(config, material, tmp_path / "parts", resume=True)
+    train(config, material, tmp_path / "whole")
+    assert files(tmp_path / "whole") == files(tmp_path / "parts")
+
+
+def test_a_training_is_not_begun_over_another_nor_resumed_with_other_options(config, tmp_path):
+    material = read_material(config)
+    short = changed(config, {"loop.steps": 3})
+    train(short, material, tmp_path / "run")
+    with pytest.raises(UsageError, match="--resume"):
+        train(short, material, tmp_path / "run")
+    with pytest.raises(UsageError, match="loop.rate = 0.003, now it is 0.5"):
+        train(changed(short, {"loop.rate": 0.5}), material, tmp_path / "run", resume=True)
+
+
+def test_a_checkpoint_is_there_whole_or_not_at_all(config, tmp_path, monkeypatch):
+    material, short = read_material(config), changed(config, {"loop.steps": 3})
+
+    def refuse(*given):
+        raise Killed
+
+    monkeypatch.setattr("wayfind.train.checkpoint.os.replace", refuse)
+    with pytest.raises(Killed):
+        train(short, material, tmp_path / "run")
+    assert checkpoint.latest(tmp_path / "run") is None
+
+
+def test_the_best_and_the_newest_checkpoints_are_kept(config, tmp_path):
+    done = train(changed(config, {"loop.evaluate_every": 1, "loop.keep": 2}), read_material(config), tmp_path / "run")
+    names = {path.name for path in checkpoint.all_in(tmp_path / "run")}
+    assert names == {done.best.name, "step-00000011", "step-00000012"}
+
+
+def test_a_checkpoint_holds_no_pickle_and_loads_without_its_pairs(config, tmp_path):
+    source = write_lines(tmp_path / "own.jsonl")
+    own = changed(config, {"data.train": [Source(str(source))], "loop.steps": 3})
+    done = train(own, read_material(own), tmp_path / "run")
+    source.unlink()
+    model, read = checkpoint.load_model(done.best)
+    assert read.as_mapping() == own.as_mapping() and not model.training
+    assert {path.suffix for path in done.best.iterdir()} == {".safetensors", ".json", ".txt"}
+
+
+def test_the_log_can_be_followed(config, tmp_path):
+    done = train(changed(config, {"loop.steps": 6}), read_material(config), tmp_path / "run")
+    log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    steps = [line for line in log if line["event"] == "step"]
+    assert [line["step"] for line in steps] == [1, 2, 3, 4, 5, 6]
+    assert {"loss", "contrastive", "maxsim", "rate", "gradient", "pairs_per_second", "tokens_per_second", "seconds_left"} <= set(steps[0])
+    assert [line["mrr"] for line in log if line["event"] == "evaluation"] == pytest.approx([mrr for _, mrr in done.progress.history], rel=1e-5)
+    assert log[-1]["event"] == "done" and log[-1]["finished"]
+
+
+def test_a_later_stage_starts_from_the_weights_of_the_one_before(config, tmp_path):
+    first = train(changed(config, {"loop.steps": 3}), read_material(config), tmp_path / "one")
+    still = changed(config, {"start": str(first.best), "loop.steps": 3, "loop.rate": 0.0})
+    second = train(still, read_material(still), tmp_path / "two")
+    assert files(tmp_path / "one")["model.safetensors"] == files(tmp_path / "two")["model.safetensors"] and second.progress.best == first.progress.best
