@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from wayfind.errors import IndexDamaged
-from wayfind.index import vectors
+from wayfind.index import maintain, vectors
 from wayfind.index.refresh import open_tree, refresh
 from wayfind.index.snapshot import open_snapshot
 from wayfind.index.vectors import Matrix, VectorStore, fill, matrix_name, rows_of, vector_key
@@ -210,3 +210,32 @@ def test_nearness_is_the_same_whether_vectors_were_stored_or_are_made_for_candid
     assert stored.coverage == 1 and not np.isnan(whole).any()
     assert np.array_equal(made[~kinds], whole[~kinds])
     assert ENCODED_NOW >= len(chosen)
+
+
+def test_gc_and_forget_take_the_vectors_of_contents_that_are_gone(tree):
+    fill(tree, HashingEncoder())
+    home = tree.store.path.parent
+    keys = [vector_key(row.key, row.path, "hashing") for row in tree.catalogue.manifest().rows.values()]
+    maintain.gc(home)
+    store = VectorStore(home)
+    assert store.known(keys) == set(keys)
+    maintain.forget(tree.root, home)
+    assert not store.known(keys)
+    store.close()
+    assert maintain.sizes(home).vectors > 0  # the empty database
+
+
+def test_doctor_mends_a_damaged_file_of_vectors(tree):
+    encoder = HashingEncoder()
+    fill(tree, encoder)
+    file = tree.folder / matrix_name(tree.catalogue.manifest(), encoder.id)
+    data = bytearray(file.read_bytes())
+    data[40] ^= 1
+    file.write_bytes(data)
+    home = tree.store.path.parent
+    assert [finding.what for finding in maintain.doctor(home)] == ["vectors"]
+    assert [finding.repaired for finding in maintain.doctor(home, repair=True)] == [True]
+    assert not maintain.doctor(home)
+    again = HashingEncoder()
+    fill(tree, again)
+    assert not again.texts and codes_of(tree, again) == expected(tree, HashingEncoder())

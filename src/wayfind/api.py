@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wayfind.errors import IndexBusy, StorageError
 from wayfind.index import refresh as refreshing
@@ -17,6 +18,9 @@ from wayfind.search.explain import Mode
 from wayfind.search.query import Filters
 from wayfind.search.searcher import Searcher
 from wayfind.types import Answer, IndexState, Result, Touch
+
+if TYPE_CHECKING:
+    from wayfind.index.vectors import Filled
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,15 @@ class Repository:
         done = refreshing.refresh(self._tree, options or self._options, progress)
         self.stale_files = 0
         return done
+
+    def encode(self, progress: Progress | None = None, seconds: float = float("inf")) -> Filled | None:
+        """Make the vectors that the index lacks, for so long at most; searches need not wait for it. None without a model.
+        Raises IndexBusy, StorageError."""
+        from wayfind.index.vectors import fill
+        from wayfind.model.encoder import base_encoder
+
+        encoder = base_encoder()
+        return fill(self._tree, encoder, progress, seconds) if encoder else None
 
     def snapshot(self) -> Snapshot:
         """The present generation, opened once."""

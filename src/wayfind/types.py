@@ -154,6 +154,8 @@ class IndexState:
     """Reason -> number of files not indexed."""
     model: str
     """Name of the model that took part, `lexical` when none did."""
+    encoded: float = 0.0
+    """Share of the chunks whose vectors are stored, 0 to 1; of the others, the best candidates are encoded when asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from wayfind.index.refresh import VERSIONS, sweep
 from wayfind.index.segment import Segment
 from wayfind.index.snapshot import verify_rows
 from wayfind.index.store import ContentStore
+from wayfind.index.vectors import VectorStore, matrix_names, read_matrix
 
 KEPT_SECONDS = 86_400
 """Content stays so long after a tree let it go: who changes back to a branch within a day finds it extracted."""
@@ -33,6 +34,7 @@ LEAST_FREE = 200_000_000
 """Bytes of free disk below which `doctor` warns: an index of 5,000 files takes about half of that."""
 _CONTENT = "content.sqlite"
 _CATALOGUE = "catalogue.sqlite"
+_VECTORS = "vectors.sqlite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +57,13 @@ class Sizes:
     """Of what was extracted from files, shared by all trees."""
     segments: int
     catalogues: int
+    vectors: int
+    """Of all trees together, and of each."""
     trees: tuple[TreeSize, ...]
 
     @property
     def total(self) -> int:
-        return self.content + self.segments + self.catalogues
+        return self.content + self.segments + self.catalogues + self.vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,7 @@ def sizes(home: Path) -> Sizes:
         sum(map(_bytes, home.glob(f"{_CONTENT}*"))),
         sum(map(_bytes, home.glob("trees/*/*.seg"))),
         sum(map(_bytes, home.glob(f"trees/*/{_CATALOGUE}*"))),
+        sum(map(_bytes, [*home.glob(f"{_VECTORS}*"), *home.glob("trees/*/*.vec")])),
         trees,
     )
 
@@ -149,6 +154,7 @@ def gc(home: Path, limit_bytes: int | None = None, now: float | None = None) -> 
                 _remove(evicted[-1].folder)
                 keys.pop(evicted[-1].folder, None)
                 contents += _drop_unused(store, keys, None) if not unread else 0
+        _drop_vectors(home, store)
         _vacuum(store, thorough=limit_bytes is not None)
     left = _bytes_below(home)
     return Collected(
@@ -178,6 +184,7 @@ def forget(root: str | os.PathLike[str], home: Path) -> Forgotten:
             contents = len(mine)
         else:
             contents = _drop_unused(store, others, None)
+        _drop_vectors(home, store)
         _vacuum(store, thorough=True)
     return Forgotten(tree.root or os.fspath(root), contents, max(before - _bytes_below(home), 0))
 
@@ -197,6 +204,7 @@ def doctor(home: Path, root: str | os.PathLike[str] | None = None, repair: bool 
         if (home / _CONTENT).exists():
             found, damaged = _check_content(home / _CONTENT, repair)
             findings += found
+        findings += _check_vectors(home, repair)
         for tree in _trees(home):
             # Where content was deleted, any tree may have used it.
             if root is None or tree.folder.name == identity.tree_id(root) or (repair and damaged):
@@ -291,6 +299,19 @@ def _drop_unused(store: ContentStore, keys: dict[Path, set[str]], before: float 
     return len(dead)
 
 
+def _drop_vectors(home: Path, store: ContentStore) -> None:
+    """Delete the vectors of contents that are gone; of a damaged store all."""
+    if not (home / _VECTORS).exists():
+        return
+    try:
+        with contextlib.closing(VectorStore(home)) as vectors:
+            vectors.keep(store.used())
+    except IndexDamaged:
+        _remove_database(home / _VECTORS)
+    except StorageError:  # a full disk has no room for the copy that giving room back takes
+        pass
+
+
 def _vacuum(store: ContentStore, thorough: bool) -> None:
     """Give room back. On a full disk there is no place for the copy that it takes; then the room is used again later."""
     with contextlib.suppress(StorageError):
@@ -341,7 +362,8 @@ def _check_disk(home: Path) -> Iterator[Finding]:
 
 def _check_permissions(home: Path, repair: bool) -> Iterator[Finding]:
     """Others of this machine must not read the source text that lies here, and its owner must be able to."""
-    for path in [home, *sorted(home.glob(f"{_CONTENT}*")), home / "trees", *sorted(home.glob("trees/**/*"))]:
+    databases = [*sorted(home.glob(f"{_CONTENT}*")), *sorted(home.glob(f"{_VECTORS}*"))]
+    for path in [home, *databases, home / "trees", *sorted(home.glob("trees/**/*"))]:
         with contextlib.suppress(FileNotFoundError):
             status = path.lstat()
             mode = stat.S_IMODE(status.st_mode)
@@ -402,6 +424,18 @@ def _check_content(path: Path, repair: bool) -> tuple[list[Finding], set[str]]:
     return found, set(damaged)
 
 
+def _check_vectors(home: Path, repair: bool) -> Iterator[Finding]:
+    """Stored vectors that are damaged. A damaged row is deleted where it is met, and made again."""
+    if (home / _VECTORS).exists():
+        try:
+            with contextlib.closing(VectorStore(home)) as vectors:
+                vectors.check()
+        except IndexError_ as error:
+            if repair:
+                _remove_database(home / _VECTORS)
+            yield Finding("vectors", f"{_without_advice(error)}; vectors are made again", repair)
+
+
 def _check_tree(tree: TreeSize, content: Path, damaged: set[str], repair: bool) -> list[Finding]:
     """The findings in one tree's index. With `repair` what is damaged is taken out of it."""
     path = tree.folder / _CATALOGUE
@@ -414,11 +448,12 @@ def _check_tree(tree: TreeSize, content: Path, damaged: set[str], repair: bool) 
                 raise IndexDamaged(f"{path} is damaged ({problems[0]})")
             manifest, segments = _whole(lambda: _bad_segments(tree.folder, catalogue))
             keys = _bad_keys(manifest, content, damaged)
-            if repair and (segments or keys):
+            vectors = _bad_vectors(tree.folder, manifest)
+            if repair and (segments or keys or vectors):
                 with catalogue.writing(WAIT):
                     catalogue.drop(segments=segments, keys=keys)
-                    catalogue.write_meta({"generation": str(manifest.generation + 1)})
-                for segment in segments:
+                    catalogue.write_meta({"generation": str(manifest.generation + 1)} | ({"vectors": "{}"} if vectors else {}))
+                for segment in [*segments, *vectors]:
                     (tree.folder / segment).unlink(missing_ok=True)
     except IndexError_ as error:
         if repair:
@@ -428,6 +463,7 @@ def _check_tree(tree: TreeSize, content: Path, damaged: set[str], repair: bool) 
         kind = "version" if isinstance(error, IndexVersion) else "catalogue"
         return [Finding(kind, f"{name}: {_without_advice(error)}; the next search builds the index again", repair)]
     found = [Finding("segment", f"{name}: {why}; its files are read again", repair) for why in segments.values()]
+    found += [Finding("vectors", f"{name}: {why}; `wayfind index` lays them out again", repair) for why in vectors.values()]
     if keys:
         found.append(
             Finding(
@@ -439,6 +475,17 @@ def _check_tree(tree: TreeSize, content: Path, damaged: set[str], repair: bool) 
             Finding("version", f"{name}: made by another version of wayfind; the next search builds the index again")
         )
     return found
+
+
+def _bad_vectors(folder: Path, manifest: Manifest) -> dict[str, str]:
+    """For each file of vectors that is damaged, why."""
+    bad = {}
+    for name in matrix_names(manifest):
+        try:
+            read_matrix(folder, name)
+        except IndexError_ as error:
+            bad[name] = _without_advice(error)
+    return bad
 
 
 def _bad_segments(folder: Path, catalogue: Catalogue) -> tuple[Manifest, dict[str, str]]:

@@ -69,6 +69,7 @@ class Snapshot:
         folder: Path = Path(),
     ):
         self.manifest, self.segments, self.store, self.manual, self.folder = manifest, segments, store, manual, folder
+        self._vectors: dict[str, Vectors] = {}
         number_of = {name: i for i, name in enumerate(manifest.segments)}
         rows = [row for row in manifest.rows.values() if row.segment]  # in the order of paths
         where = np.array([(number_of[row.segment], row.number) for row in rows], np.int64).reshape(-1, 2)
@@ -112,6 +113,11 @@ class Snapshot:
 
     def vectors(self, model: str, dim: int) -> Vectors:
         """The codes that a model made of the chunks, as far as they are there. Raises IndexDamaged, IndexVersion."""
+        if model not in self._vectors:
+            self._vectors[model] = self._read_vectors(model, dim)
+        return self._vectors[model]
+
+    def _read_vectors(self, model: str, dim: int) -> Vectors:
         from wayfind.index.vectors import matrix_name, read_matrix, rows_of, vector_key
 
         name = matrix_name(self.manifest, model)

@@ -71,7 +71,16 @@ def vector_key(content: str, path: str, model: str) -> str:
 
 def matrix_name(manifest: Manifest, model: str) -> str | None:
     """The file that the catalogue names for a model."""
-    return json.loads(manifest.meta.get("vectors", "{}")).get(model)
+    return _matrices(manifest).get(model)
+
+
+def matrix_names(manifest: Manifest) -> list[str]:
+    """Every file of vectors that the catalogue names."""
+    return sorted(_matrices(manifest).values())
+
+
+def _matrices(manifest: Manifest) -> dict[str, str]:
+    return json.loads(manifest.meta.get("vectors", "{}"))
 
 
 def read_matrix(folder: Path, name: str) -> Matrix:
@@ -119,13 +128,15 @@ def fill(tree: Tree, encoder: Encoder, progress: Progress | None = None, seconds
         missing = [row for row in rows if key_of[row.path] not in known]
         encoded, done = 0, 0
         total = sum(row.chunks for row in missing)
-        for some in _in_batches(missing):
-            if time.monotonic() - began > seconds:
-                break
-            encoded += _encode(tree, store, encoder, some, key_of)
-            done += len(some)
-            say("encode", encoded, total)
-        commit(tree, store, encoder)
+        try:
+            for some in _in_batches(missing):
+                if time.monotonic() - began > seconds:
+                    break
+                encoded += _encode(tree, store, encoder, some, key_of)
+                done += len(some)
+                say("encode", encoded, total)
+        finally:  # an interrupt too leaves what is done to be searched
+            commit(tree, store, encoder)
     return Filled(encoded, len({key_of[row.path] for row in rows} & known), len(missing) - done, time.monotonic() - began)
 
 
@@ -222,6 +233,13 @@ class VectorStore:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany("INSERT OR REPLACE INTO vector VALUES (?, ?, ?, ?)", [(*row, zlib.crc32(row[2])) for row in rows])
             self._db.execute("COMMIT")
+
+    def check(self) -> None:
+        """Raises IndexDamaged where SQLite cannot read the file."""
+        with self._errors():
+            for (text,) in self._db.execute("PRAGMA integrity_check(3)"):
+                if text != "ok":
+                    raise IndexDamaged(f"{self.path} is damaged ({text})")
 
     def keep(self, contents: Iterable[str]) -> int:
         """Delete the codes of all other contents. Returns how many rows went."""

@@ -44,8 +44,9 @@ def _learning_options(command: Any) -> Any:
 @click.option("--manual", metavar="FILE", help="Explanations written by hand (JSON); later refreshes use the file too.  [default: .wayfind/explanations.json if it is there]")
 @click.option("--rebuild", is_flag=True, help="Make the index anew, whatever state it is in.")
 @click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, help="Processes that read files.  [default: one a processor]")
+@click.option("--vectors/--no-vectors", "encode", default=True, help="Also make the vectors that searches by meaning use; without them, searches make those of their best candidates.  [default: vectors]")
 @_learning_options
-def index_command(path: str | None, output: str | None, manual: str | None, rebuild: bool, jobs: int) -> None:
+def index_command(path: str | None, output: str | None, manual: str | None, rebuild: bool, jobs: int, encode: bool) -> None:
     """Bring the index of the repository at PATH (default: the current folder) up to date.
 
     Searching does that too; this command shows what was done. Nothing is written into the repository.
@@ -62,6 +63,10 @@ def index_command(path: str | None, output: str | None, manual: str | None, rebu
         progress.clear()
         for line in _report(done, state(place.repository.snapshot()), output):
             click.echo(line)
+        if encode and (filled := place.repository.encode(progress)):
+            progress.clear()
+            if filled.encoded or filled.left:
+                click.echo(f"  {counted(filled.encoded, 'vector')} made in {filled.seconds:.1f} s" + (f"; {counted(filled.left, 'file')} left" if filled.left else ""))
 
 
 def _forget_if_unusable(folder: str, home: Path | None) -> None:
@@ -83,9 +88,13 @@ def learn_command(arguments: tuple[str, ...]) -> None:
     raise UsageError("learning from a repository is not in this version yet; to search for the word: wayfind -- learn")
 
 
+def _explained(index: IndexState) -> str:
+    return f"{index.coverage:.1%} explained " if index.chunks else ""
+
+
 def _report(done: Refreshed, index: IndexState, output: str | None) -> Iterator[str]:
     """What a refresh found and did."""
-    yield f"{shown(index.root)}: {counted(index.files, 'file')} in {counted(index.chunks, 'chunk')}, {index.coverage:.1%} explained (generation {index.generation})"
+    yield f"{shown(index.root)}: {counted(index.files, 'file')} in {counted(index.chunks, 'chunk')}, {_explained(index)}(generation {index.generation})"
     yield f"  {done.changed:,} changed ({done.extracted:,} never seen before), {done.removed:,} removed, in {done.seconds:.1f} s"
     if index.skipped:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(index.skipped.items(), key=lambda item: -item[1]))

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from wayfind.serve.screen import shown
 
-STAGES = {"walk": "looking at files", "read": "reading", "extract": "extracting", "history": "reading commits", "write": "writing"}
+STAGES = {"walk": "looking at files", "read": "reading", "extract": "extracting", "history": "reading commits", "write": "writing", "encode": "making vectors (Ctrl-C leaves what is done)"}
 _EVERY = 0.1
 """Seconds between two updates."""
 _WIDEST = 76

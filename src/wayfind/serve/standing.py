@@ -177,6 +177,8 @@ def _lines(standing: Standing) -> Iterator[str]:
     yield _row("holds", f"{counted(state.files, 'file')}, {counted(state.chunks, 'chunk')}; {counted(standing.commits, 'commit')} read")
     if state.chunks:
         yield _row("explained", f"{state.coverage:.1%} ({_human(standing.provenance):.1%} in words that people wrote)")
+    if state.model != "lexical":
+        yield _row("vectors", f"{state.encoded:.1%} of the chunks, by {shown(state.model)}" + ("; the rest when asked for, or: wayfind index" if state.encoded < 1 else ""))
     for number, (name, (files, chunks)) in enumerate(standing.languages.items()):
         yield _row("" if number else "languages", f"{name}: {counted(files, 'file')}, {counted(chunks, 'chunk')}")
     for number, (reason, count) in enumerate(sorted(state.skipped.items(), key=lambda item: -item[1])):
