@@ -35,7 +35,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -282,7 +282,9 @@ def report(options: argparse.Namespace) -> None:
     name, cost = tokenizer()
     told = [json.loads(line) for file in options.results for line in open(file, encoding="utf-8")]
     systems = list(dict.fromkeys(re.sub(r" \d+$", "", system) for row in told for system in row["units"]))
-    print(f"tokens: {name}; {len(gold)} questions\n")
+    asked = Counter(row["id"] for row in told)
+    told = [row for row in told if asked[row["id"]] == max(asked.values())]
+    print(f"tokens: {name}; {len({row['id'] for row in told})} of {len(gold)} questions, those that all were asked\n")
     for column, word in ((1, "named"), (2, "shown")):
         print(f"| file {word} | tokens to the first: median | mean, none = {CAP:,} | never | recall within 500 | 2,000 | 8,000 |")
         print("|---|---|---|---|---|---|---|")
