@@ -70,6 +70,9 @@ def test_a_training_is_not_begun_over_another_nor_resumed_with_other_options(con
         train(short, material, tmp_path / "run")
     with pytest.raises(UsageError, match="loop.rate = 0.003, now it is 0.5"):
         train(changed(short, {"loop.rate": 0.5}), material, tmp_path / "run", resume=True)
+    other = changed(short, {"data.train": [Source(str(write_lines(tmp_path / "other.jsonl", 150)))]})
+    with pytest.raises(UsageError, match="trained on other pairs"):
+        train(other, read_material(other), tmp_path / "run", resume=True)
 
 
 def test_a_checkpoint_is_there_whole_or_not_at_all(config, tmp_path, monkeypatch):

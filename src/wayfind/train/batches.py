@@ -5,6 +5,7 @@ Everything random is drawn from (seed, epoch) or (seed, step), so that nothing h
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -164,6 +165,14 @@ class Material:
     train: Tokens
     valid: Tokens
     vocabulary: Vocabulary
+
+    @property
+    def digest(self) -> str:
+        """A hash of the pairs to learn from, their weights and their ids."""
+        found = hashlib.sha256(self.vocabulary.content)
+        for array in (self.train.query.flat, self.train.code.flat, self.train.code.starts, self.train.weight):
+            found.update(np.ascontiguousarray(array).data)
+        return found.hexdigest()
 
 
 def read_material(config: TrainConfig) -> Material:

@@ -40,7 +40,7 @@ class Progress:
     """Step and MRR of each evaluation."""
 
 
-def save(folder: Path, model: RetrievalModel, optimizer: torch.optim.Optimizer | None, progress: Progress, config: TrainConfig, vocabulary: Vocabulary, mined: np.ndarray | None = None) -> Path:
+def save(folder: Path, model: RetrievalModel, optimizer: torch.optim.Optimizer | None, progress: Progress, config: TrainConfig, vocabulary: Vocabulary, mined: np.ndarray | None = None, pairs: str = "") -> Path:
     """Write the checkpoint of a step into `folder`; a reader sees it whole or not at all. Returns its folder."""
     from safetensors.torch import save_file
 
@@ -55,7 +55,7 @@ def save(folder: Path, model: RetrievalModel, optimizer: torch.optim.Optimizer |
     if mined is not None:
         save_file({"mined": torch.from_numpy(mined)}, unfinished / "negatives.safetensors")
     vocabulary.write(unfinished)
-    state = {"format": FORMAT, "progress": asdict(progress), "config": config.as_mapping(), "vocabulary_size": vocabulary.size, "encoder": describe(model), "optimizer": numbers}
+    state = {"format": FORMAT, "progress": asdict(progress), "config": config.as_mapping(), "vocabulary_size": vocabulary.size, "encoder": describe(model), "optimizer": numbers, "pairs": pairs}
     (unfinished / "state.json").write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
     for path in [*unfinished.iterdir(), unfinished]:
         _sync(path)
@@ -114,21 +114,26 @@ def load_weights(folder: Path, model: nn.Module) -> None:
         raise NotFound(f"{folder}: no weights in it: {problem}") from None
 
 
-def load_training(folder: Path, model: RetrievalModel, optimizer: torch.optim.Optimizer, config: TrainConfig) -> tuple[Progress, np.ndarray | None]:
+def load_training(folder: Path, model: RetrievalModel, optimizer: torch.optim.Optimizer, config: TrainConfig, pairs: str = "") -> tuple[Progress, np.ndarray | None]:
     """Put weights and optimiser back as they were. Returns the progress and the mined negatives. Raises UsageError where the
-    configuration is not the one that the checkpoint was trained with."""
+    configuration or the pairs (`pairs`: their hash) are not those that the checkpoint was trained with."""
     from safetensors.torch import load_file
 
     state = read_state(folder)
     check_same(state["config"], config.as_mapping(), folder)
+    if state["pairs"] != pairs:
+        raise UsageError(f"{folder} was trained on other pairs or with another vocabulary than {', '.join(one.path for one in config.data.train)} gives now")
     load_weights(folder, model)
     _restore(optimizer, model, load_file(folder / "optimizer.safetensors"), state["optimizer"])
     mined = folder / "negatives.safetensors"
     return Progress(**state["progress"]), load_file(mined)["mined"].numpy() if mined.is_file() else None
 
 
-FREE = {("loop", "device"), ("loop", "minutes"), ("loop", "compile"), ("loop", "keep"), ("loop", "log_every"), ("loop", "micro_batch")}
-"""What may differ when a training is resumed: it changes where and how long, not what is computed."""
+FREE = {
+    ("loop", "device"), ("loop", "minutes"), ("loop", "compile"), ("loop", "keep"), ("loop", "log_every"), ("loop", "micro_batch"), ("licences",),
+    ("start",), ("data", "vocabulary"), ("encoder", "folder"), ("encoder", "table"), ("objectives", "distillation", "teacher"),
+}
+"""What may differ when a training is resumed: it says where things lie or how long it runs, not what is computed."""
 
 
 def check_same(was: Mapping[str, Any], now: Mapping[str, Any], folder: Path, above: tuple[str, ...] = ()) -> None:
@@ -137,8 +142,13 @@ def check_same(was: Mapping[str, Any], now: Mapping[str, Any], folder: Path, abo
         place = (*above, key)
         if isinstance(now[key], Mapping) and isinstance(was.get(key), Mapping):
             check_same(was[key], now[key], folder, place)
-        elif place not in FREE and was.get(key) != now[key]:
+        elif place not in FREE and _placeless(was.get(key)) != _placeless(now[key]):
             raise UsageError(f"{folder} was trained with {'.'.join(place)} = {was.get(key)!r}, now it is {now[key]!r}; set it back, or train into another folder with `start: {folder}`")
+
+
+def _placeless(value: Any) -> Any:
+    """A value without the paths of its sources: a folder may have moved; that its pairs are the same is checked by their hash."""
+    return [{key: inner for key, inner in one.items() if key != "path"} if isinstance(one, dict) else one for one in value] if isinstance(value, list) else value
 
 
 def _flat(optimizer: torch.optim.Optimizer, model: nn.Module) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -121,13 +121,14 @@ class _Run:
         self.report = report or (lambda line: None)
         self.per_epoch = max(1, len(self.table) // config.loop.batch)
         self.steps = config.loop.steps or self.per_epoch * config.loop.epochs
+        self.pairs = material.digest
         self.mined: np.ndarray | None = None
         self.progress = Progress()
         self._epoch: tuple[int, list[np.ndarray]] | None = None
 
     def train(self, resume: bool) -> Outcome:
         if resume and (found := checkpoint.latest(self.output)):
-            self.progress, self.mined = checkpoint.load_training(found, self.model, self.optimizer, self.config)
+            self.progress, self.mined = checkpoint.load_training(found, self.model, self.optimizer, self.config, self.pairs)
         began, spent = self.clock(), self.progress.seconds
         tokens, seen, lap = 0, 0, began
         loop, finished = self.config.loop, True
@@ -215,7 +216,7 @@ class _Run:
 
     def _save(self) -> None:
         if self.rank == 0:
-            checkpoint.save(self.output, self.model, self.optimizer, self.progress, self.config, self.material.vocabulary, self.mined)
+            checkpoint.save(self.output, self.model, self.optimizer, self.progress, self.config, self.material.vocabulary, self.mined, self.pairs)
             checkpoint.thin(self.output, self.config.loop.keep, self.progress.best_step)
 
     def _say(self, event: str, **values: Any) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -17,6 +19,8 @@ from wayfind.train.config import TrainConfig
 from wayfind.train.loop import Report, device_of, train
 from wayfind.train.shards import Tokens, write_tokens
 from wayfind.train.vocabulary import FILES
+
+log = logging.getLogger(__name__)
 
 
 def train_stages(stages: list[TrainConfig], output: Path, *, resume: bool = False, report: Report | None = None) -> Path | None:
@@ -62,7 +66,11 @@ def _vocabularies(folder: Path) -> list[Path]:
     return [folder / name for name in FILES if (folder / name).is_file()]
 
 
-def _exported(best: Path, folder: Path, valid: Tokens, report: Report | None) -> Path:
+def _exported(best: Path, folder: Path, valid: Tokens, report: Report | None) -> Path | None:
+    """The bundle of a checkpoint; None, and a line that says so, where what exports is not installed."""
+    if missing := [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]:
+        log.warning("not exported: %s is not installed; the checkpoint is %s", " and ".join(missing), best)
+        return None
     from wayfind.train.export import export
 
     made = export(best, folder, valid)
