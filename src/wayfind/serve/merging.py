@@ -55,15 +55,21 @@ def _moved(item: Placed, common: Path) -> Result:
 
 
 def _index(root: Path, states: Sequence[IndexState]) -> IndexState:
-    chunks = sum(state.chunks for state in states)
     skipped = sum((Counter(state.skipped) for state in states), Counter())
     return IndexState(
         os.fspath(root),
         sum(state.generation for state in states),
         sum(state.files for state in states),
-        chunks,
-        round(sum(state.coverage * state.chunks for state in states) / chunks, 4) if chunks else 1.0,
+        sum(state.chunks for state in states),
+        _share([(state.coverage, state.chunks) for state in states], 1.0),
         sum(state.stale_files for state in states),
         dict(sorted(skipped.items())),
         " ".join(dict.fromkeys(state.model for state in states)),
+        _share([(state.encoded, state.chunks) for state in states], 0.0),
     )
+
+
+def _share(parts: Sequence[tuple[float, int]], of_none: float) -> float:
+    """The share in the whole, from the shares in parts of these sizes; `of_none` where there is nothing."""
+    size = sum(chunks for _, chunks in parts)
+    return round(sum(share * chunks for share, chunks in parts) / size, 4) if size else of_none
