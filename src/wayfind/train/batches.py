@@ -210,6 +210,8 @@ def _vocabulary_of_encoder(folder: str) -> Path:
 def pairs_of(source: Source, part: str) -> list[Pair]:
     """The pairs of a source that is not token shards."""
     path = Path(source.path)
+    if not path.exists():
+        raise NotFound(f"{path}: no such folder or file of pairs")
     if path.is_file():
         return [pair for pair in read_lines(path) if pair.part == part]
     return list(read_pairs(path, part))
@@ -227,8 +229,6 @@ def _shards_of(path: Path, part: str) -> Path:
 
 def _source(source: Source, part: str, config: TrainConfig, vocabulary: Vocabulary, number: int) -> Tokens:
     path = Path(source.path)
-    if not path.exists():
-        raise NotFound(f"{path}: no such folder or file of pairs")
     shards = _shards_of(path, part)
     if (shards / MANIFEST).is_file():
         if manifest_of(shards)["vocabulary"]["sha256"] != vocabulary.digest:
