@@ -43,18 +43,18 @@ def test_a_chunks_text_is_its_place_its_name_and_its_lines():
 
 
 @pytest.mark.parametrize(
-    ("text", "letters", "expected"),
+    ("text", "expected"),
     [
-        ("How do I parse HTTPResponse's body?", True, "how do i parse http response s body"),
-        ("def parseHTTPResponse(x, max_size=10):", False, "def parse http response max size 10"),
-        ("port 80, not 123456", False, "port 80 not"),
-        ("déjà vu", True, "deja vu"),
-        ("读取文件 read", True, "读 取 文 件 read"),
-        ("", True, ""),
+        ("How do I parse HTTPResponse's body?", "how do i parse http response ' s body ?"),
+        ("def parseHTTPResponse(x, max_size=10):", "def parse http response ( x , max size = 10 ) :"),
+        ("déjà vu", "deja vu"),
+        ("读取文件 read", "读 取 文 件 read"),
+        ("x" * 50 + " y", "y"),
+        ("", ""),
     ],
 )
-def test_encoders_read_plain_words(text, letters, expected):
-    assert plain(text, letters) == expected
+def test_encoders_read_words_and_signs(text, expected):
+    assert plain(text) == expected
 
 
 @given(st.text(max_size=200))

@@ -51,7 +51,7 @@ class Encoder:
     def chunks(self, chunks: Sequence[tuple[str, str | None, str]]) -> np.ndarray:
         """Codes of chunks given as (path, symbol, lines), int8 [chunks, dim]. Of a longer chunk than the context the beginning
         is read."""
-        return self._codes([plain(chunk_text(*chunk), letters=False) for chunk in chunks], self.code_length)
+        return self._codes([plain(chunk_text(*chunk)) for chunk in chunks], self.code_length)
 
     def _codes(self, texts: Sequence[str], longest: int) -> np.ndarray:
         framed = [self._vocabulary.framed(text, longest) for text in texts]

@@ -1,4 +1,4 @@
-"""The text of a chunk or a query as an encoder reads it: plain words in lower case. Training and search call the same.
+"""The text of a chunk or a query as an encoder reads it: words and signs, lower case. Training and search call the same.
 
 A training pair's `code` is what `chunk_text` makes; `plain` is applied where it is cut into tokens, so that path and symbol can be
 left out before.
@@ -13,11 +13,9 @@ TEXT_VERSION = "1"
 """Raised whenever a chunk's text changes; a model says which it was trained on, vectors are keyed by it."""
 PATH_PARTS = 3
 """The last so many parts of a path are read: those before name where a project lies, not what a file is about."""
-LONGEST_NUMBER = 4
-"""Digits of a number; longer ones are data."""
 LONGEST_WORD = 40
 
-_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_A-Za-z]+")
+_PIECE = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_A-Za-z]+|[^\w\s]")
 _IDEOGRAPH = re.compile("([\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff])")
 
 
@@ -31,19 +29,13 @@ def chunk_text(path: str, symbol: str | None, code: str) -> str:
     return "\n".join([part for part in head if part] + [code])
 
 
-def plain(text: str, letters: bool = True) -> str:
-    """A text as words: identifiers in their parts, lower case, without signs, accents and long numbers; of code also
-    without single letters. An encoder's context then holds two to three times as much code.
+def plain(text: str) -> str:
+    """A text as words and signs with spaces between: identifiers in their parts, lower case, without accents.
 
-    >>> plain("def parseHTTPResponse(x, max_size=10):", letters=False)
-    'def parse http response max size 10'
+    >>> plain("def parseHTTPResponse(x, max_size=10):")
+    'def parse http response ( x , max size = 10 ) :'
     """
     if not text.isascii():
         text = "".join(c for c in unicodedata.normalize("NFD", text) if unicodedata.category(c) != "Mn")
         text = _IDEOGRAPH.sub(r" \1 ", text)
-    shortest = 1 if letters else 2
-    return " ".join(
-        word.lower()
-        for word in _WORD.findall(text)
-        if shortest <= len(word) <= LONGEST_WORD and (len(word) <= LONGEST_NUMBER or not word.isdigit())
-    )
+    return " ".join(piece.lower() for piece in _PIECE.findall(text) if len(piece) <= LONGEST_WORD)

@@ -193,10 +193,10 @@ class _Block:
 def _block(pairs: list[Pair], vocabulary: Vocabulary, query_length: int, code_length: int) -> _Block:
     parts = [parts_of(pair) for pair in pairs]
     query = [ids[:query_length] for ids in vocabulary.ids([plain(pair.query) for pair in pairs])]
-    columns = [vocabulary.ids([plain(part[column], letters=False) for part in parts]) for column in range(3)]
+    columns = [vocabulary.ids([plain(part[column]) for part in parts]) for column in range(3)]
     code = [tuple(part[:code_length] for part in row) for row in zip(*columns)]
     texts = [(number, text) for number, pair in enumerate(pairs) for text in pair.negatives]
-    negative = [ids[:code_length] for ids in vocabulary.ids([plain(text, letters=False) for _, text in texts])] if texts else []
+    negative = [ids[:code_length] for ids in vocabulary.ids([plain(text) for _, text in texts])] if texts else []
     return _Block(pairs, query, code, [key_of(part[2]) for part in parts], negative, [key_of(text) for _, text in texts], [number for number, _ in texts])
 
 
