@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch")
 from training import changed, configuration, lines, table_of, write_lines  # noqa: E402
 
 from wayfind.errors import UsageError  # noqa: E402
+from wayfind.model.text import plain  # noqa: E402
 from wayfind.train.batches import batches_of, epoch_order, generator, read_material, vocabulary_of  # noqa: E402
 from wayfind.train.config import DataConfig, Negatives, Source  # noqa: E402
 from wayfind.train.pairs import Pair, from_values  # noqa: E402
@@ -66,7 +67,7 @@ def test_texts_have_the_ids_of_the_tokenizer_itself(config, table, pairs):
         texts = table.texts(side, rows)
         reference.enable_truncation(16 if side == "query" else 40)
         for row in rows:
-            expected = reference.encode(getattr(train[row], side)).ids
+            expected = reference.encode(plain(getattr(train[row], side))).ids
             assert texts.ids[row][texts.mask[row]].tolist() == expected
         reference.no_truncation()
     assert (texts.ids[~texts.mask] == vocabulary.pad).all()
@@ -79,7 +80,7 @@ def test_a_skipped_path_is_a_code_without_its_first_line(config, table, pairs):
         rows = np.arange(10)
         texts = table.texts("code", rows, table.skipped(rows, option, generator(0)))
         for row in rows:
-            expected = words.ids(["\n".join(train[row].code.split("\n")[kept:])])[0][:38]
+            expected = words.ids([plain("\n".join(train[row].code.split("\n")[kept:]))])[0][:38]
             assert texts.ids[row][texts.mask[row]].tolist() == [*words.before, *expected, *words.after]
 
 
@@ -99,7 +100,7 @@ def test_negatives_that_came_with_a_pair_stand_after_the_codes(table, config, pa
     extra = table.texts("code", batch.code[12:])
     words = vocabulary_of(config)
     wanted = [text for row in rows for text in train[row].negatives]
-    assert [ids[mask].tolist()[1:-1] for ids, mask in zip(extra.ids, extra.mask)] == [found.tolist() for found in words.ids(wanted)]
+    assert [ids[mask].tolist()[1:-1] for ids, mask in zip(extra.ids, extra.mask)] == [found.tolist() for found in words.ids([plain(text) for text in wanted])]
 
 
 def test_what_answers_too_is_no_negative():
@@ -132,7 +133,7 @@ def test_shards_give_back_the_tokens_that_were_written(tmp_path, pairs, monkeypa
     owners = [number for number, pair in enumerate(pairs) for _ in pair.negatives]
     assert sorted(read.negative_of.tolist()) == owners
     for place, owner in enumerate(read.negative_of):
-        assert (read.code[len(pairs) + place] == vocabulary.ids([pairs[owner].negatives[0]])[0]).all()
+        assert (read.code[len(pairs) + place] == vocabulary.ids([plain(pairs[owner].negatives[0])])[0]).all()
     assert read_vocabulary(tmp_path).digest == vocabulary.digest
 
 

@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
 
-from training import configuration, random_texts, write_lines  # noqa: E402
+from training import configuration, lines, random_texts, table_of, write_lines  # noqa: E402
 
 from wayfind.model import bundle  # noqa: E402
 from wayfind.train.batches import read_material  # noqa: E402
@@ -106,3 +106,25 @@ def test_a_bundle_says_what_its_checkpoint_says_and_carries_its_card(tmp_path):
     served, network = onnx_encoder(str(made.checked("model.onnx")), load_model(best)[0]), encoder_of(load_model(best)[0])
     texts = random_texts(4, 30, 200, 0)
     assert cosine(served(texts)[0], network(texts)[0]).min() > 0.98
+
+
+def test_what_serves_reads_and_says_what_the_trainer_held_out(tmp_path):
+    """Origin defect 15: training and serving saw different text, and validation judged another path than the one that serves."""
+    pytest.importorskip("onnxruntime")
+    from wayfind.model.codes import quantise
+    from wayfind.model.encoder import Encoder
+    from wayfind.train.pairs import from_values
+    from wayfind.train.shards import parts_of
+
+    config = configuration(write_lines(tmp_path / "pairs.jsonl"), loop__steps=4)
+    material = read_material(config)
+    best = train(config, material, tmp_path / "run").best
+    export(best, tmp_path / "bundle", material.valid)
+    made = bundle.load(tmp_path / "bundle")
+    encoder, table = Encoder(made, threads=1), table_of(config, material)
+    run = onnx_encoder(str(made.checked("model.onnx")), load_model(best)[0], threads=1)
+    train_pairs = [pair for line in lines() if (pair := from_values(line, "test")).part == "train"]
+    for row, pair in enumerate(train_pairs[:12]):
+        for side, served in (("query", encoder.query(pair.query)), ("code", encoder.chunks([(pair.path, pair.symbol, parts_of(pair)[2])])[0])):
+            held_out = quantise(run(table.texts(side, np.array([row])))[0])[0]
+            assert np.abs(served.astype(int) - held_out).max() <= 1, (side, row)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,8 @@ def train_command(config_path: str, output: str | None, resume: bool, prepare: b
     Held-out MRR decides which checkpoint is exported, and when to stop. On several processes: torchrun --nproc-per-node=N -m
     wayfind train …
     """
-    try:
-        import torch  # noqa: F401
-    except ImportError:
-        raise UsageError("training needs torch: pip install 'wayfind[train]'") from None
+    if find_spec("torch") is None:
+        raise UsageError("training needs torch: pip install 'wayfind[train]'")
     from wayfind.train.config import read_configs
     from wayfind.train.run import prepare as write_shards
     from wayfind.train.run import train_stages

@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 
 from wayfind.errors import NotFound, UsageError
+from wayfind.model.text import plain
 
-FILES = ("tokenizer.json", "vocab.txt")
+FILES = ("vocab.txt", "tokenizer.json")
+"""In the order in which they are looked for: what serves reads the first."""
 ALPHABET = 1000
 """Single characters at most; what is rarer becomes [UNK] with the word that it stands in."""
 LONGEST_WORD = 100
@@ -62,7 +64,7 @@ class Vocabulary:
 
 
 def read_vocabulary(path: Path) -> Vocabulary:
-    """The vocabulary of a file, or of the first of `tokenizer.json` and `vocab.txt` in a folder. Raises NotFound, UsageError."""
+    """The vocabulary of a file, or of the first of `vocab.txt` and `tokenizer.json` in a folder. Raises NotFound, UsageError."""
     if path.is_dir():
         path = next((path / name for name in FILES if (path / name).is_file()), path / FILES[0])
     if not path.is_file():
@@ -76,17 +78,18 @@ def read_vocabulary(path: Path) -> Vocabulary:
 
 
 def learn_vocabulary(texts: Iterable[str], size: int) -> Vocabulary:
-    """An uncased WordPiece vocabulary of at most `size` tokens, special ones included; the same texts give the same one.
+    """An uncased WordPiece vocabulary of at most `size` tokens, special ones included, of texts as an encoder reads them
+    (`model.text.plain`); the same texts give the same one.
 
     Pieces are the merges of byte pair encoding over words (R. Sennrich et al., "Neural Machine Translation of Rare Words with
     Subword Units", 2016, https://arxiv.org/abs/1508.07909), ties by the pieces themselves. The trainer of `tokenizers` breaks
     ties at random: two runs on the same texts differed in a quarter of 600 pieces.
     """
     tokenizers = _tokenizers()
-    plain = _word_pieces(tokenizers, "\n".join(SPECIAL).encode())
+    empty = _word_pieces(tokenizers, "\n".join(SPECIAL).encode())
     counts: Counter[str] = Counter()
     for text in texts:
-        counts.update(word for word, _ in plain.pre_tokenizer.pre_tokenize_str(plain.normalizer.normalize_str(text)) if len(word) <= LONGEST_WORD)
+        counts.update(word for word, _ in empty.pre_tokenizer.pre_tokenize_str(empty.normalizer.normalize_str(plain(text))) if len(word) <= LONGEST_WORD)
     content = "\n".join([*SPECIAL, *learn_pieces(counts, size - len(SPECIAL))]).encode()
     return Vocabulary(_word_pieces(tokenizers, content), "vocab.txt", content)
 
