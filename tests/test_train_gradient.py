@@ -60,6 +60,12 @@ def test_the_gradient_is_that_of_autograd_through_the_whole_model():
     assert torch.allclose(gradients(), direct, rtol=1e-9, atol=1e-12)
 
 
+def test_taking_queries_some_at_a_time_changes_no_gradient(monkeypatch):
+    whole = gradients()
+    monkeypatch.setattr("wayfind.train.gradient.ROWS", 3)
+    assert torch.allclose(gradients(), whole, rtol=1e-9, atol=1e-12)
+
+
 OPTIONS = {
     "contrastive.weight": Objectives(Contrastive(2.0, dimensions=[4]), MaxSim(0.5)),
     "contrastive.temperature": Objectives(Contrastive(1.0, 0.1, dimensions=[4]), MaxSim(0.5)),
