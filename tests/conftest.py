@@ -98,6 +98,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WAYFIND_HOME", str(folder))
+        patch.setenv("WAYFIND_MODEL", "none")  # tests of the model ask for it; loading it takes each process 0.3 s
         patch.delenv("WAYFIND_DEBUG", raising=False)
         yield folder
 

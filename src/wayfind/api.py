@@ -76,9 +76,9 @@ class Repository:
         """Make the vectors that the index lacks, for so long at most; searches need not wait for it. None without a model.
         Raises IndexBusy, StorageError."""
         from wayfind.index.vectors import fill
-        from wayfind.model.encoder import base_encoder
+        from wayfind.model.encoder import current_encoder
 
-        encoder = base_encoder()
+        encoder = current_encoder()
         return fill(self._tree, encoder, progress, seconds) if encoder else None
 
     def snapshot(self) -> Snapshot:

@@ -93,6 +93,10 @@ def _folder(written: Any) -> str:
     return os.path.expanduser(_text(written))
 
 
+def _model(written: Any) -> str:
+    return written if written in ("base", "none") else _folder(written)
+
+
 SETTINGS = {
     setting.name: setting
     for setting in (
@@ -104,6 +108,7 @@ SETTINGS = {
         Setting("color", "auto, always, never", _choice("auto", "always", "never"), "auto", in_project=False),
         Setting("cache-limit", "size that `gc` keeps, such as 2GB; without it, any", _text, None, in_project=False),
         Setting("resident", "whether commands ask a resident process when there is one: on, off", _switch, "on", in_project=False),
+        Setting("model", "the model that search by meaning uses: base, none, or the folder of a bundle", _model, "base", in_project=False),
         Setting("home", "folder of all indexes", _folder, None, in_project=False),
     )
 }

@@ -34,6 +34,8 @@ from wayfind.types import FileRecord
 MAGIC = b"WAYFIND VECTORS 1\n"
 LEFT_OUT = frozenset({"window", "entry"})
 """Kinds of chunks that get no vector: text without structure and keys of configuration files, which words find well."""
+COMMIT_EVERY = 60.0
+"""Seconds after which what is encoded so far becomes searchable, while more is made."""
 _AT_ONCE = 256
 """Chunks that are encoded before their files' codes are stored."""
 _IN_ONE_QUERY = 500
@@ -110,6 +112,19 @@ def encodable(record: FileRecord) -> list[int]:
     return [number for number, chunk in enumerate(record.chunks) if chunk.kind not in LEFT_OUT]
 
 
+def lacks_vectors(tree: Tree, model: str) -> bool:
+    """Whether a file of the present generation has no codes by the model in the tree's file. Raises IndexDamaged."""
+    manifest = tree.catalogue.manifest()
+    return _lacks(tree, manifest, model, {vector_key(row.key, row.path, model) for row in manifest.rows.values() if row.segment})
+
+
+def _lacks(tree: Tree, manifest: Manifest, model: str, keys: set[str]) -> bool:
+    name = matrix_name(manifest, model)
+    if not keys or name is None or not (tree.folder / name).exists():
+        return bool(keys)
+    return {key.encode() for key in keys} != set(read_matrix(tree.folder, name).keys.tolist())
+
+
 def fill(tree: Tree, encoder: Encoder, progress: Progress | None = None, seconds: float = float("inf")) -> Filled:
     """Encode what the present generation lacks, for so long at most, and commit what there is as a new generation.
 
@@ -120,13 +135,12 @@ def fill(tree: Tree, encoder: Encoder, progress: Progress | None = None, seconds
     manifest = tree.catalogue.manifest()
     rows = sorted((row for row in manifest.rows.values() if row.segment), key=_priority)
     key_of = {row.path: vector_key(row.key, row.path, encoder.id) for row in rows}
-    name = matrix_name(manifest, encoder.id)
-    if name and (tree.folder / name).exists() and set(read_matrix(tree.folder, name).keys.tolist()) == {k.encode() for k in key_of.values()}:
+    if not _lacks(tree, manifest, encoder.id, set(key_of.values())):
         return Filled(0, 0, 0, time.monotonic() - began)
     with contextlib.closing(VectorStore(tree.store.path.parent)) as store:
         known = store.known(key_of.values())
         missing = [row for row in rows if key_of[row.path] not in known]
-        encoded, done = 0, 0
+        encoded, done, committed = 0, 0, time.monotonic()
         total = sum(row.chunks for row in missing)
         try:
             for some in _in_batches(missing):
@@ -135,6 +149,9 @@ def fill(tree: Tree, encoder: Encoder, progress: Progress | None = None, seconds
                 encoded += _encode(tree, store, encoder, some, key_of)
                 done += len(some)
                 say("encode", encoded, total)
+                if time.monotonic() - committed > COMMIT_EVERY:
+                    commit(tree, store, encoder)
+                    committed = time.monotonic()
         finally:  # an interrupt too leaves what is done to be searched
             commit(tree, store, encoder)
     return Filled(encoded, len({key_of[row.path] for row in rows} & known), len(missing) - done, time.monotonic() - began)

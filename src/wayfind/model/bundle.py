@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from wayfind.config import value_of
 from wayfind.errors import ModelError
 
 BUNDLE_FORMAT = 1
@@ -61,16 +62,19 @@ def load(folder: Path) -> Bundle:
     return Bundle(folder, name, identity(digests, parts), parts, digests)
 
 
+def current() -> Bundle | None:
+    """The bundle that the setting `model` names: the one that comes with Wayfind, a folder of one's own, or none.
+
+    Raises ModelError where the folder holds none.
+    """
+    return _named(value_of("model"))
+
+
 @cache
-def base() -> Bundle | None:
-    """The bundle that comes with Wayfind, if one does."""
-    return load(BASE) if (BASE / MANIFEST).is_file() else None
-
-
-def base_id() -> str:
-    """The `id` of the bundle that comes with Wayfind, `none` where none does."""
-    found = base()
-    return found.id if found else "none"
+def _named(name: str) -> Bundle | None:
+    if name == "none" or (name == "base" and not (BASE / MANIFEST).is_file()):
+        return None
+    return load(BASE if name == "base" else Path(name))
 
 
 def write(folder: Path, name: str, parts: Mapping[str, Any], files: Mapping[str, bytes], about: Mapping[str, Any]) -> Bundle:

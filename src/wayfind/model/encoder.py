@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 
 from wayfind.errors import ModelError
-from wayfind.model.bundle import Bundle, base
+from wayfind.model.bundle import Bundle, current, load
 from wayfind.model.codes import MOST_DIMENSIONS, quantise
 from wayfind.model.text import TEXT_VERSION, chunk_text, plain
 from wayfind.model.wordpiece import WordPiece
@@ -70,11 +71,15 @@ class Encoder:
         return quantise(self._session.run(["vector"], {"ids": ids, "mask": mask})[0])
 
 
+def current_encoder() -> Encoder | None:
+    """The encoder of the bundle that is in use, if it has one. Raises ModelError."""
+    bundle = current()
+    return _loaded(bundle.folder, bundle.id) if bundle and "encoder" in bundle.parts else None
+
+
 @cache
-def base_encoder() -> Encoder | None:
-    """The encoder of the bundle that comes with Wayfind, if it has one. Raises ModelError."""
-    bundle = base()
-    return Encoder(bundle) if bundle and "encoder" in bundle.parts else None
+def _loaded(folder: Path, identity: str) -> Encoder:
+    return Encoder(load(folder))
 
 
 def _cores() -> int:

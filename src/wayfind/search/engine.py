@@ -11,7 +11,7 @@ from wayfind.errors import NotFound, UsageError
 from wayfind.index.segment import BODY
 from wayfind.index.snapshot import Snapshot
 from wayfind.index.tokens import WORD, count, terms_of
-from wayfind.model.bundle import base
+from wayfind.model.bundle import current
 from wayfind.search import confidence as trust
 from wayfind.search.explain import Mode, explain
 from wayfind.search.filters import allowed
@@ -113,8 +113,8 @@ def state(snapshot: Snapshot, stale_files: int = 0) -> IndexState:
 
 
 def _model(snapshot: Snapshot) -> tuple[str, float]:
-    """Name of the model that comes with Wayfind, and the share of the chunks that it has encoded."""
-    bundle = base()
+    """Name of the model that is in use, and the share of the chunks that it has encoded."""
+    bundle = current()
     if bundle is None or "encoder" not in bundle.parts:
         return "lexical", 0.0
     return bundle.name, round(snapshot.vectors(bundle.id, bundle.parts["encoder"]["dim"]).coverage, 4)

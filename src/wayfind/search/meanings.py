@@ -4,6 +4,7 @@ they are candidates, so that the first search in a repository is semantic alread
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 
 import numpy as np
@@ -26,6 +27,7 @@ class Meanings:
         self._whole = np.array_equal(self._vectors.row, np.arange(len(self._vectors.codes)))
         self._queries: OrderedDict[str, np.ndarray] = OrderedDict()
         self._made: dict[int, np.ndarray] = {}
+        self._lock = threading.Lock()
 
     @property
     def coverage(self) -> float:
@@ -39,7 +41,7 @@ class Meanings:
         if not self._whole:
             value = np.append(value, np.nan)[self._vectors.row]
         if self._made:
-            chunks = np.array(sorted(self._made), np.int64)
+            chunks = np.array(sorted(self._made.copy()), np.int64)
             value[chunks] = self._cosines(chunks, wanted)
         return value
 
@@ -56,11 +58,12 @@ class Meanings:
         return np.nan_to_num(near, nan=float(np.median(present)) if len(present) else 0.0)
 
     def _query(self, text: str) -> np.ndarray:
-        if text not in self._queries:
-            self._queries[text] = self._encoder.query(text)
-            while len(self._queries) > QUERIES_KEPT:
-                self._queries.popitem(last=False)
-        return self._queries[text]
+        with self._lock:
+            if (code := self._queries.get(text)) is None:
+                code = self._queries[text] = self._encoder.query(text)
+                while len(self._queries) > QUERIES_KEPT:
+                    self._queries.popitem(last=False)
+        return code
 
     def _encode(self, chunks: np.ndarray) -> None:
         texts = []

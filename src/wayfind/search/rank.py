@@ -13,7 +13,9 @@ from a file that has one already is damped. Every addend is in the answer (`sign
 | symbol, symbol_exact | the same two for the chunk's symbol |
 | definition | the chunk defines the identifier that is the query; 0.3 for one that stands in a longer query |
 | mentioned | the query names the file (path, module, frame of a trace); twice that for the line, and for a line that a diff changes |
-| meaning | nearness of the chunk's vector to the query's (cosine), where a model made vectors |
+| meaning | nearness of the chunk's vector to the query's (cosine); 0 without a model |
+| meaning_file | the largest of the candidates of its file |
+| meaning_alone | `meaning` times the share of the query's weight that no candidate holds: where words fail, meaning counts more |
 | literal | the chunk holds the whole query, of three words or more, word for word |
 | test, example, legacy, prose, data, head | demotions: share of the score that is taken off |
 | repeat | what damping takes off |
@@ -51,7 +53,9 @@ WEIGHTS = {
     "definition": 1.0,
     "mentioned": 0.5,
     "literal": 0.5,
-    "meaning": 0.0,
+    "meaning": 0.5,
+    "meaning_file": 1.5,
+    "meaning_alone": 2.0,
 }
 DEMOTED = {"test": 0.5, "example": 0.4, "legacy": 0.3, "prose": 0.6, "data": 0.5, "head": 0.15}
 """Weights and demotions were chosen on held-out queries of 24 repositories outside every benchmark, then checked on the
@@ -127,7 +131,7 @@ def features(
             definition,
             mentioned[files] + np.array([lines.get(chunk, 0.0) for chunk in chosen.tolist()]),
             [chunk in exact for chunk in chosen.tolist()],
-            near[chosen] if near is not None else np.zeros(len(chosen)),
+            *_meanings(near, chosen, files, lexical.covered),
         ]
     ).reshape(len(chosen), len(SIGNALS))
     demotions = (
@@ -177,6 +181,17 @@ def _candidates(
     least = np.partition(value, -CANDIDATES)[-CANDIDATES]
     above, level = chosen[value > least], chosen[value == least]
     return np.sort(np.concatenate([above, level[: 2 * CANDIDATES - len(above)]]))
+
+
+def _meanings(
+    near: np.ndarray | None, chosen: np.ndarray, files: np.ndarray, covered: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The three signals of meaning of the candidates."""
+    if near is None or not len(chosen):
+        return (np.zeros(len(chosen)),) * 3
+    own, best = near[chosen], np.zeros(int(files.max()) + 1)
+    np.maximum.at(best, files, own)
+    return own, best[files], own * (1 - covered[chosen].max())
 
 
 def _near(searcher: Searcher, query: Query) -> np.ndarray | None:

@@ -11,7 +11,7 @@ import numpy as np
 from wayfind.index.segment import FILE_FIELDS
 from wayfind.index.snapshot import Snapshot
 from wayfind.index.tokens import parts, stem
-from wayfind.model.encoder import base_encoder
+from wayfind.model.encoder import current_encoder
 from wayfind.search import lexical
 from wayfind.search.meanings import Meanings
 from wayfind.search.mentions import Places
@@ -48,7 +48,7 @@ class Searcher:
     @cached_property
     def meanings(self) -> Meanings | None:
         """The chunks' vectors, where there is a model."""
-        encoder = base_encoder()
+        encoder = current_encoder()
         return Meanings(self.snapshot, encoder) if encoder else None
 
     @cached_property

@@ -22,11 +22,14 @@ from typing import Literal
 from wayfind.api import Repository
 from wayfind.errors import IndexBusy, NotFound, StorageError, UsageError, WayfindError
 from wayfind.index.refresh import Options, Tree, open_tree, refresh
+from wayfind.index.vectors import lacks_vectors
+from wayfind.model.bundle import current
 from wayfind.index.store import default_home
 from wayfind.search import engine
 from wayfind.search.engine import Ask
 from wayfind.search.searcher import Searcher
 from wayfind.serve.building import build
+from wayfind.serve.encoding import encode_behind
 from wayfind.serve.merging import Placed, merged
 from wayfind.serve.partial import partial_answer
 from wayfind.serve.watching import Unwatched, Watch
@@ -117,6 +120,7 @@ class Entry:
         self._users = 0
         self._closed = False
         self._child: subprocess.Popen[str] | None = None
+        self._encoding: subprocess.Popen[bytes] | None = None
         self._watch: Watch | None = None
         self._unwatched = "the watch begins with the first refresh" if watching else "not asked for"
         self._wants_watch = watching
@@ -278,6 +282,19 @@ class Entry:
                 self._ended = self._begun
                 self._turn.notify_all()
         self._begin_watch()
+        self._encode_behind()
+
+    def _encode_behind(self) -> None:
+        """Have the vectors made that the index lacks, while searches go on."""
+        bundle = current()
+        if bundle is None or "encoder" not in bundle.parts:
+            return
+        with self._reading:
+            lacking = not self._closed and self._has_index and lacks_vectors(self._reader, bundle.id)
+        with self._turn:
+            idle = self._encoding is None or self._encoding.poll() is not None
+            if lacking and idle and not self._closed:
+                self._encoding = encode_behind(self.root, self._home)
 
     def _refreshed(self, many: bool) -> WayfindError | None:
         """Refresh once. Returns what kept it from being done."""
@@ -344,8 +361,11 @@ class Entry:
             if patient and (self._users or self._wanted > self._ended):
                 return False
             self._closed = True
-            if self._child is not None and self._child.poll() is None:
-                self._child.terminate()
+            for child in filter(None, (self._child, self._encoding)):
+                if child.poll() is None:
+                    child.terminate()
+            if self._encoding is not None:
+                self._encoding.wait()
             self._turn.notify_all()
             self._turn.wait_for(lambda: self._ended >= self._wanted, 10)
             if self._watch:

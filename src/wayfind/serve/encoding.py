@@ -1,0 +1,56 @@
+"""Vectors made by a process of its own, behind whoever serves: a root in, a more complete index out.
+
+It runs at low priority and ends with the process that started it; what it made until then is kept.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing, suppress
+from pathlib import Path
+
+from wayfind.errors import WayfindError
+
+NICENESS = 10
+_LOOK = 1.0
+"""Seconds between two looks whether the process that serves is still there."""
+
+
+def encode_behind(root: Path, home: Path) -> subprocess.Popen[bytes] | None:
+    """Start the process; None where there is none to be had. Vectors are never needed for an answer."""
+    line = [sys.executable, "-m", "wayfind.serve.encoding", os.fspath(root), os.fspath(home)]
+    with suppress(OSError):
+        return subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return None
+
+
+def main() -> int:
+    from wayfind.index.refresh import open_tree
+    from wayfind.index.vectors import fill
+    from wayfind.model.encoder import current_encoder
+
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
+    try:
+        encoder = current_encoder()
+        if encoder is not None:
+            with closing(open_tree(sys.argv[1], sys.argv[2])) as tree:
+                fill(tree, encoder)
+    except WayfindError:
+        return 2
+    return 0
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_LOOK)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
