@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import wayfind
-from wayfind.evaluate.baselines import hits
+from wayfind.evaluate.baselines import Pool, hits, words
 from wayfind.evaluate.queries import Hit
 from wayfind.evaluate.referee import write_results
 
@@ -66,7 +66,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--limit", type=int, default=0, help="first n queries of the set")
     parser.add_argument("--home", type=Path, help="index folder to keep; default: a temporary one")
     parser.add_argument("--versus", action="append", default=[], metavar="NAME=FILE", help="results of another system to compare with, query by query")
-    parser.add_argument("--system", choices=["wayfind", "bm25"], default="wayfind", help="bm25: the plain baseline, never written to results/")
+    parser.add_argument("--system", choices=["wayfind", "words", "bm25"], default="wayfind", help="words: without the model; bm25: the plain baseline; neither is written to results/")
+    parser.add_argument("--encode", action="store_true", help="make all vectors first; without it, each query encodes its best candidates")
     return parser.parse_args()
 
 
@@ -99,10 +100,15 @@ def answers(options: argparse.Namespace, corpora: dict[str, list[dict]], home: P
         began = time.monotonic()
         repo = wayfind.open(folder_of(options, name), home=home)
         repo.refresh()
+        if options.encode:
+            repo.encode()
+        search = words(Pool(repo, repo.root, ())) if options.system == "words" else None
         indexed = time.monotonic()
         for row in rows:
             if options.system == "bm25":
                 yield row["id"], hits(repo.bm25(row["query"], k=depth))
+            elif search:
+                yield row["id"], search(row["query"], depth)
             else:
                 yield row["id"], hits(repo.search(row["query"], k=depth, refresh=False).results)
         repo.close()
@@ -139,7 +145,7 @@ def write_table(options: argparse.Namespace, table: str) -> None:
     """Keep the table with what is needed to make it again, without any path of this machine."""
     if options.system != "wayfind":
         return
-    command = f"benchmarks/bench_sets.py --bench BENCH --corpora CORPORA --set {options.set} --out RESULTS.jsonl"
+    command = f"benchmarks/bench_sets.py --bench BENCH --corpora CORPORA --set {options.set} --out RESULTS.jsonl{' --encode' if options.encode else ''}"
     command += "".join(f" --versus {versus.partition('=')[0]}=OTHER.jsonl" for versus in options.versus)
     head = [
         f"set      {options.set}, development half, k={DEPTH[options.set]}",

@@ -79,6 +79,8 @@ class Repository:
         from wayfind.model.encoder import current_encoder
 
         encoder = current_encoder()
+        if encoder and not self._tree.catalogue.generation():
+            self.refresh(progress)
         return fill(self._tree, encoder, progress, seconds) if encoder else None
 
     def snapshot(self) -> Snapshot:

@@ -21,6 +21,9 @@ import numpy as np
 
 from wayfind.errors import UsageError
 from wayfind.evaluate.queries import STOP_WORDS, Hit
+from wayfind.model.bundle import current
+from wayfind.search.engine import Ask, search
+from wayfind.search.searcher import Searcher
 
 System = Callable[[str, int], list[Hit]]
 SYSTEMS = ("wayfind", "bm25", "ripgrep", "random")
@@ -45,6 +48,18 @@ def hits(results: Iterable) -> list[Hit]:
 def wayfind(pool: Pool) -> System:
     """Wayfind's own search, as a user gets it."""
     return lambda text, k: hits(pool.repo.search(text, k=k, refresh=False).results)
+
+
+def words(pool: Pool) -> System:
+    """Wayfind without its model: what the model brings is the difference to this."""
+    searcher = Searcher(pool.repo.snapshot(), model=False)
+    return lambda text, k: hits(search(searcher, Ask(text, k)).results)
+
+
+def default_systems() -> tuple[str, ...]:
+    """What is compared unless something else is asked for."""
+    bundle = current()
+    return ("wayfind", "words", *SYSTEMS[1:]) if bundle and "encoder" in bundle.parts else SYSTEMS
 
 
 def bm25(pool: Pool) -> System:
@@ -101,7 +116,7 @@ def system(name: str, pool: Pool) -> System:
     from wayfind.evaluate import adapters  # it needs Pool and Hit from here
 
     kind, _, argument = name.partition(":")
-    made = {"wayfind": wayfind, "bm25": bm25, "ripgrep": ripgrep, "random": chance}
+    made = {"wayfind": wayfind, "words": words, "bm25": bm25, "ripgrep": ripgrep, "random": chance}
     if name in made:
         return made[name](pool)
     if kind == "command" and argument:
@@ -109,7 +124,7 @@ def system(name: str, pool: Pool) -> System:
     if kind == "sentence-transformers" and argument:
         return adapters.sentence_transformers(argument, pool)
     raise UsageError(
-        f"no such system: {name!r}; known are {', '.join(SYSTEMS)}, command:CMD and sentence-transformers:NAME_OR_FOLDER"
+        f"no such system: {name!r}; known are {', '.join(made)}, command:CMD and sentence-transformers:NAME_OR_FOLDER"
     )
 
 

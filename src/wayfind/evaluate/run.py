@@ -14,7 +14,7 @@ from pathlib import Path
 
 import wayfind
 from wayfind.errors import NotFound, StorageError, UsageError
-from wayfind.evaluate.baselines import SYSTEMS, Pool, System, system
+from wayfind.evaluate.baselines import Pool, System, default_systems, system
 from wayfind.evaluate.from_commits import commit_queries, commit_tree, cut
 from wayfind.evaluate.from_docstrings import docstring_queries
 from wayfind.evaluate.from_tests import test_queries
@@ -22,6 +22,8 @@ from wayfind.evaluate.metrics import figures, precision_ceiling
 from wayfind.evaluate.queries import PARTS, Hit, Part, Query, QuerySet, is_test, judge
 from wayfind.evaluate.scratch import GitError
 from wayfind.evaluate.spec import read_spec, spec_queries
+from wayfind.index.home import default_home
+from wayfind.index.vectors import lend
 
 KINDS = ("docstring", "commit", "test")
 MOST_COMMITS = 150
@@ -77,7 +79,7 @@ def evaluate(
     *,
     kinds: Sequence[str] = KINDS,
     spec: str | Path | None = None,
-    systems: Sequence[str] = SYSTEMS,
+    systems: Sequence[str] = (),
     k: int = 10,
     seed: int = 0,
     limit: int = 200,
@@ -87,11 +89,12 @@ def evaluate(
 ) -> Report:
     """Measure search on a repository, with queries held out from it, or with those of a spec file alone when one is given.
 
-    Without a path, the spec's corpus is searched. `limit` is per kind. `parts` restricts held-out queries to thirds of the
+    Without a path, the spec's corpus is searched. Without systems, SYSTEMS are compared, and `words` where a model is in use. `limit` is per kind. `parts` restricts held-out queries to thirds of the
     functions (`queries.part`): where a model learned from this repository, only `("report",)` is honest.
     Raises UsageError, NotFound, StorageError.
     """
     _check(kinds, parts, k, limit)
+    systems = tuple(systems) or default_systems()
     asked = read_spec(Path(spec)) if spec is not None else None
     root = repo_path if repo_path is not None else asked.corpus if asked else None
     if root is None:
@@ -102,16 +105,17 @@ def evaluate(
     say = progress or (lambda what, done, total: None)
     try:
         with tempfile.TemporaryDirectory(prefix="wayfind-eval-", ignore_cleanup_errors=True) as folder:
-            run = _Run(Path(folder), tuple(systems), k, seed, limit, tuple(parts), say)
+            run = _Run(Path(folder), systems, k, seed, limit, tuple(parts), say)
             with _index(root, home, say) as pool:
                 pool = replace(pool, seed=seed)
+                lend(Path(home) if home else default_home(), run.folder / "home")
                 if asked is not None:
                     sets = [_ask(spec_queries(asked, root, pool.chunks), pool, run)]
                 else:
                     sets = [_MAKERS[kind](pool, run) for kind in kinds]
     except OSError as refused:
         raise StorageError(f"the evaluation needs room for a copy of the tree in {tempfile.gettempdir()}: {refused}") from refused
-    return Report(root, tuple(systems), tuple(sets), k, seed, tuple(parts))
+    return Report(root, systems, tuple(sets), k, seed, tuple(parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +170,7 @@ def _index(root: Path, home: str | Path | None, say: Progress) -> Iterator[Pool]
     """The pool of a folder, its index brought up to date first."""
     with closing(wayfind.open(root, home=home)) as repo:
         repo.refresh(say)
+        repo.encode(say)
         chunks = tuple(sorted(repo.chunks(), key=lambda c: (c.path, c.start_line, c.end_line)))
         yield Pool(repo, root, chunks)
 

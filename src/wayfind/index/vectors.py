@@ -281,5 +281,14 @@ class VectorStore:
             raise storage_error(error, self.path) from error
 
 
+def lend(home: Path, other: Path) -> None:
+    """Copy the stored codes of one home into another that has none yet, so that a copy of a tree encodes only what differs.
+    Raises StorageError."""
+    if not (home / "vectors.sqlite").exists() or (other / "vectors.sqlite").exists():
+        return
+    with contextlib.closing(VectorStore(home)) as source, contextlib.closing(VectorStore(other)) as target, target._errors():
+        source._db.backup(target._db)
+
+
 def _slices(values: list[str]) -> Iterable[list[str]]:
     return (values[i : i + _IN_ONE_QUERY] for i in range(0, len(values), _IN_ONE_QUERY))

@@ -68,7 +68,7 @@ def answer(searcher: Searcher, query: Query, ask: Ask, stale_files: int = 0) -> 
     kept, copies = _fold(searcher, ranked, k)
     results = _results(snapshot, query, lexical, kept, copies, ask)
     sure = trust.confidence(query, lexical, ranked) if scored or not only_filters(query) else float(bool(kept))
-    abstained = trust.gives_up(query, sure, bool(kept))
+    abstained = trust.gives_up(query, sure, ranked, bool(kept))
     reason = reason_for(searcher, query, lexical, kept, mask, abstained)
     if kept and not results:
         reason = f"not even the first of {len(kept)} results fits into {ask.max_tokens} tokens"

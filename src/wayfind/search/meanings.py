@@ -40,18 +40,16 @@ class Meanings:
         value = np.maximum(cosines(self._vectors.codes, wanted, self._vectors.norms), 0.0)
         if not self._whole:
             value = np.append(value, np.nan)[self._vectors.row]
-        if self._made:
-            chunks = np.array(sorted(self._made.copy()), np.int64)
-            value[chunks] = self._cosines(chunks, wanted)
         return value
 
     def completed(self, near: np.ndarray, text: str, chosen: np.ndarray, merit: np.ndarray) -> np.ndarray:
-        """The same without nan: of the chosen chunks the most deserving are encoded now, the rest gets the middle value."""
+        """The same without nan: of the chosen chunks the most deserving are encoded now, the rest gets the middle value. What
+        other queries had encoded saves time and changes nothing: the same generation gives the same answer."""
         absent = chosen[np.isnan(near[chosen])]
         if len(absent):
             deserved = merit[np.isnan(near[chosen])]
             now = np.sort(absent[np.argsort(-deserved, kind="stable")[:ENCODED_NOW]])
-            self._encode(now)
+            self._encode([chunk for chunk in now.tolist() if chunk not in self._made])
             near = near.copy()
             near[now] = self._cosines(now, self._query(text))
         present = near[chosen][~np.isnan(near[chosen])]
@@ -65,12 +63,12 @@ class Meanings:
                     self._queries.popitem(last=False)
         return code
 
-    def _encode(self, chunks: np.ndarray) -> None:
+    def _encode(self, chunks: list[int]) -> None:
         texts = []
-        for number in chunks.tolist():
+        for number in chunks:
             chunk, text = self._snapshot.chunk(number)
             texts.append((self._snapshot.paths[self._snapshot.file[number]], chunk.symbol, text))
-        self._made.update(zip(chunks.tolist(), self._encoder.chunks(texts)))
+        self._made.update(zip(chunks, self._encoder.chunks(texts)))
 
     def _cosines(self, chunks: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         codes = np.stack([self._made[chunk] for chunk in chunks.tolist()])

@@ -38,8 +38,9 @@ PREFIX_VALUE = 0.7
 class Searcher:
     """A snapshot with what its queries share, computed when first asked for."""
 
-    def __init__(self, snapshot: Snapshot):
-        self.snapshot = snapshot
+    def __init__(self, snapshot: Snapshot, model: bool = True):
+        """Without `model`, by words alone."""
+        self.snapshot, self._model = snapshot, model
 
     @cached_property
     def scales(self) -> lexical.Scales:
@@ -48,7 +49,7 @@ class Searcher:
     @cached_property
     def meanings(self) -> Meanings | None:
         """The chunks' vectors, where there is a model."""
-        encoder = current_encoder()
+        encoder = current_encoder() if self._model else None
         return Meanings(self.snapshot, encoder) if encoder else None
 
     @cached_property

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
+from wayfind.errors import NotFound
+from wayfind.model.bundle import MANIFEST
 from wayfind.serve.exits import FOUND, NOTHING
 from wayfind.serve.place import home_of
 from wayfind.serve.progress import meter
@@ -17,15 +23,16 @@ from wayfind.serve.screen import shown_text
 @click.argument("path", required=False)
 @click.option("--spec", metavar="FILE", help="Ask the queries of this YAML or JSON file instead of held-out ones.")
 @click.option("--kinds", metavar="NAME,…", help="Held-out questions: docstring, commit, test.  [default: all]")
-@click.option("--systems", multiple=True, metavar="NAME,…", help="Systems to compare; also command:CMD and sentence-transformers:MODEL, one an option.  [default: wayfind,bm25,ripgrep,random]")
+@click.option("--systems", multiple=True, metavar="NAME,…", help="Systems to compare; also command:CMD and sentence-transformers:MODEL, one an option.  [default: wayfind, words (without its model), bm25, ripgrep, random]")
 @click.option("--limit", type=click.IntRange(1), default=200, show_default=True, help="Questions of each kind at most.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Draws the questions and the intervals.")
 @click.option("-k", "--top-k", type=click.IntRange(1), default=10, show_default=True, help="Number of results judged.")
+@click.option("--model-path", metavar="FOLDER", help="Judge this model instead of the one in use: a bundle, or a checkpoint or output folder of `wayfind train`.")
 @click.option("--plot", metavar="FILE", help="Draw the figures into this file (png, svg or pdf).")
 @click.option("--index", metavar="FOLDER", help="The index that `wayfind index --output FOLDER` wrote.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def eval_command(
-    path: str | None, spec: str | None, kinds: str | None, systems: tuple[str, ...], limit: int, seed: int, top_k: int, plot: str | None, index: str | None, as_json: bool
+    path: str | None, spec: str | None, kinds: str | None, systems: tuple[str, ...], limit: int, seed: int, top_k: int, model_path: str | None, plot: str | None, index: str | None, as_json: bool
 ) -> int:
     """Measure search on the repository at PATH (default: the current folder), beside baselines, with intervals.
 
@@ -33,18 +40,41 @@ def eval_command(
     commit for the functions that it changed, a test for what it tests. Without a question the exit code is 1.
     """
     from wayfind.evaluate import report as reports
-    from wayfind.evaluate.baselines import SYSTEMS
     from wayfind.evaluate.run import KINDS, evaluate
 
-    with meter() as progress:
+    with _model(model_path), meter() as progress:
         report = evaluate(
-            path or (None if spec else "."), kinds=_named((kinds or "",)) or KINDS, spec=spec, systems=_named(systems) or SYSTEMS, k=top_k, seed=seed,
+            path or (None if spec else "."), kinds=_named((kinds or "",)) or KINDS, spec=spec, systems=_named(systems), k=top_k, seed=seed,
             limit=limit, home=home_of(index), progress=progress,
         )
     if plot and report.queries():
         reports.plot(report, Path(plot))
     click.echo(json.dumps(reports.as_json(report)) if as_json else shown_text(reports.table(report).rstrip("\n")))
     return FOUND if report.queries() else NOTHING
+
+
+@contextmanager
+def _model(folder: str | None) -> Iterator[None]:
+    """Have a model in use: a bundle; the bundle of a training's output; or that of a checkpoint, which is exported first."""
+    if folder is None:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="wayfind-model-") as scratch:
+        path = Path(folder).expanduser()
+        found = next((place for place in (path, path / "bundle") if (place / MANIFEST).is_file()), None)
+        if found is None:
+            if not (path / "model.safetensors").is_file():
+                raise NotFound(f"{folder} holds neither a bundle nor a checkpoint of `wayfind train`")
+            from wayfind.train.export import export
+
+            found = Path(scratch)
+            export(path, found)
+        before = os.environ.get("WAYFIND_MODEL")
+        os.environ["WAYFIND_MODEL"] = os.fspath(found.resolve())
+        try:
+            yield
+        finally:
+            os.environ.pop("WAYFIND_MODEL") if before is None else os.environ.update(WAYFIND_MODEL=before)
 
 
 def _named(given: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,0 +1,143 @@
+"""The model that comes with Wayfind: whole, small, offline, the same everywhere, and of use where words fail."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import wayfind
+from wayfind.model import bundle
+from wayfind.model.encoder import Encoder
+from wayfind.model.text import plain
+
+MOST_BYTES = 25_000_000
+FILES = {
+    "shop/cart.py": "class Cart:\n    def discard(self, item):\n        self.items.remove(item)\n\n    def amount_due(self):\n        return sum(i.price for i in self.items)\n",
+    "shop/mail.py": "def notify_customer(address, body):\n    server = connect()\n    server.send(address, body)\n",
+    "shop/clock.py": "def sleep_until(moment):\n    while now() < moment:\n        pause(1)\n",
+    "shop/login.py": "def verify_credentials(user, secret):\n    return digest(secret) == user.digest\n",
+}
+
+
+@pytest.fixture(scope="module")
+def base() -> Encoder:
+    return Encoder(bundle.load(bundle.BASE))
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("WAYFIND_MODEL", "base")
+    for path, text in FILES.items():
+        (tmp_path / "repo" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "repo" / path).write_text(text)
+    return tmp_path / "repo"
+
+
+def test_the_bundle_is_whole_small_and_says_what_it_is():
+    found = bundle.load(bundle.BASE)
+    found.check()
+    assert sum(path.stat().st_size for path in bundle.BASE.iterdir()) < MOST_BYTES
+    card = (bundle.BASE / "MODEL_CARD.md").read_text()
+    assert all(word in card for word in ("Data", "Licences", "Recipe", "Scores", "Limits", found.id))
+
+
+def test_a_text_has_the_same_code_alone_and_in_any_company(base):
+    texts = [("a.py", "f", "def f(): return 1"), ("b/c.go", None, "func Long() { " + "x := compute(y); " * 60 + "}"), ("", "", "")]
+    texts += [(f"m{n}.py", f"g{n}", "return value " * n) for n in range(40)]
+    together = base.chunks(texts)
+    for place in (0, 1, 2, 17, 42):
+        alone = base.chunks([texts[place]])[0]
+        assert np.abs(alone.astype(int) - together[place]).max() <= 1
+    assert np.abs(base.chunks(texts[::-1])[::-1].astype(int) - together).max() <= 1
+
+
+def test_two_processes_make_the_same_codes(base):
+    code = (
+        "import json; from wayfind.model import bundle; from wayfind.model.encoder import Encoder\n"
+        "e = Encoder(bundle.load(bundle.BASE), threads=1); print(json.dumps(e.query('where is a request retried').tolist()))"
+    )
+    other = json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+    assert np.abs(np.array(other) - base.query("where is a request retried")).max() <= 1
+
+
+def test_words_are_cut_as_by_the_library_that_trained_with_them(base):
+    tokenizers = pytest.importorskip("tokenizers")
+    part = bundle.load(bundle.BASE).parts["encoder"]
+    library = tokenizers.BertWordPieceTokenizer(str(bundle.BASE / part["vocabulary"]), lowercase=True)
+    texts = [*FILES.values(), "déjà vu 读取文件 ςΣ", "parseHTTPResponse(max_size=10) // [CLS]"]
+    for text in map(plain, texts):
+        assert base._vocabulary.ids(text, 10_000) == library.encode(text, add_special_tokens=False).ids
+
+
+@pytest.mark.parametrize(
+    ("question", "symbol"),
+    [
+        ("drop a product from the basket", "Cart.discard"),
+        ("email the buyer", "notify_customer"),
+        ("check a password", "verify_credentials"),
+        ("wait for a given time", "sleep_until"),
+        ("total price of the order", "Cart.amount_due"),
+    ],
+)
+def test_a_question_without_a_word_of_the_code_finds_it_at_the_first_search(shop, tmp_path, question, symbol):
+    with wayfind.open(shop, home=tmp_path / "home") as repository:
+        answer = repository.search(question)
+        assert symbol in [result.symbol for result in answer.results[:2]]
+        assert answer.index.encoded == 0
+        repository.encode()
+        again = repository.search(question)
+        assert again.index.encoded == 1.0 and again.index.model == bundle.load(bundle.BASE).name
+        assert [r.symbol for r in again.results[:2]] == [r.symbol for r in answer.results[:2]]
+
+
+def test_it_works_with_sockets_blocked_and_without_torch(shop, tmp_path):
+    code = (
+        "import socket, sys\n"
+        "def refuse(*a, **k): raise AssertionError('network used')\n"
+        "socket.socket = refuse; socket.create_connection = refuse; socket.getaddrinfo = refuse\n"
+        "sys.modules['torch'] = None; sys.modules['transformers'] = None; sys.modules['tokenizers'] = None\n"
+        "import wayfind\n"
+        "with wayfind.open(sys.argv[1], home=sys.argv[2]) as repository:\n"
+        "    repository.encode()\n"
+        "    print(repository.search('email the buyer').results[0].symbol)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, shop, tmp_path / "home"], capture_output=True, text=True)
+    assert done.stdout.strip() == "notify_customer", done.stderr
+
+
+def test_index_makes_vectors_and_status_says_how_many(shop, tmp_path):
+    def run(*arguments):
+        surroundings = {**os.environ, "WAYFIND_HOME": str(tmp_path / "home")}
+        return subprocess.run([sys.executable, "-m", "wayfind", *arguments, shop], capture_output=True, text=True, env=surroundings, check=True).stdout
+
+    assert "vectors made" not in run("index", "--no-vectors")
+    assert "0.0% of the chunks" in run("status")
+    assert "vectors made" in run("index")
+    assert "100.0% of the chunks" in run("status")
+    assert "made" not in run("index")
+
+
+def test_a_search_for_a_name_asks_no_model(shop, tmp_path, monkeypatch):
+    monkeypatch.setattr(Encoder, "query", lambda *_: pytest.fail("a name was encoded"))
+    with wayfind.open(shop, home=tmp_path / "home") as repository:
+        assert repository.search("verify_credentials").results[0].symbol == "verify_credentials"
+
+
+def test_the_resident_process_makes_vectors_behind_searches(shop, tmp_path):
+    from wayfind.search.engine import Ask
+    from wayfind.serve.workspace import Workspace
+
+    with Workspace(tmp_path / "home", watching=False) as workspace:
+        entry = workspace.open(shop)
+        assert entry.wait(60)
+        workspace.search([shop], Ask("email the buyer"))
+        if entry._encoding is not None:
+            entry._encoding.wait(60)
+        answer = workspace.search([shop], Ask("email the buyer")).parts[0].answer
+        assert answer.index.encoded == 1.0 and answer.results[0].symbol == "notify_customer"
