@@ -181,7 +181,7 @@ def test_own_pairs_join_the_others_and_their_part_is_that_of_their_project(trees
 
 
 def test_a_repository_is_cloned_from_its_address_when_it_is_not_there(trees):
-    address = (trees / "trees" / "acme+project7").as_uri()
+    address = f"file://{trees / 'trees' / 'acme+project7'}"
     built(recipe(trees, sources=[{"repositories": [address], "folders": "clones"}]), trees / "out")
     assert {pair.origin for pair in read_pairs(trees / "out")} == {"trees/acme+project7"}
     assert (trees / "clones" / "trees+acme+project7" / ".git").is_dir()
