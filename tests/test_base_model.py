@@ -141,3 +141,13 @@ def test_the_resident_process_makes_vectors_behind_searches(shop, tmp_path):
             entry._encoding.wait(60)
         answer = workspace.search([shop], Ask("email the buyer")).parts[0].answer
         assert answer.index.encoded == 1.0 and answer.results[0].symbol == "notify_customer"
+
+
+def test_the_model_leaves_nothing_in_the_users_home(shop, tmp_path):
+    (tmp_path / "user").mkdir()
+    surroundings = {**os.environ, "HOME": str(tmp_path / "user"), "WAYFIND_HOME": str(tmp_path / "home")}
+    surroundings.pop("XDG_CACHE_HOME", None)
+    code = "import sys, wayfind; print(wayfind.open(sys.argv[1]).search('email the buyer').results[0].symbol)"
+    done = subprocess.run([sys.executable, "-c", code, shop], capture_output=True, text=True, env=surroundings)
+    assert done.stdout.strip() == "notify_customer", done.stderr
+    assert not [path for path in (tmp_path / "user").rglob("*") if path.is_file()]

@@ -34,7 +34,7 @@ from wayfind.types import FileRecord
 MAGIC = b"WAYFIND VECTORS 1\n"
 LEFT_OUT = frozenset({"window", "entry"})
 """Kinds of chunks that get no vector: text without structure and keys of configuration files, which words find well."""
-COMMIT_EVERY = 60.0
+COMMIT_EVERY = 20.0
 """Seconds after which what is encoded so far becomes searchable, while more is made."""
 _AT_ONCE = 256
 """Chunks that are encoded before their files' codes are stored."""

@@ -53,8 +53,9 @@ def freshness(index: IndexState) -> str:
     count = f"{counted(index.files, 'file')}, {counted(index.chunks, 'chunk')}"
     explained = f", {index.coverage:.0%} explained" if index.chunks else ""  # of nothing there is no share
     skipped = sum(index.skipped.values())
+    encoded = [f"vectors {index.encoded:.0%}"] if index.model != "lexical" and index.encoded < 1 and index.chunks else []
     stale = f"{counted(index.stale_files, 'file')} changed since" if index.stale_files else "fresh"
-    return " · ".join([count + explained, *([f"{skipped:,} skipped"] if skipped else []), stale])
+    return " · ".join([count + explained, *([f"{skipped:,} skipped"] if skipped else []), *encoded, stale])
 
 
 def explanation(answer: Answer, touches: Sequence[Touch], view: View) -> Iterator[str]:
