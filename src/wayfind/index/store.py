@@ -174,7 +174,7 @@ class ContentStore:
     def known(self, keys: Iterable[str]) -> dict[str, str | None]:
         """For those of the keys that are stored: the reason why nothing was extracted, or None where a record lies."""
         found: dict[str, str | None] = {}
-        for some in _slices(list(dict.fromkeys(keys))):
+        for some in slices(list(dict.fromkeys(keys))):
             with self._errors():
                 rows = self._db.execute(
                     f"SELECT key, reason, CASE WHEN reason IS NULL THEN NULL ELSE checksum END FROM content WHERE key IN ({_marks(some)})",
@@ -233,7 +233,7 @@ class ContentStore:
         """Note that the content was in use until now: `gc` keeps it a while longer."""
         moment = int(time.time() if now is None else now)
         with self._errors():
-            for some in _slices(list(keys)):
+            for some in slices(list(keys)):
                 self._db.execute(f"UPDATE content SET used = ? WHERE key IN ({_marks(some)})", (moment, *some))
 
     def check(self) -> list[str]:
@@ -261,7 +261,7 @@ class ContentStore:
         with self._errors():
             self._db.execute("BEGIN IMMEDIATE")
             try:
-                for some in _slices(list(keys)):
+                for some in slices(list(keys)):
                     self._db.execute(f"DELETE FROM content WHERE key IN ({_marks(some)})", some)
                 self._db.execute("COMMIT")
             except BaseException:
@@ -374,7 +374,8 @@ def _bytes(value: object) -> bytes:
     return value if isinstance(value, bytes) else repr(value).encode("utf-8", "replace") + b"\0"
 
 
-def _slices(values: list[str]) -> Iterator[list[str]]:
+def slices(values: list[str]) -> Iterator[list[str]]:
+    """The values in parts that one query takes."""
     return (values[i : i + _IN_ONE_QUERY] for i in range(0, len(values), _IN_ONE_QUERY))
 
 

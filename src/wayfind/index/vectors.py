@@ -25,7 +25,7 @@ from wayfind.index.catalogue import FileRow, Manifest
 from wayfind.index.lock import held
 from wayfind.index.refresh import Progress, Tree
 from wayfind.index.segment import read_arrays, write_arrays
-from wayfind.index.store import connect, storage_error
+from wayfind.index.store import connect, slices, storage_error
 from wayfind.model.codes import lengths_of
 from wayfind.model.encoder import Encoder
 from wayfind.model.text import PATH_PARTS
@@ -38,7 +38,6 @@ COMMIT_EVERY = 20.0
 """Seconds after which what is encoded so far becomes searchable, while more is made."""
 _AT_ONCE = 256
 """Chunks that are encoded before their files' codes are stored."""
-_IN_ONE_QUERY = 500
 _TEST = ("test", "spec", "mock", "fixture", "example", "vendor", "third_party")
 
 
@@ -228,7 +227,7 @@ class VectorStore:
         """Those of the keys whose codes are stored."""
         found: set[str] = set()
         with self._errors():
-            for some in _slices(sorted(set(keys))):
+            for some in slices(sorted(set(keys))):
                 found |= {key for (key,) in self._db.execute(f"SELECT key FROM vector WHERE key IN ({','.join('?' * len(some))})", some)}
         return found
 
@@ -236,7 +235,7 @@ class VectorStore:
         """Codes under the keys, int8 [chunks, dim]; a damaged row counts as absent, and is encoded again."""
         found = {}
         with self._errors():
-            for some in _slices(sorted(set(keys))):
+            for some in slices(sorted(set(keys))):
                 for key, codes, checksum in self._db.execute(f"SELECT key, codes, checksum FROM vector WHERE key IN ({','.join('?' * len(some))})", some):
                     if isinstance(codes, bytes) and zlib.crc32(codes) == checksum and len(codes) % dim == 0:
                         found[key] = np.frombuffer(codes, np.int8).reshape(-1, dim)
@@ -288,7 +287,3 @@ def lend(home: Path, other: Path) -> None:
         return
     with contextlib.closing(VectorStore(home)) as source, contextlib.closing(VectorStore(other)) as target, target._errors():
         source._db.backup(target._db)
-
-
-def _slices(values: list[str]) -> Iterable[list[str]]:
-    return (values[i : i + _IN_ONE_QUERY] for i in range(0, len(values), _IN_ONE_QUERY))
