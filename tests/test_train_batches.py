@@ -11,7 +11,7 @@ from training import changed, configuration, lines, table_of, write_lines  # noq
 
 from wayfind.errors import UsageError  # noqa: E402
 from wayfind.model.text import plain  # noqa: E402
-from wayfind.train.batches import batches_of, epoch_order, generator, read_material, vocabulary_of  # noqa: E402
+from wayfind.train.batches import batches_of, batches_of_neighbours, epoch_order, generator, neighbours, read_material, vocabulary_of  # noqa: E402
 from wayfind.train.config import DataConfig, Negatives, Source  # noqa: E402
 from wayfind.train.pairs import Pair, from_values  # noqa: E402
 from wayfind.train.shards import chosen, joined, parts_of, read_tokens, tokenise, write_tokens  # noqa: E402
@@ -53,6 +53,20 @@ def test_buckets_hold_batches_of_like_length_and_the_same_pairs():
     cut = batches_of(order, 8, length, 8, 0, 0)
     assert sorted(np.concatenate(cut)) == list(range(64)) and all(len(set(length[rows])) == 1 for rows in cut)
     assert any(len(set(length[rows])) > 1 for rows in batches_of(order, 8, length, 1, 0, 0))
+
+
+@pytest.mark.parametrize("bucket", [1, 4])
+def test_neighbours_come_from_one_origin_and_the_same_pairs_come(bucket):
+    order, length = np.random.default_rng(0).permutation(100), np.arange(100) % 8
+    origin = np.repeat(np.arange(3, dtype=np.uint64), [48, 34, 18])
+    found = neighbours(order, origin, 4, length, bucket, 0, 0)
+    assert sorted(found) == list(range(100))
+    cut = batches_of_neighbours(found, 16, 4, length, bucket, 0, 0)
+    groups = [rows[i : i + 4] for rows in cut for i in range(0, 16, 4)]
+    mixed = sum(len(set(origin[rows])) > 1 for rows in groups)
+    assert all(len(rows) == 16 for rows in cut) and len(cut) == 6 and mixed <= 1, "only what is left over is mixed"
+    assert len(np.unique(np.concatenate(cut))) == 96
+    assert not (neighbours(order, origin, 4, length, bucket, 0, 1) == found).all(), "an epoch has its own order"
 
 
 def test_texts_have_the_ids_of_the_tokenizer_itself(config, table, pairs):

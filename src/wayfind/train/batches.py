@@ -70,6 +70,36 @@ def batches_of(order: np.ndarray, size: int, length: np.ndarray, bucket: int, se
     return [order[i : i + size] for i in range(0, whole, size)]
 
 
+def neighbours(order: np.ndarray, origin: np.ndarray, together: int, length: np.ndarray, bucket: int, seed: int, epoch: int) -> np.ndarray:
+    """The order with `together` pairs of one origin after each other: what a search in one repository has to tell apart. With
+    `bucket` above 1, those of like length, and groups of like length after each other; pairs left over come last."""
+    random = generator(seed, 5, epoch)
+    rows = order[np.argsort(origin[order], kind="stable")]
+    ends = np.flatnonzero(np.diff(origin[rows])) + 1
+    groups, rest = [], []
+    for own in np.split(rows, ends):
+        for first in range(0, len(own), together * max(bucket, 1)):
+            some = own[first : first + together * max(bucket, 1)]
+            some = some[np.argsort(length[some], kind="stable")] if bucket > 1 else some
+            groups += [some[i : i + together] for i in range(0, len(some) - together + 1, together)]
+            rest.append(some[len(some) // together * together :])
+    groups = [groups[i] for i in random.permutation(len(groups))]
+    return np.concatenate([*groups, random.permutation(np.concatenate(rest))]) if groups else order
+
+
+def batches_of_neighbours(order: np.ndarray, size: int, together: int, length: np.ndarray, bucket: int, seed: int, epoch: int) -> list[np.ndarray]:
+    """The order of `neighbours` cut into whole batches of whole groups; with `bucket`, of groups of like length, shuffled."""
+    whole = len(order) // size * size
+    groups = order[: whole // together * together].reshape(-1, together)
+    each, cut = size // together, []
+    for first in range(0, len(groups) // each * each, each * max(bucket, 1)):
+        some = groups[first : first + each * max(bucket, 1)]
+        if bucket > 1:
+            some = some[np.argsort(length[some].mean(axis=1), kind="stable")]
+        cut += [some[i : i + each].reshape(-1) for i in range(0, len(some) // each * each, each)]
+    return [cut[i] for i in generator(seed, 2, epoch).permutation(len(cut))]
+
+
 class Table:
     """Token shards on a device: rows in, padded batches of ids out, by one gather and without a loop.
 

@@ -47,6 +47,9 @@ class DataConfig:
     """Share of the codes that are read without their path: a path of the training set says more than one at home."""
     symbol_dropout: float = 0.2
     """Share of those without path that are read without their symbol as well."""
+    together: int = 1
+    """Pairs of one origin (a repository) that come into a batch together, a divisor of `loop.batch`; 1: as they fall. A search in
+    one repository has to tell such apart."""
     vocabulary: str = ""
     """`vocab.txt` or `tokenizer.json`, or a folder with one; empty: that of the encoder's folder or of the token shards, else one
     is learned from the pairs."""
@@ -295,6 +298,8 @@ def _check(config: TrainConfig, where: str) -> None:
             value = getattr(part, one.name)
             if isinstance(value, (int, float)) and not isinstance(value, bool) and not 0 <= value < math.inf:
                 raise UsageError(f"{where}: {one.name} must be 0 or more, found {value}")
+    if config.data.together < 1 or config.loop.batch % config.data.together:
+        raise UsageError(f"{where}: data.together must divide loop.batch ({config.loop.batch}), found {config.data.together}")
     _check_heads(config, where)
 
 

@@ -22,7 +22,7 @@ import torch.distributed as distributed
 
 from wayfind.errors import Collapsed, TrainingError, UsageError
 from wayfind.train import checkpoint
-from wayfind.train.batches import Batch, Material, Table, batches_of, epoch_order
+from wayfind.train.batches import Batch, Material, Table, batches_of, batches_of_neighbours, epoch_order, neighbours
 from wayfind.train.checkpoint import Progress
 from wayfind.train.config import MPS_BATCH, Loop, TrainConfig
 from wayfind.train.distill import Teacher
@@ -163,10 +163,17 @@ class _Run:
         if self._epoch is None or self._epoch[0] != epoch:
             order = epoch_order(self.table.tokens.weight if self.config.data.weights == "sampler" else np.ones(len(self.table), np.float32), self.config.seed, epoch)
             length = np.diff(self.table.tokens.code.starts)[: len(self.table)]
-            self._epoch = epoch, batches_of(order, self.config.loop.batch, length, self.config.loop.bucket, self.config.seed, epoch)
+            self._epoch = epoch, self._batches(order, length, epoch)
         batches = self._epoch[1]
         rows = batches[place % len(batches)]
         return rows[np.argsort(self.table.sizes("code", rows), kind="stable")]
+
+    def _batches(self, order: np.ndarray, length: np.ndarray, epoch: int) -> list[np.ndarray]:
+        data, loop, seed = self.config.data, self.config.loop, self.config.seed
+        if data.together == 1:
+            return batches_of(order, loop.batch, length, loop.bucket, seed, epoch)
+        order = neighbours(order, self.table.tokens.origin_key, data.together, length, loop.bucket, seed, epoch)
+        return batches_of_neighbours(order, loop.batch, data.together, length, loop.bucket, seed, epoch)
 
     def _step(self, step: int) -> tuple[dict[str, float], float, int]:
         """One batch. Returns the terms of the loss, the gradient's norm and the tokens that this process encoded."""

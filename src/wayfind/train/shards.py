@@ -20,7 +20,7 @@ from wayfind.model.text import PATH_PARTS, TEXT_VERSION, plain
 from wayfind.train.pairs import KINDS, Pair
 from wayfind.train.vocabulary import FILES, Vocabulary, read_vocabulary
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "tokens.json"
 MOST_BYTES = 56_000_000
 """Of ids in one shard, so that the file stays below 60 MB."""
@@ -53,6 +53,7 @@ class Tokens:
     language: np.ndarray  # int16 [pairs]: row of `languages`
     kind: np.ndarray  # int16 [pairs]: row of KINDS
     query_key: np.ndarray  # uint64 [pairs]: hash of the text: equal texts, equal keys
+    origin_key: np.ndarray  # uint64 [pairs]: hash of the repository or data set that it comes from
     code_key: np.ndarray  # uint64 [codes]: of the lines alone, without path and symbol
     negative_of: np.ndarray  # int64 [codes - pairs]: the pair that the negative belongs to
     languages: tuple[str, ...] = field(default=())
@@ -156,7 +157,7 @@ def joined(parts: Sequence[Tokens]) -> Tokens:
     return Tokens(
         _concatenated([part.query for part in parts]), codes, *(_split_join([getattr(part, name) for part in parts], counts) for name in ("path_length", "symbol_length")),
         np.concatenate([part.weight for part in parts]), np.concatenate(recoded), np.concatenate([part.kind for part in parts]),
-        np.concatenate([part.query_key for part in parts]), _split_join([part.code_key for part in parts], counts),
+        np.concatenate([part.query_key for part in parts]), np.concatenate([part.origin_key for part in parts]), _split_join([part.code_key for part in parts], counts),
         np.concatenate([part.negative_of + start for part, start in zip(parts, first)]), languages,
     )
 
@@ -169,7 +170,7 @@ def chosen(tokens: Tokens, rows: np.ndarray) -> Tokens:
     codes = np.concatenate([rows, kept + len(tokens)])
     return Tokens(
         _taken(tokens.query, rows), _taken(tokens.code, codes), tokens.path_length[codes], tokens.symbol_length[codes], tokens.weight[rows], tokens.language[rows],
-        tokens.kind[rows], tokens.query_key[rows], tokens.code_key[codes], place[tokens.negative_of[kept]], tokens.languages,
+        tokens.kind[rows], tokens.query_key[rows], tokens.origin_key[rows], tokens.code_key[codes], place[tokens.negative_of[kept]], tokens.languages,
     )
 
 
@@ -212,6 +213,7 @@ def _joined(blocks: list[_Block], kind: type) -> Tokens:
         np.concatenate([np.array([len(parts[0]) for parts in code], np.int16), none]), np.concatenate([np.array([len(parts[1]) for parts in code], np.int16), none]),
         np.array([pair.weight for pair in pairs], np.float32), np.array([languages.index(pair.language) for pair in pairs], np.int16),
         np.array([KINDS.index(pair.kind) for pair in pairs], np.int16), np.array([key_of(pair.query) for pair in pairs], np.uint64),
+        np.array([key_of(pair.origin) for pair in pairs], np.uint64),
         np.array([key for block in blocks for key in block.code_key] + [key for block in blocks for key in block.negative_key], np.uint64),
         np.array([start + number for block, start in zip(blocks, first) for number in block.negative_of], np.int64), languages,
     )
@@ -223,7 +225,7 @@ def key_of(text: str) -> int:
 
 
 def _arrays(tokens: Tokens) -> dict[str, np.ndarray]:
-    single = ("path_length", "symbol_length", "weight", "language", "kind", "query_key", "code_key", "negative_of")
+    single = ("path_length", "symbol_length", "weight", "language", "kind", "query_key", "origin_key", "code_key", "negative_of")
     return {name: getattr(tokens, name) for name in single} | {
         f"{side}_{part}": getattr(getattr(tokens, side), part) for side in ("query", "code") for part in ("flat", "starts")
     }
