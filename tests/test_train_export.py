@@ -12,6 +12,7 @@ pytest.importorskip("onnxscript")
 from training import configuration, lines, random_texts, table_of, write_lines  # noqa: E402
 
 from wayfind.model import bundle  # noqa: E402
+from wayfind.model.text import chunk_text, plain  # noqa: E402
 from wayfind.train.batches import read_material  # noqa: E402
 from wayfind.train.checkpoint import load_model  # noqa: E402
 from wayfind.train.config import DataConfig, EncoderConfig, HeadsConfig, TrainConfig  # noqa: E402
@@ -73,11 +74,12 @@ def test_a_code_alone_and_in_any_batch_with_any_padding_differs_by_at_most_one_s
         texts = random_texts(7, 60, VOCABULARY, seed)
         padding = int(torch.randint(0, 60, (1,), generator=drawn))
         grown = Texts(*(torch.nn.functional.pad(one, (0, padding)) for one in texts))
-        together, _ = served(grown)
+        together, together_tokens = served(grown)
         for row in range(7):
             length = int(texts.mask[row].sum())
-            alone, _ = served(Texts(texts.ids[row : row + 1, :length], texts.mask[row : row + 1, :length]))
+            alone, alone_tokens = served(Texts(texts.ids[row : row + 1, :length], texts.mask[row : row + 1, :length]))
             assert np.abs(np.rint(alone[0] * 127) - np.rint(together[row] * 127)).max() <= 1
+            assert np.abs(np.rint(alone_tokens[0] * 127) - np.rint(together_tokens[row, :length] * 127)).max() <= 1
 
 
 def test_no_path_of_the_machine_that_exported_it_is_in_the_graph(graph):
@@ -102,6 +104,7 @@ def test_a_bundle_says_what_its_checkpoint_says_and_carries_its_card(tmp_path):
     made.check()
     assert abs(measured["mrr"] - measured["network_mrr"]) < 0.1 and measured["worst_cosine"] > 0.98
     part = made.parts["encoder"]
+    assert made.parts["late"] == {"dim": 8}
     assert (part["dim"], part["token_dim"], part["code_length"], part["form"], part["text"]) == (16, 8, 40, "int8", "1")
     served, network = onnx_encoder(str(made.checked("model.onnx")), load_model(best)[0]), encoder_of(load_model(best)[0])
     texts = random_texts(4, 30, 200, 0)
@@ -128,3 +131,34 @@ def test_what_serves_reads_and_says_what_the_trainer_held_out(tmp_path):
         for side, served in (("query", encoder.query(pair.query)), ("code", encoder.chunks([(pair.path, pair.symbol, parts_of(pair)[2])])[0])):
             held_out = quantise(run(table.texts(side, np.array([row])))[0])[0]
             assert np.abs(served.astype(int) - held_out).max() <= 1, (side, row)
+
+
+def test_the_encoder_of_a_bundle_makes_the_tokens_that_the_network_makes_without_signs_and_frame(tmp_path):
+    pytest.importorskip("onnxruntime")
+    from wayfind.model.encoder import Encoder
+
+    config = configuration(write_lines(tmp_path / "pairs.jsonl"), loop__steps=4)
+    material = read_material(config)
+    best = train(config, material, tmp_path / "run").best
+    export(best, tmp_path / "bundle")
+    encoder, (model, _) = Encoder(bundle.load(tmp_path / "bundle"), threads=1), load_model(best)
+    chunk = ("src/page.py", "open_page", "def open_page(page):\n    return page [ 0 ]")
+    code, (tokens,) = encoder.chunks_with_tokens([chunk])[0][0], encoder.chunks_with_tokens([chunk])[1]
+    ids = torch.tensor([encoder._vocabulary.framed(plain(chunk_text(*chunk)), 40)])
+    made = model(ids, torch.ones_like(ids, dtype=torch.bool)).tokens[0].detach().numpy()
+    words = np.array(material.vocabulary.content.decode().split("\n"))[ids[0]]
+    kept = [word not in ("[CLS]", "[SEP]") and any(map(str.isalnum, word)) for word in words]
+    assert 0 < sum(kept) < len(kept) - 2 and len(tokens) == sum(kept)
+    assert cosine(tokens.astype(float), made[kept]).min() > 0.97
+    assert np.array_equal(code, encoder.chunks([chunk])[0]) and encoder.query_tokens("open the page").shape[1] == encoder.late_dim == 8
+
+
+def test_a_bundle_without_token_vectors_serves_as_before(tmp_path):
+    pytest.importorskip("onnxruntime")
+    from wayfind.model.encoder import Encoder
+
+    config = configuration(write_lines(tmp_path / "pairs.jsonl"), loop__steps=2, heads__tokens=0, objectives__maxsim__weight=0.0)
+    export(train(config, read_material(config), tmp_path / "run").best, tmp_path / "bundle")
+    encoder = Encoder(bundle.load(tmp_path / "bundle"), threads=1)
+    codes, tokens = encoder.chunks_with_tokens([("a.py", None, "x = 1"), ("b.py", None, "y")])
+    assert encoder.late_dim == 0 and codes.shape == (2, 16) and [one.shape for one in tokens] == [(0, 0)] * 2

@@ -19,6 +19,12 @@ def quantise(vectors: np.ndarray) -> np.ndarray:
     return np.rint(vectors.astype(np.float64) * scale).astype(np.int8)
 
 
+def unit_codes(vectors: np.ndarray) -> np.ndarray:
+    """Codes of unit vectors, float [..., dim] to int8: one step for all, 1/127, so that a product of two codes is their cosine
+    times 127² and no length has to be kept. Within 0.003 of the cosine at 64 dimensions (docs/late-interaction.md)."""
+    return np.rint(np.clip(vectors, -1.0, 1.0).astype(np.float64) * LARGEST).astype(np.int8)
+
+
 def lengths_of(codes: np.ndarray) -> np.ndarray:
     """Euclidean length of each code, float64 [items]."""
     squares = np.empty(len(codes), np.float64)

@@ -6,8 +6,10 @@ are kept by content, and texts may be encoded in any company.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -16,12 +18,14 @@ import numpy as np
 
 from wayfind.errors import ModelError
 from wayfind.model.bundle import Bundle, current, load
-from wayfind.model.codes import MOST_DIMENSIONS, quantise
+from wayfind.model.codes import MOST_DIMENSIONS, quantise, unit_codes
 from wayfind.model.text import TEXT_VERSION, chunk_text, plain
 from wayfind.model.wordpiece import WordPiece
 
 BATCH = 8
 """Texts of like length that are encoded together: 32 took a tenth longer on two cores, and 263 instead of 157 MB."""
+QUERIES_KEPT = 256
+"""Queries whose codes are remembered: the vector and the token vectors come of one pass."""
 
 
 class Encoder:
@@ -32,7 +36,8 @@ class Encoder:
         import onnxruntime
 
         settings = bundle.parts["encoder"]
-        if settings["text"] != TEXT_VERSION or settings["dim"] > MOST_DIMENSIONS:
+        late = bundle.parts.get("late", {})
+        if settings["text"] != TEXT_VERSION or max(settings["dim"], late.get("dim", 0)) > MOST_DIMENSIONS:
             raise ModelError(f"{bundle.folder} reads texts of version {settings['text']}, this wayfind makes {TEXT_VERSION}; install its bundle")
         self._vocabulary = WordPiece(bundle.checked(settings["vocabulary"]).read_text(encoding="utf-8"))
         options = onnxruntime.SessionOptions()
@@ -42,36 +47,65 @@ class Encoder:
         weights = bundle.checked(settings["weights"])
         self._session = onnxruntime.InferenceSession(str(weights), options, providers=["CPUExecutionProvider"])
         self._one = threading.Lock()
+        self._asked: OrderedDict[str, tuple[np.ndarray, np.ndarray]] = OrderedDict()
         self.dim: int = settings["dim"]
+        self.late_dim: int = late.get("dim", 0)
+        """Size of the token vectors of late interaction, 0 where the bundle has none."""
         self.id = bundle.id
         self.query_length: int = settings["query_length"]
         self.code_length: int = settings["code_length"]
 
     def query(self, text: str) -> np.ndarray:
         """The code of a query, int8 [dim]."""
-        return self._codes([plain(text)], self.query_length)[0]
+        return self._query(text)[0]
+
+    def query_tokens(self, text: str) -> np.ndarray:
+        """The codes of a query's tokens, int8 [tokens, late_dim]; special tokens and signs are left out."""
+        return self._query(text)[1]
 
     def chunks(self, chunks: Sequence[tuple[str, str | None, str]]) -> np.ndarray:
         """Codes of chunks given as (path, symbol, lines), int8 [chunks, dim]. Of a longer chunk than the context the beginning
         is read."""
+        return self.chunks_with_tokens(chunks)[0]
+
+    def chunks_with_tokens(self, chunks: Sequence[tuple[str, str | None, str]]) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Codes of chunks, and of each one's tokens, int8 [tokens, late_dim], in the order of the text; special tokens and signs
+        without a letter or digit are left out. One pass makes both."""
         return self._codes([plain(chunk_text(*chunk)) for chunk in chunks], self.code_length)
 
-    def _codes(self, texts: Sequence[str], longest: int) -> np.ndarray:
-        framed = [self._vocabulary.framed(text, longest) for text in texts]
+    def _query(self, text: str) -> tuple[np.ndarray, np.ndarray]:
+        if (made := self._asked.get(text)) is None:
+            codes, tokens = self._codes([plain(text)], self.query_length)
+            made = self._asked[text] = codes[0], tokens[0]
+            while len(self._asked) > QUERIES_KEPT:
+                with contextlib.suppress(KeyError):  # another thread was faster
+                    self._asked.popitem(last=False)
+        return made
+
+    def _codes(self, texts: Sequence[str], longest: int) -> tuple[np.ndarray, list[np.ndarray]]:
+        framed = [np.array(self._vocabulary.framed(text, longest)) for text in texts]
         codes = np.zeros((len(texts), self.dim), np.int8)
+        tokens = [np.zeros((0, self.late_dim), np.int8)] * len(texts)
         order = sorted(range(len(texts)), key=lambda i: len(framed[i]))
         for first in range(0, len(order), BATCH):
             some = order[first : first + BATCH]
-            codes[some] = self._batch([framed[i] for i in some])
-        return codes
+            codes[some], found = self._batch([framed[i] for i in some])
+            for place, own in zip(some, found):
+                tokens[place] = own
+        return codes, tokens
 
-    def _batch(self, framed: Sequence[Sequence[int]]) -> np.ndarray:
+    def _batch(self, framed: Sequence[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
         ids = np.full((len(framed), max(map(len, framed))), self._vocabulary.pad, np.int64)
         mask = np.zeros_like(ids)
         for row, own in enumerate(framed):
             ids[row, : len(own)], mask[row, : len(own)] = own, 1
+        outputs = ["vector", "tokens"] if self.late_dim else ["vector"]
         with self._one:  # a batch uses every processor; batches beside each other only wait, and take room
-            return quantise(self._session.run(["vector"], {"ids": ids, "mask": mask})[0])
+            vector, *tokens = self._session.run(outputs, {"ids": ids, "mask": mask})
+        if not tokens:
+            return quantise(vector), [np.zeros((0, 0), np.int8)] * len(framed)
+        told = ~self._vocabulary.wordless[ids]
+        return quantise(vector), [unit_codes(states[kept]) for states, kept in zip(tokens[0], told)]
 
 
 def current_encoder() -> Encoder | None:

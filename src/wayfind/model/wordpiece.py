@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 PAD, UNKNOWN, FIRST, LAST = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
 MOST_WORDS_KEPT = 200_000
 """Words whose pieces are remembered."""
@@ -22,6 +24,10 @@ class WordPiece:
         self._known: dict[str, tuple[int, ...]] = {}
         self.size = len(self._number)
         self.pad, self.first, self.last = (self._number[mark] for mark in (PAD, FIRST, LAST))
+        self.wordless = np.zeros(len(self._number), bool)
+        """Of each piece, whether it is a sign without a letter or digit, or a mark of the frame."""
+        self.wordless[[i for piece, i in self._number.items() if not any(map(str.isalnum, piece))]] = True
+        self.wordless[[self.pad, self.first, self.last]] = True
 
     def ids(self, text: str, most: int) -> list[int]:
         """Ids of the first `most` pieces of a plain text, without special tokens."""

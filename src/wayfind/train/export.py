@@ -93,7 +93,8 @@ def export(checkpoint: Path, folder: Path, valid: Tokens | None = None, form: st
         measured |= compare(onnx_encoder(data, model), encoder_of(model), table, config.loop.pool)
     part = _part(model, vocabulary, config.encoder.query_length, config.encoder.code_length, form)
     about = {"training": config.as_mapping(), "progress": read_state(checkpoint)["progress"], "measured": measured, "licences": config.licences}
-    bundle.write(folder, config.name, {"encoder": part}, {"model.onnx": data, vocabulary.name: vocabulary.content}, about)
+    late = {"late": {"dim": model.token_dim}} if model.token_dim else {}
+    bundle.write(folder, config.name, {"encoder": part, **late}, {"model.onnx": data, vocabulary.name: vocabulary.content}, about)
     return measured
 
 
