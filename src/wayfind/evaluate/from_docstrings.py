@@ -63,7 +63,7 @@ def docstring_queries(
     paths = sorted({chunk.path for chunk in chunks})
     pool = _candidates(chunks, dropped)
     if parts is not None:
-        pool = [c for c in pool if part(f"{c.path}:{c.symbol}") in parts]
+        pool = [c for c in pool if part(c.path) in parts]
     if not pool:
         return QuerySet("docstring", root, (), dropped, note=f"no function with documentation of {FEWEST_WORDS} words or more")
     folder = tree_of(root, paths, scratch)

@@ -129,7 +129,7 @@ def judge(hits: Sequence[Hit], gold: Sequence[Gold]) -> list[Hashable]:
 
 
 def part(key: str) -> Part:
-    """The third to which a function (`path:symbol`) belongs, by a hash of the key alone.
+    """The third to which a file belongs, by a hash of its path alone: whole files are held out.
 
     `learn` trains on the first, its gate decides on the second, `eval` of a model that learned reports on the third.
     """
@@ -137,8 +137,8 @@ def part(key: str) -> Part:
 
 
 def part_of(asked: Query) -> Part:
-    """The part of a query: that of its first gold, in the order of their names."""
-    return part(str(Gold(asked.gold[0].path, asked.gold[0].symbol)))
+    """The part of a query: that of the file of its first gold, in the order of their names."""
+    return part(asked.gold[0].path)
 
 
 def words(text: str) -> list[str]:
