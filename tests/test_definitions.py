@@ -649,6 +649,63 @@ def test_macros_that_the_grammar_does_not_know_hide_no_class_and_no_method():
     assert chunks[1].signature == "void Lock() APP_ACQUIRES()"
 
 
+APART = {
+    "javascript": "const a = 1\n/**\n * Sends the reply.\n */\n\nfunction reply(x) {\n  return x\n}\n",
+    "typescript": "const a = 1\n/** Sends the reply. */\n\n\nexport function reply(x: number) {\n  return x\n}\n",
+    "java": "package p;\n/** Sends the reply. */\n\n@Deprecated\nclass reply {\n  int x;\n}\n",
+    "php": "<?php\n$a = 1;\n/** Sends the reply. */\n\n#[Pure]\nfunction reply($x) {\n  return $x;\n}\n",
+    "c": "int a;\n/** Sends the reply. */\n\nint reply(int x) {\n  return x;\n}\n",
+    "cpp": "int a;\n/// Sends the reply.\n\ntemplate <typename T>\nT reply(T x) {\n  return x;\n}\n",
+    "csharp": "using System;\n/// <summary>Sends the reply.</summary>\n\n[Serializable]\nclass reply {\n  int x;\n}\n",
+    "rust": "use std::io;\n/// Sends the reply.\n\n#[inline]\n#[must_use]\nfn reply(x: u8) -> u8 {\n    x\n}\n",
+    "swift": "import Foundation\n/// Sends the reply.\n\n@inlinable\nfunc reply(x: Int) -> Int {\n  return x\n}\n",
+    "kotlin": "import a.b\n/** Sends the reply. */\n\nfun reply(x: Int): Int {\n  return x\n}\n",
+    "dart": "import 'a.dart';\n/// Sends the reply.\n\nint reply(int x) {\n  return x;\n}\n",
+    "lua": "local a = 1\n--- Sends the reply.\n\nlocal function reply(x)\n  return x\nend\n",
+    "ruby": "require 'a'\n##\n# Sends the reply.\n\ndef reply(x)\n  x\nend\n",
+    "haskell": "module A where\nimport B\n-- | Sends the reply.\n\nreply :: Int -> Int\nreply x = x\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", sorted(APART))
+def test_documentation_belongs_to_its_definition_across_a_blank_line(language):
+    found = by_symbol(definitions(APART[language], language)[0])
+    assert found["reply"].docstring.rstrip() == "Sends the reply."
+    assert not any(chunk.symbol is None and "Sends" in (chunk.comments + chunk.docstring) for chunk in found.values())
+
+
+@pytest.mark.parametrize(
+    "above",
+    [
+        "/** Helpers */\n\n",
+        "/* Sends the reply. */\n\n",
+        "// Sends the reply.\n\n",
+        "/**\n * Copyright 2024 Someone, all rights reserved.\n */\n\n",
+        "/** ------- Sends the reply. ------- */\n\n",
+        "/********* Sends the reply. *********/\n\n",
+        "/** @typedef {Object} Reply  What is sent. */\n\n",
+        "/** @defgroup replies  What is sent. */\n\n",
+        "/** Sends the reply. */\n\n\n\n",
+        "/** Sends the reply. */\n\nlet b = 2\n",
+        "/** Sends the reply. */\n\n// Not so.\n",
+    ],
+)
+def test_what_is_no_documentation_of_one_definition_stays_apart(above):
+    found = by_symbol(definitions(f"let a = 1\n{above}function reply(x) {{\n  return x\n}}\n", "javascript")[0])
+    assert found["reply"].docstring in ("", "Not so.")
+
+
+def test_the_first_comment_of_a_file_is_the_files_unless_it_speaks_of_parameters():
+    below = "\n\nfunction reply(x) {\n  return x\n}\n"
+    assert by_symbol(definitions("'use strict'\n/** Sends replies. */" + below, "javascript")[0])["reply"].docstring == ""
+    assert by_symbol(definitions("/** Sends it.\n * @param x what\n */" + below, "javascript")[0])["reply"].docstring != ""
+
+
+def test_a_go_comment_a_blank_line_above_is_not_the_functions():
+    found = by_symbol(definitions("package p\n\n// Sends the reply.\n\nfunc reply() int {\n\treturn 1\n}\n", "go")[0])
+    assert found["reply"].docstring == ""
+
+
 # Comments.
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wayfind.corpus.comments import is_licence
+from wayfind.corpus.documentation import documentation_apart
 from wayfind.corpus.marks import Source, first_string, text_of
 from wayfind.corpus.syntax import ROLES, Syntax
 from wayfind.corpus.syntaxes import queries_for
@@ -248,10 +249,13 @@ def _settled(kept: list[Definition], source: Source) -> list[Definition]:
     """Without what stays inside its owner; renumbered, with symbols, leads and tests."""
     number = {-1: -1}
     settled: list[Definition] = []
-    ends_at = _leads_by_end(source)
+    ends_at, attributes = _leads_by_end(source), {mark.last: mark.first for mark in source.leads if mark.alone}
+    apart = documentation_apart(source)
     for old, one in enumerate(kept):
         owner = settled[number[one.parent]] if number[one.parent] >= 0 else None
-        one.lead = _lead_of(one, ends_at, owner)
+        lowest = owner.first + 1 if owner is not None and owner.role != "package" else 0
+        begin = _climb(one.first, attributes, lowest)
+        one.lead = _climb(apart[begin] if apart.get(begin, -1) >= lowest else one.first, ends_at, lowest)
         drop = _stays_inside(one, owner)
         number[old] = number[one.parent] if drop else len(settled)
         if drop:
@@ -286,10 +290,9 @@ def _leads_by_end(source: Source) -> dict[int, int]:
     return ends_at
 
 
-def _lead_of(one: Definition, ends_at: dict[int, int], owner: Definition | None) -> int:
-    """The row where the comments and attributes directly above a definition begin."""
-    row, lowest = one.first, owner.first + 1 if owner is not None and owner.role != "package" else 0
-    while (above := ends_at.get(row - 1)) is not None and lowest <= above < row:
+def _climb(row: int, begins: dict[int, int], lowest: int) -> int:
+    """The row where what stands directly above a row begins; `begins` has the first row of what ends in a row."""
+    while (above := begins.get(row - 1)) is not None and lowest <= above < row:
         row = above
     return row
 
