@@ -124,6 +124,10 @@ class TransformerSizes:
 
     vocabulary: ids that may be copied or read; generated: the first so many can be generated too.
     source: size of the encoder's states. length: longest explanation in symbols.
+    embedding: width of the table of symbols; smaller than `hidden` it is widened after look-up, and the head is its
+    transpose (Lan et al., "ALBERT", 2019, https://arxiv.org/abs/1909.11942; Press & Wolf, "Using the Output Embedding to
+    Improve Language Models", 2016, https://arxiv.org/abs/1608.05859). 0: as wide as `hidden`, with a head of its own.
+    dropout: of what each part of a layer adds, in training.
     """
 
     latent: int
@@ -134,6 +138,8 @@ class TransformerSizes:
     layers: int = 2
     heads: int = 4
     length: int = 64
+    embedding: int = 0
+    dropout: float = 0.0
 
 
 def split_heads(states: Float[Tensor, "batch time hidden"], heads: int) -> Float[Tensor, "batch head time size"]:
@@ -143,9 +149,10 @@ def split_heads(states: Float[Tensor, "batch time hidden"], heads: int) -> Float
 class Block(nn.Module):
     """A decoder layer, normalised before each part: attention to what was said, attention to the code, a perceptron."""
 
-    def __init__(self, hidden: int, heads: int) -> None:
+    def __init__(self, hidden: int, heads: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.heads = heads
+        self.dropout = nn.Dropout(dropout)
         self.norms = nn.ModuleList(nn.LayerNorm(hidden) for _ in range(3))
         self.said = nn.Linear(hidden, 3 * hidden, bias=False)
         self.said_out = nn.Linear(hidden, hidden, bias=False)
@@ -167,11 +174,11 @@ class Block(nn.Module):
         memory: tuple[Tensor, Tensor],
         mask: Bool[Tensor, "batch token"],
     ) -> Float[Tensor, "batch time hidden"]:
-        states = states + self.said_out(attended.transpose(1, 2).flatten(2))
+        states = states + self.dropout(self.said_out(attended.transpose(1, 2).flatten(2)))
         asked = split_heads(self.asked(self.norms[1](states)), self.heads)
         read = functional.scaled_dot_product_attention(asked, *memory, attn_mask=mask[:, None, None])
-        states = states + self.memory_out(read.transpose(1, 2).flatten(2))
-        return states + self.perceptron(self.norms[2](states))
+        states = states + self.dropout(self.memory_out(read.transpose(1, 2).flatten(2)))
+        return states + self.dropout(self.perceptron(self.norms[2](states)))
 
 
 class TransformerState(NamedTuple):
@@ -200,15 +207,17 @@ class TransformerDecoder(nn.Module):
     def __init__(self, sizes: TransformerSizes) -> None:
         super().__init__()
         self.sizes = sizes
-        self.embedding = nn.Embedding(sizes.vocabulary, sizes.hidden)
+        self.embedding = nn.Embedding(sizes.vocabulary, sizes.embedding or sizes.hidden)
+        self.widen = nn.Linear(sizes.embedding, sizes.hidden) if sizes.embedding else nn.Identity()
         self.positions = nn.Embedding(sizes.length, sizes.hidden)
         nn.init.normal_(self.embedding.weight, std=0.02)
         nn.init.normal_(self.positions.weight, std=0.02)
         self.from_latent = nn.Linear(sizes.latent, sizes.hidden)
         self.from_source = nn.Linear(sizes.source, sizes.hidden)
-        self.blocks = nn.ModuleList(Block(sizes.hidden, sizes.heads) for _ in range(sizes.layers))
+        self.blocks = nn.ModuleList(Block(sizes.hidden, sizes.heads, sizes.dropout) for _ in range(sizes.layers))
         self.norm = nn.LayerNorm(sizes.hidden)
-        self.head = nn.Linear(sizes.hidden, sizes.generated)
+        self.head = nn.Linear(sizes.hidden, sizes.embedding or sizes.generated)
+        self.bias = nn.Parameter(torch.zeros(sizes.generated if sizes.embedding else 0))
         self.pointer = nn.Linear(sizes.hidden, sizes.hidden, bias=False)
         self.gate = nn.Linear(sizes.hidden, 1)
 
@@ -227,11 +236,26 @@ class TransformerDecoder(nn.Module):
         mask: Bool[Tensor, "batch token"],
     ) -> tuple[Float[Tensor, "batch time generated"], Float[Tensor, "batch time token"]]:
         """g p_head, and (1 − g) a over the source's tokens: together 1. Without a source all is generated."""
+        gate, attention = self.pointing(states, memory, mask)
+        return gate * torch.softmax(self.scores(states), dim=-1), (1 - gate) * attention
+
+    def pointing(
+        self,
+        states: Float[Tensor, "batch time hidden"],
+        memory: Float[Tensor, "batch token+1 hidden"],
+        mask: Bool[Tensor, "batch token"],
+    ) -> tuple[Float[Tensor, "batch time 1"], Float[Tensor, "batch time token"]]:
+        """The gate g, and the pointer's attention a over the source's tokens."""
         scores = self.pointer(states) @ memory[:, 1:].transpose(1, 2) / states.shape[-1] ** 0.5
         scores = scores.masked_fill(~mask[:, None], torch.finfo(scores.dtype).min)
         attention = torch.softmax(scores, dim=-1) * mask[:, None]
-        gate = torch.where(mask.any(dim=1)[:, None, None], torch.sigmoid(self.gate(states)), 1.0)
-        return gate * torch.softmax(self.head(states), dim=-1), (1 - gate) * attention
+        return torch.where(mask.any(dim=1)[:, None, None], torch.sigmoid(self.gate(states)), 1.0), attention
+
+    def scores(self, states: Float[Tensor, "batch time hidden"]) -> Float[Tensor, "batch time generated"]:
+        """What the head gives every symbol that can be generated."""
+        if not self.sizes.embedding:
+            return self.head(states)
+        return self.head(states) @ self.embedding.weight[: self.sizes.generated].T + self.bias
 
     def teacher_forced(
         self, latent: Float[Tensor, "batch latent"], source: Source, target: Int[Tensor, "batch time"]
@@ -246,7 +270,7 @@ class TransformerDecoder(nn.Module):
                 f"the decoder writes up to {self.sizes.length} symbols, found a target of {target.shape[1]}"
             )
         memory, mask = self.remember(latent, source)
-        states = self.embedding(shifted(target)) + self.positions.weight[: target.shape[1]]
+        states = self.widen(self.embedding(shifted(target))) + self.positions.weight[: target.shape[1]]
         for block in self.blocks:
             query, key, value = block.said_parts(states)
             attended = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
@@ -297,11 +321,18 @@ class TransformerDecoder(nn.Module):
     def step(
         self, symbol: Int[Tensor, "batch"], state: tuple[Tensor, ...]
     ) -> tuple[Float[Tensor, "batch vocab"], TransformerState]:
-        state = TransformerState(*state)
-        places = torch.arange(self.sizes.length, device=symbol.device)
+        states, after = self.advance(self.embedding(symbol)[:, None], TransformerState(*state))
+        generated, copied = self.distribution(states, after.memory, after.mask)
+        return self.log_probabilities(generated, copied, after.tokens)[:, 0], after
+
+    def advance(
+        self, vector: Float[Tensor, "batch 1 width"], state: TransformerState
+    ) -> tuple[Float[Tensor, "batch 1 hidden"], TransformerState]:
+        """The state of one symbol, given by its row of the table, and the caches with it in them."""
+        places = torch.arange(self.sizes.length, device=vector.device)
         here, seen = (places == state.position)[:, None], (places <= state.position)[None]
         mask = functional.pad(state.mask, (1, 0), value=True)
-        states = self.embedding(symbol)[:, None] + self.positions(state.position)
+        states = self.widen(vector) + self.positions(state.position)
         keys, values = [], []
         for index, block in enumerate(self.blocks):
             query, key, value = block.said_parts(states)
@@ -310,10 +341,8 @@ class TransformerDecoder(nn.Module):
             attended = functional.scaled_dot_product_attention(query, keys[-1], values[-1], attn_mask=seen)
             memory = state.memory_keys[index], state.memory_values[index]
             states = block.after_attention(states, attended, memory, mask)
-        generated, copied = self.distribution(self.norm(states), state.memory, state.mask)
         said = {"said_keys": torch.stack(keys), "said_values": torch.stack(values)}
-        after = state._replace(position=state.position + 1, **said)
-        return self.log_probabilities(generated, copied, state.tokens)[:, 0], after
+        return self.norm(states), state._replace(position=state.position + 1, **said)
 
 
 class StepGraph(nn.Module):

@@ -1,0 +1,451 @@
+"""Training of the decoder that writes explanations: a configuration in, checkpoints and a part of a bundle out.
+
+    name: explainer
+    explainer: {kind: transformer}
+    data: {pairs: data/base, trees: repositories, vocabulary: vocab.txt}
+    loop: {steps: 3000}
+
+An unknown key names the nearest key; paths are relative to the file. All randomness comes from (seed, step).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from wayfind.corpus import manual
+from wayfind.corpus.extract import extract
+from wayfind.errors import NotFound, TrainingError, UsageError
+from wayfind.model.reading import READING_VERSION, places, reading
+from wayfind.model.wording import NAME, SIGNS, spelled
+from wayfind.model.wordpiece import FIRST, LAST, PAD, UNKNOWN, WordPiece
+from wayfind.train.decoder import END
+from wayfind.train.explainer import KINDS, Explainer, Readings, character_ids, padded
+from wayfind.train.explaining_data import Lesson, common_words, lessons, read_lessons, stories, true_lessons, write_lessons
+from wayfind.train.recipe import record
+
+log = logging.getLogger(__name__)
+
+Report = Callable[[dict[str, Any]], None]
+SPECIAL = (PAD, UNKNOWN, FIRST, LAST, NAME, *SIGNS)
+"""The first pieces: padding, unknown, start, end, the mark before a name, signs."""
+SENTENCE_COUNTS = 20
+"""How often a piece of a sentence counts, beside one of a reading, when pieces are chosen: sentences are short, and what is written matters more."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkConfig:
+    """Sizes of the network."""
+
+    kind: str = "transformer"
+    """`transformer` or `gru`, the seeds' decoder of bytes."""
+    pieces: int = 6_000
+    """In the table."""
+    width: int = 128
+    """Of the table; widened to `hidden` after look-up."""
+    hidden: int = 128
+    heads: int = 4
+    reader: int = 2
+    """Layers that read the code."""
+    layers: int = 2
+    """Layers that write."""
+    length: int = 40
+    """Pieces of a sentence at most."""
+    dropout: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class DataConfig:
+    """What is learned from."""
+
+    pairs: str = ""
+    """Folder of `wayfind data build`: its pairs of documentation and code say which definitions are learned from."""
+    trees: str = ""
+    """Folder with the repositories of the pairs, as `owner+name`."""
+    lessons: str = ""
+    """File of lessons to learn from instead, as a training leaves it in its output folder."""
+    most: int = 0
+    """Lessons of one repository, about; 0: all."""
+    vocabulary: str = ""
+    """`vocab.txt` out of which the pieces are chosen."""
+    table: str = ""
+    """Safetensors file with the vectors of that vocabulary, to start from in their first principal components; empty: random."""
+    stories: str = ""
+    """Plain text in the format of TinyStories, on which the decoder is trained before, as a model of language without code."""
+    manual: dict[str, str] = field(default_factory=dict)
+    """File of manual explanations -> the folder that it explains."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """How much a sentence counts in the loss by where it comes from."""
+
+    docstring: float = 1.0
+    manual: float = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class LoopConfig:
+    """Optimiser, schedule, evaluation."""
+
+    batch: int = 64
+    steps: int = 3_000
+    story_steps: int = 0
+    """Steps on stories, before."""
+    rate: float = 1.5e-3
+    warmup: float = 0.05
+    final_rate: float = 0.05
+    weight_decay: float = 0.02
+    clip: float = 1.0
+    precision: str = "float32"
+    """`float32` or `bfloat16`."""
+    evaluate_every: int = 250
+    minutes: float = 0.0
+    """Stop with a checkpoint to resume from; 0: no limit."""
+    log_every: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainerConfig:
+    """A training of the decoder."""
+
+    name: str
+    data: DataConfig
+    explainer: NetworkConfig = field(default_factory=NetworkConfig)
+    weights: Weights = field(default_factory=Weights)
+    loop: LoopConfig = field(default_factory=LoopConfig)
+    seed: int = 0
+    licences: str = ""
+
+
+def is_explainer(path: Path) -> bool:
+    """Whether a configuration file trains a decoder."""
+    import yaml
+
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError):
+        return False
+    return isinstance(values, dict) and "explainer" in values
+
+
+def read_config(path: Path) -> ExplainerConfig:
+    """The configuration of a file, its paths resolved. Raises NotFound, UsageError."""
+    import yaml
+
+    config = record(ExplainerConfig, yaml.safe_load(path.read_text(encoding="utf-8")), str(path))
+    if config.explainer.kind not in KINDS:
+        raise UsageError(f"{path}: explainer.kind must be one of {', '.join(KINDS)}, found {config.explainer.kind!r}")
+    if config.loop.precision not in ("float32", "bfloat16"):
+        raise UsageError(f"{path}: loop.precision must be float32 or bfloat16, found {config.loop.precision!r}")
+    if config.explainer.hidden % config.explainer.heads:
+        raise UsageError(f"{path}: explainer.hidden must be a multiple of explainer.heads, found {config.explainer.hidden} and {config.explainer.heads}")
+    data = config.data
+    if not data.lessons and not (data.pairs and data.trees):
+        raise UsageError(f"{path}: data needs `pairs` and `trees`, or `lessons`")
+    if not data.vocabulary:
+        raise UsageError(f"{path}: data.vocabulary must name a vocab.txt to choose pieces from")
+    at = lambda given: str((path.parent / Path(given).expanduser()).resolve()) if given else ""  # noqa: E731
+    placed = {name: at(getattr(data, name)) for name in ("pairs", "trees", "lessons", "vocabulary", "table", "stories")}
+    return replace(config, data=replace(data, **placed, manual={at(file): at(folder) for file, folder in data.manual.items()}))
+
+
+# Data --------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What is written with: the pieces, how many of them can be generated, and the common words with their usual forms."""
+
+    pieces: str
+    generated: int
+    common: dict[str, str]
+
+    @property
+    def vocabulary(self) -> WordPiece:
+        return WordPiece(self.pieces)
+
+
+def words_of(learned: Sequence[Lesson], common: dict[str, str], known: Sequence[str], most: int) -> Words:
+    """The `most` pieces of a known vocabulary that the lessons use most, those that common words are made of first."""
+    whole = WordPiece("\n".join(known) + "\n")
+    said: Counter[int] = Counter()
+    for one in learned:
+        said.update(dict.fromkeys(places(one.reading, whole).ids, 1))
+        for piece in whole.ids(spelled(one.sentence), 100):
+            said[piece] += SENTENCE_COUNTS
+    letters = [mark + letter for letter in "abcdefghijklmnopqrstuvwxyz0123456789" for mark in ("", "##")]
+    chosen = [known[number] for number, _ in sorted(said.items(), key=lambda one: (-one[1], one[0]))]
+    fit = [piece for piece in chosen if piece.removeprefix("##").isascii() and piece.removeprefix("##").isalnum() and not any(map(str.isdigit, piece)) and len(piece.removeprefix("##")) > 1]
+    kept = fit[: most - len(letters) - len(SPECIAL)]
+    small = WordPiece("\n".join([*SPECIAL, *letters, *kept]) + "\n")
+    listed = [*SPECIAL, *letters, *kept]
+    used = {listed[number] for word in common for number in small.ids(word, 20)}
+    ordered = [*SPECIAL, *(piece for piece in [*kept, *letters] if piece in used), *(piece for piece in [*kept, *letters] if piece not in used)]
+    return Words("\n".join(ordered) + "\n", len(SPECIAL) + len(used), common)
+
+
+def manual_lessons(files: Mapping[str, str], weight: float) -> list[Lesson]:
+    """Lessons of manual explanations, each of the chunk that it is about."""
+    found: list[Lesson] = []
+    for file, folder in files.items():
+        entries = manual.load(file)
+        records = {path: extract((Path(folder) / path).read_bytes(), path) for path in {one.file.removeprefix("./") for one in entries}}
+        chunks = {path: own.chunks for path, own in records.items() if not isinstance(own, str)}
+        for path, number, target in manual_targets(entries, chunks):
+            own, chunk = records[path], chunks[path][number]
+            found.append(Lesson(target, reading(chunk, own.lines(chunk.start_line, chunk.end_line), own.language), own.language, "manual", weight=weight))
+    return found
+
+
+def manual_targets(entries: Sequence[manual.Manual], chunks: Mapping[str, Sequence[Any]]) -> list[tuple[str, int, str]]:
+    """Path, number of the chunk and text of each entry that matches one."""
+    found = []
+    for path, own in chunks.items():
+        mine = [one for one in entries if one.file.removeprefix("./") == path]
+        for number, chunk in enumerate(own):
+            for one in mine:
+                if chunk.start_line <= one.start_line and one.end_line <= chunk.end_line or one.component and one.component == chunk.symbol:
+                    found.append((path, number, one.explanation))
+                    mine.remove(one)
+                    break
+    return found
+
+
+class Material:
+    """Lessons as rows of ids: readings, their parts, targets, weights."""
+
+    def __init__(self, learned: Sequence[Lesson], words: Words, kind: str, length: int) -> None:
+        vocabulary = words.vocabulary
+        read = [places(one.reading, vocabulary) for one in learned]
+        self.ids = [one.ids for one in read]
+        self.parts = [one.parts for one in read]
+        self.targets = [target_ids(one.sentence, vocabulary, kind, length) for one in learned]
+        self.weights = np.array([one.weight for one in learned], np.float32)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def batch(self, rows: Sequence[int]) -> tuple[Readings, torch.Tensor, torch.Tensor]:
+        read = Readings(padded([self.ids[row] for row in rows]), padded([self.parts[row] for row in rows]))
+        return read, padded([self.targets[row] for row in rows]), torch.from_numpy(self.weights[list(rows)])
+
+
+def target_ids(sentence: str, vocabulary: WordPiece, kind: str, length: int) -> list[int]:
+    """The symbols of a sentence with the end symbol: bytes for the GRU, pieces else."""
+    return character_ids(sentence) if kind == "gru" else [*vocabulary.ids(spelled(f"{sentence} ."), length - 1), END]
+
+
+# Training ------------------------------------------------------------------------------------------------------------------
+
+
+def train_explainer(config: ExplainerConfig, output: Path, *, resume: bool = False, report: Report = lambda line: None) -> Path | None:
+    """Train, and export the best checkpoint as `output/part`. Returns that folder; None where time ran out before the end."""
+    from wayfind.train.explaining_export import export_part
+
+    output.mkdir(parents=True, exist_ok=True)
+    learned, words = prepared(config, output, resume)
+    network = network_of(config, words)
+    if config.data.table and not resume:
+        start_table(network.table.weight, words.pieces.split("\n")[:-1], config)
+    finished = Training(config, network, learned, words, output, report).run(resume)
+    if not finished:
+        return None
+    measured = export_part(output, output / "part")
+    report({"event": "exported", "step": config.loop.steps, "steps": config.loop.steps, **measured})
+    return output / "part"
+
+
+def prepared(config: ExplainerConfig, output: Path, resume: bool) -> tuple[list[Lesson], Words]:
+    """The lessons and the words; written to the output folder, and what goes on reads what it began with."""
+    kept, listed = output / "lessons.jsonl.gz", output / "words.json"
+    if resume and kept.is_file() and listed.is_file():
+        return read_lessons(kept), Words(**json.loads(listed.read_text(encoding="utf-8")))
+    found = read_lessons(Path(config.data.lessons)) if config.data.lessons else list(lessons(Path(config.data.pairs), Path(config.data.trees), config.data.most, config.seed))
+    common = common_words(one for one in found if one.part == "train")
+    learned = true_lessons(found, common)
+    if sum(one.part == "train" for one in learned) < config.loop.batch:
+        raise UsageError(f"{len(learned)} lessons are left of {len(found)}, fewer than a batch: common words are those of several repositories")
+    learned = [replace(one, weight=one.weight * config.weights.docstring) for one in learned] + manual_lessons(config.data.manual, config.weights.manual)
+    known = Path(config.data.vocabulary)
+    if not known.is_file():
+        raise NotFound(f"{known}: no such vocabulary")
+    words = words_of(learned, common, known.read_text(encoding="utf-8").split("\n")[:-1], config.explainer.pieces)
+    write_lessons(kept, learned)
+    listed.write_text(json.dumps(asdict(words)), encoding="utf-8")
+    (output / "config.json").write_text(json.dumps(asdict(config), indent=1), encoding="utf-8")
+    return learned, words
+
+
+def network_of(config: ExplainerConfig, words: Words) -> Explainer:
+    torch.manual_seed(config.seed)
+    sizes = {name: value for name, value in asdict(config.explainer).items() if name != "pieces"}
+    return Explainer(words.pieces.count("\n"), words.generated, **sizes)
+
+
+@torch.no_grad()
+def start_table(table: torch.Tensor, pieces: Sequence[str], config: ExplainerConfig) -> None:
+    """Set the vectors of pieces to the first principal components of those of a larger model, at the scale of random ones."""
+    from safetensors.torch import load_file
+
+    tensors = load_file(config.data.table)
+    wide = next((tensors[name] for name in ("embedding", "embeddings.word_embeddings.weight") if name in tensors), None)
+    known = {piece: number for number, piece in enumerate(Path(config.data.vocabulary).read_text(encoding="utf-8").split("\n")[:-1])}
+    if wide is None or len(wide) != len(known):
+        raise UsageError(f"{config.data.table}: expected the vectors of {len(known)} pieces under `embedding`")
+    rows = [(place, known[piece]) for place, piece in enumerate(pieces) if piece in known]
+    found = wide[[number for _, number in rows]].float()
+    found = found - found.mean(dim=0)
+    basis = torch.linalg.svd(found, full_matrices=False)[2][: table.shape[1]]
+    vectors = found @ basis.T
+    table[[place for place, _ in rows]] = vectors / vectors.std() * 0.05
+
+
+class Training:
+    """One training: batches, schedule, held-out loss, checkpoints."""
+
+    def __init__(self, config: ExplainerConfig, network: Explainer, learned: Sequence[Lesson], words: Words, output: Path, report: Report) -> None:
+        self.config, self.network, self.output, self.report = config, network, output, report
+        kind, length = config.explainer.kind, config.explainer.length
+        self.words = words
+        self.material = Material([one for one in learned if one.part == "train"], words, kind, length)
+        self.held_out = Material([one for one in learned if one.part != "train"], words, kind, length)
+        self.stories = story_rows(config, words)
+        matrices = [one for one in network.parameters() if one.dim() > 1]
+        rest = [one for one in network.parameters() if one.dim() <= 1]
+        groups = [{"params": matrices, "weight_decay": config.loop.weight_decay}, {"params": rest, "weight_decay": 0.0}]
+        self.optimizer = torch.optim.AdamW(groups, lr=config.loop.rate, betas=(0.9, 0.98))
+        self.step, self.best = 0, math.inf
+
+    def run(self, resume: bool) -> bool:
+        loop, began, lap = self.config.loop, time.monotonic(), time.monotonic()
+        if resume:
+            self._load()
+        losses: list[float] = []
+        while self.step < loop.steps:
+            losses.append(self._step())
+            self.step += 1
+            if self.step % loop.log_every == 0:
+                now = time.monotonic()
+                self._say("step", loss=float(np.mean(losses[-loop.log_every :])), lessons_per_second=loop.batch * loop.log_every / (now - lap))
+                lap = now
+            last = self.step == loop.steps
+            out_of_time = bool(loop.minutes) and time.monotonic() - began > 60 * loop.minutes
+            if self.step % loop.evaluate_every == 0 or last or out_of_time:
+                self._evaluate()
+            if out_of_time and not last:
+                return False
+        return True
+
+    def _rows(self, step: int) -> list[int]:
+        """Lessons of a step: of like length, drawn anew each epoch."""
+        batch = min(self.config.loop.batch, len(self.material))
+        each = max(1, len(self.material) // batch)
+        epoch, place = divmod(step, each)
+        drawn = np.random.default_rng([self.config.seed, 1, epoch])
+        order = drawn.permutation(len(self.material))
+        for first in range(0, len(order), 20 * batch):
+            some = order[first : first + 20 * batch]
+            order[first : first + 20 * batch] = sorted(some, key=lambda row: len(self.material.ids[row]))
+        return order[drawn.permutation(each)[place] * batch :][:batch].tolist()
+
+    def _step(self) -> float:
+        loop = self.config.loop
+        self.network.train()
+        torch.manual_seed(hash((self.config.seed, self.step)) % 2**31)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate_at(self.step, loop)
+        self.optimizer.zero_grad(set_to_none=True)
+        with torch.autocast("cpu", torch.bfloat16, enabled=loop.precision == "bfloat16"):
+            loss = self._story_loss() if self.step < loop.story_steps else self.network.nll(*self.material.batch(self._rows(self.step)))
+        loss.backward()
+        norm = float(torch.nn.utils.clip_grad_norm_(self.network.parameters(), loop.clip))
+        if not math.isfinite(norm):
+            raise TrainingError(f"step {self.step}: the gradient is {norm}; lower loop.rate, or use float32")
+        self.optimizer.step()
+        return float(loss.detach())
+
+    def _story_loss(self) -> torch.Tensor:
+        drawn = np.random.default_rng([self.config.seed, 2, self.step]).integers(0, len(self.stories), self.config.loop.batch)
+        target = padded([self.stories[row] for row in drawn])
+        nothing = torch.zeros(len(target), 1, dtype=torch.long)
+        return self.network.nll(Readings(nothing, nothing), target)
+
+    @torch.no_grad()
+    def _evaluate(self) -> None:
+        self.network.eval()
+        losses = []
+        for first in range(0, len(self.held_out), 64):
+            rows = range(first, min(first + 64, len(self.held_out)))
+            losses.append((float(self.network.nll(*self.held_out.batch(rows))), len(rows)))
+        loss = sum(one * count for one, count in losses) / max(sum(count for _, count in losses), 1) if losses else -float(self.step)
+        if loss < self.best:
+            self.best = loss
+            self._save("best")
+        self._save("last")
+        self._say("evaluation", held_out=loss, best=self.best)
+
+    def _save(self, name: str) -> None:
+        from safetensors.torch import save_file
+
+        save_file(self.network.state_dict(), self.output / f"{name}.safetensors")
+        if name == "last":
+            moments = {f"{number}.{key}": value for number, one in self.optimizer.state_dict()["state"].items() for key, value in one.items()}
+            save_file(moments, self.output / "optimizer.safetensors")
+            (self.output / "state.json").write_text(json.dumps({"step": self.step, "best": self.best}), encoding="utf-8")
+
+    def _load(self) -> None:
+        from safetensors.torch import load_file
+
+        if not (self.output / "state.json").is_file():
+            return
+        self.network.load_state_dict(load_file(self.output / "last.safetensors"))
+        kept: dict[int, dict[str, torch.Tensor]] = {}
+        for name, value in load_file(self.output / "optimizer.safetensors").items():
+            number, key = name.split(".")
+            kept.setdefault(int(number), {})[key] = value
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": kept})
+        state = json.loads((self.output / "state.json").read_text(encoding="utf-8"))
+        self.step, self.best = state["step"], state["best"]
+
+    def _say(self, event: str, **values: Any) -> None:
+        line = {"event": event, "step": self.step, "steps": self.config.loop.steps, **values}
+        with open(self.output / "log.jsonl", "a", encoding="utf-8") as lines:
+            lines.write(json.dumps(line) + "\n")
+        self.report(line)
+
+
+def story_rows(config: ExplainerConfig, words: Words) -> list[list[int]]:
+    """Sentences of the stories as targets; none where there are none. Raises UsageError where steps are wanted without stories."""
+    if not config.loop.story_steps:
+        return []
+    if not config.data.stories:
+        raise UsageError("loop.story_steps is set and data.stories is not; name a text file with <|endoftext|> between stories")
+    vocabulary = words.vocabulary
+    return [
+        target_ids(sentence, vocabulary, config.explainer.kind, config.explainer.length)
+        for story in stories(Path(config.data.stories))
+        for sentence in story.split(". ")
+    ]
+
+
+def rate_at(step: int, loop: LoopConfig) -> float:
+    """Linear warm-up, then a cosine down to `final_rate` of the rate."""
+    warm = max(1, round(loop.warmup * loop.steps))
+    if step < warm:
+        return loop.rate * (step + 1) / warm
+    left = 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, loop.steps - warm)))
+    return loop.rate * (loop.final_rate + (1 - loop.final_rate) * left)
+
+
+__all__ = ["READING_VERSION", "ExplainerConfig", "is_explainer", "read_config", "train_explainer"]

@@ -1,0 +1,182 @@
+"""What the decoder learns from: pairs of documentation and code, as built, in; lessons, one sentence and one reading each, out.
+
+A lesson is kept only if its sentence can be said truly: every name in it stands in the code, every other word is common or
+stands there too. What may be generated is learned here as well: the words that the sentences of several projects share.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from wayfind.corpus.definitions import definitions
+from wayfind.corpus.english import is_verb, third_person
+from wayfind.corpus.languages import has_grammar, language_of
+from wayfind.errors import NotFound, UsageError
+from wayfind.model.reading import READING_VERSION, reading
+from wayfind.model.wording import invented, is_name, repeats, spelled, tokens
+from wayfind.train.pairs import Pair, Part, read_pairs
+from wayfind.train.quality import is_english
+from wayfind.train.sources.repository import rank
+
+log = logging.getLogger(__name__)
+
+FEWEST_WORDS, MOST_WORDS = 3, 25
+COMMON_IN = 4
+"""Projects whose sentences hold a word from which it is common: a name of one project is not."""
+MOST_COMMON = 6_000
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What a chunk is read as, and a sentence that says what it does."""
+
+    sentence: str
+    reading: str
+    language: str
+    origin: str
+    part: Part = "train"
+    weight: float = 1.0
+
+
+_PARENTHESES = re.compile(r"\s*[(\[{][^()\[\]{}]*[)\]}]")
+_MARKUP = re.compile(r"[`\"“”*|]|(?<!\w)'|'(?!\w)")
+_SELF = re.compile(
+    r"^(?:this|the|an?)\s+(?:\w+\s+)?(?:method|function|class|struct|module|interface|constructor|procedure|macro|type)\s+(?:that\s+|which\s+|is\s+used\s+to\s+|will\s+|can\s+be\s+used\s+to\s+)?(?=[a-z])"
+    r"|^(?:method|function|class|helper|utility)(?:\s+function|\s+method|\s+class)?\s+(?:to|that|which)\s+|^(?:helper|utility)\s+(?:function|method|class)\s+",
+    re.IGNORECASE,
+)
+_END = re.compile(r"(?<!\be\.g)(?<!\bi\.e)[.!?;:](?=\s|$)|\s-{1,2}\s|,\s*(?:e\.g\.|i\.e\.|see\b|which is deprecated)")
+_ODD = re.compile(r"[^A-Za-z0-9 ,.'/_$:#>()-]|\b(?:we|our|us|I|you|your|TODO|FIXME|XXX|param|etc|deprecated|below|above|following|see)\b|https?:")
+
+
+def cleaned(sentence: str) -> str:
+    """The first sentence of a documentation as it is learned, in the third person; "" where it is not worth learning.
+
+    >>> cleaned("Return the `name` of a Node (if any). Never fails."), cleaned("TODO: explain")
+    ('Returns the name of a Node', '')
+    """
+    bare = _MARKUP.sub("", _PARENTHESES.sub("", sentence)).strip()
+    bare = " ".join(_SELF.sub("", _END.split(bare, maxsplit=1)[0]).split()).strip(" ,.-")
+    words = bare.split()
+    if not FEWEST_WORDS <= len(words) <= MOST_WORDS or _ODD.search(bare) or not is_english(bare):
+        return ""
+    if sum(map(is_name, tokens(bare))) > 3 or repeats([word.lower() for word in words], 4):
+        return ""
+    first = words[0]
+    if not is_name(first):
+        small = first.lower()
+        first = third_person(small) if is_verb(small, alone=False) else small if first.istitle() else first
+        first = first[0].upper() + first[1:]
+    return " ".join([first, *words[1:]])
+
+
+def lessons(pairs: Path, trees: Path, most: int = 0, seed: int = 0) -> Iterator[Lesson]:
+    """The lessons of a folder of pairs, whose repositories lie below `trees` as `owner+name`: the definitions that have pairs of
+    documentation are cut out again and read as search reads them. By origin and path; of an origin about `most` (0: all), from
+    files drawn by the seed. Raises NotFound."""
+    if not trees.is_dir():
+        raise NotFound(f"{trees}: no such folder of repositories; name it under `data.trees`")
+    wanted: dict[str, dict[str, dict[str, Pair]]] = defaultdict(lambda: defaultdict(dict))
+    for pair in read_pairs(pairs):
+        if pair.kind == "docstring" and pair.path and pair.symbol and cleaned(pair.query):
+            wanted[pair.origin][pair.path][pair.symbol] = pair
+    for origin in sorted(wanted):
+        folder = trees / origin.replace("/", "+")
+        if not folder.is_dir():
+            log.warning("%s is not below %s; its pairs are left out", origin, trees)
+            continue
+        drawn, count = [], 0
+        for path in sorted(wanted[origin], key=lambda path: rank(f"{origin}:{path}", seed)):
+            if not most or count < most:
+                drawn.append(path)
+                count += len(wanted[origin][path])
+        for path in sorted(drawn):
+            yield from _of_file(folder / path, path, wanted[origin][path])
+
+
+def _of_file(file: Path, path: str, wanted: dict[str, Pair]) -> Iterator[Lesson]:
+    """The lessons of the wanted symbols of one file, cut but not masked: of a secret no word is common, so none is learned."""
+    language = language_of(path)
+    if not file.is_file() or not has_grammar(language):
+        return
+    text = file.read_bytes().decode("utf-8", "replace").replace("\r\n", "\n")
+    lines = text.split("\n")
+    for chunk in definitions(text, language)[0]:
+        pair = wanted.pop(chunk.symbol or "", None)
+        if pair is not None:
+            read = reading(chunk, "\n".join(lines[chunk.start_line - 1 : chunk.end_line]), language)
+            yield Lesson(cleaned(pair.query), read, language, pair.origin, pair.part, pair.weight)
+
+
+def common_words(lessons: Iterable[Lesson]) -> dict[str, str]:
+    """The words that the sentences of `COMMON_IN` projects hold, in small letters -> as they are mostly written, the most frequent
+    first; no names, no numbers."""
+    origins: defaultdict[str, set[str]] = defaultdict(set)
+    forms: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for one in lessons:
+        for place, token in enumerate(tokens(one.sentence)):
+            if token.isascii() and token.isalpha() and not is_name(token):
+                origins[token.lower()].add(one.origin)
+                forms[token.lower()][token if place else token.lower()] += 1
+    known = sorted((word for word in origins if len(origins[word]) >= COMMON_IN), key=lambda word: (-forms[word].total(), word))
+    return {word: max(forms[word], key=lambda form: (forms[word][form], form)) for word in known[:MOST_COMMON]}
+
+
+def true_lessons(lessons: Iterable[Lesson], common: dict[str, str]) -> list[Lesson]:
+    """Those whose sentence names nothing that the reading lacks."""
+    return [one for one in lessons if not invented(one.sentence, one.reading, common)]
+
+
+def write_lessons(path: Path, lessons: Iterable[Lesson]) -> int:
+    """Write lessons, one JSON object a line, packed. Returns their number."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    count = 0
+    with gzip.open(path, "wt", encoding="utf-8") as file:
+        file.write(json.dumps({"reading": READING_VERSION}) + "\n")
+        for one in lessons:
+            file.write(json.dumps(asdict(one), ensure_ascii=False) + "\n")
+            count += 1
+    return count
+
+
+def read_lessons(path: Path) -> list[Lesson]:
+    """The lessons of a file. Raises NotFound, UsageError where another version of readings wrote it."""
+    if not path.is_file():
+        raise NotFound(f"{path}: no such file of lessons")
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        found = json.loads(file.readline()).get("reading")
+        if found != READING_VERSION:
+            raise UsageError(f"{path}: readings of version {found}, expected {READING_VERSION}; delete it, and train again")
+        return [Lesson(**json.loads(line)) for line in file]
+
+
+def stories(path: Path) -> Iterator[str]:
+    """The stories of a text file in the format of TinyStories (Eldan & Li, 2023, https://arxiv.org/abs/2305.07759): plain text, one
+    story after another, `<|endoftext|>` on a line between them. Raises NotFound, UsageError where nothing is told.
+
+    Read line by line: such files are gigabytes.
+    """
+    if not path.is_file():
+        raise NotFound(f"{path}: no such file of stories")
+    told, any_told = [], False
+    with open(path, encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            *whole, rest = line.split("<|endoftext|>")
+            for part in whole:
+                if story := " ".join(" ".join([*told, part]).split()):
+                    any_told = True
+                    yield story
+                told = []
+            told.append(rest)
+    if story := " ".join(" ".join(told).split()):
+        any_told = True
+        yield story
+    if not any_told:
+        raise UsageError(f"{path}: no story in it; expected plain text with <|endoftext|> between stories")
