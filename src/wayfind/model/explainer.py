@@ -18,10 +18,12 @@ import numpy as np
 from wayfind.errors import ModelError
 from wayfind.model.bundle import Bundle, current, load
 from wayfind.model.reading import READING_VERSION, places
-from wayfind.model.wording import invented, joined, names_in, repeats, written
+from wayfind.model.wording import NAME, SIGNS, Known, joined, names_in, repeats, written
 from wayfind.model.wordpiece import WordPiece
 
 BEAMS = 4
+CONSIDERED = 40
+"""Continuations of all beams that are looked at before a step has none left."""
 FEWEST_WORDS = 3
 PAD, UNKNOWN, START, END = 0, 1, 2, 3
 _LEAST_PROBABILITY = 1e-9
@@ -62,7 +64,7 @@ class Explainer:
             bias = arrays["bias"]
         begin, step = (_session(bundle.checked(settings[name]), threads) for name in ("begin", "step"))
         writer = _Bytes if settings["kind"] == "gru" else _Pieces
-        self._writer = writer(begin, step, table, bias, settings)
+        self._writer = writer(begin, step, table, bias, self._pieces, settings)
         self._one = threading.Lock()
         self.least: float = settings["least"]
         self.id = bundle.id
@@ -79,28 +81,32 @@ class Explainer:
         ids, parts = places(reading, self._vocabulary)
         if not ids:
             return
+        known = Known(reading, self._cases)
         with self._one:
-            beams = self._writer.beams(np.array([ids], np.int64), np.array([parts], np.int64))
+            beams = self._writer.beams(np.array([ids], np.int64), np.array([parts], np.int64), known)
         names = names_in(reading)
         for beam in beams:
             words = self._writer.words(beam.symbols, self._pieces)
             text = words if isinstance(words, str) else written(words, names, self._cases)
             if len(text.split()) >= FEWEST_WORDS and not repeats(text.lower().rstrip(".").split()):
-                yield Said(text, beam.mean, tuple(invented(text, reading, self._cases)))
+                yield Said(text, beam.mean, tuple(known.lacks(text)))
 
 
 class _Pieces:
     """Beam search over pieces that are generated or copied."""
 
-    def __init__(self, begin: Any, step: Any, table: np.ndarray, bias: np.ndarray, settings: dict[str, Any]):
+    def __init__(self, begin: Any, step: Any, table: np.ndarray, bias: np.ndarray, pieces: list[str], settings: dict[str, Any]):
         self._begin, self._step, self._table, self._bias = begin, step, table, bias
         self._generated, self._length = settings["generated"], settings["length"]
+        self._list = pieces
+        self._goes_on = np.array([piece.startswith("##") for piece in pieces])
+        self._no_word = {number for number, piece in enumerate(pieces) if piece in (NAME, *SIGNS) or number <= END}
 
     def words(self, symbols: tuple[int, ...], pieces: list[str]) -> list[str]:
         return joined(pieces[symbol] for symbol in symbols if symbol != END)
 
-    def beams(self, ids: np.ndarray, parts: np.ndarray) -> list[_Beam]:
-        """The best finished beams, the likeliest a symbol first."""
+    def beams(self, ids: np.ndarray, parts: np.ndarray, known: Known) -> list[_Beam]:
+        """The best finished beams, the likeliest a symbol first. A beam ends where it has made a word that is not known."""
         keys, values, memory = self._begin.run(["keys", "values", "memory"], {"vectors": self._table[ids], "parts": parts})
         layers, _, heads, _, size = keys.shape
         said = np.zeros((layers, 1, heads, self._length, size), np.float32)
@@ -115,18 +121,27 @@ class _Pieces:
             })
             scores = self._log_probabilities(asked[:, 0], gate[:, 0], pointer[:, 0], ids[0])
             scores[np.arange(count), last] = -np.inf  # no symbol twice in a row
+            for row in range(count):
+                if last[row] in self._no_word:
+                    scores[row, self._goes_on] = -np.inf
             total = scores + np.array([[beam.score] for beam in alive])
-            order = np.argsort(-total, axis=None, kind="stable")[: 2 * BEAMS]
+            order = np.argsort(-total, axis=None, kind="stable")[:CONSIDERED]
             grown: list[tuple[int, _Beam]] = []
+            seen = 0
             for place in order:
                 row, symbol = divmod(int(place), total.shape[1])
                 if not np.isfinite(total[row, symbol]):
                     continue
+                if not self._goes_on[symbol] and not self._is_whole(alive[row].symbols, known):
+                    continue
                 beam = _Beam(float(total[row, symbol]), (*alive[row].symbols, symbol))
                 if symbol == END:
                     ended.append(beam)
-                elif len(grown) < BEAMS:
+                else:
                     grown.append((row, beam))
+                seen += 1
+                if seen == 2 * BEAMS or len(grown) == BEAMS:
+                    break
             if len(ended) >= BEAMS or not grown:
                 break
             rows = [row for row, _ in grown]
@@ -134,6 +149,14 @@ class _Pieces:
             said_keys, said_values = said_keys[:, rows], said_values[:, rows]
             last = np.array([beam.symbols[-1] for beam in alive])
         return sorted(ended, key=lambda beam: (-beam.mean, beam.symbols))
+
+    def _is_whole(self, symbols: tuple[int, ...], known: Known) -> bool:
+        """Whether the last word of a beam, which the next symbol ends, is one that may be written."""
+        start = len(symbols)
+        while start and self._goes_on[symbols[start - 1]]:
+            start -= 1
+        word = joined(self._list[symbol] for symbol in symbols[max(start - 1, 0) :])
+        return not word or symbols[-1] in self._no_word or known.word(word[0])
 
     def _log_probabilities(self, asked: np.ndarray, gate: np.ndarray, pointer: np.ndarray, ids: np.ndarray) -> np.ndarray:
         """Generated and copied probability of each piece added up, as logarithms, float64 [beams, pieces]."""
@@ -151,13 +174,13 @@ class _Pieces:
 class _Bytes:
     """The seeds' GRU: the likeliest byte after another."""
 
-    def __init__(self, begin: Any, step: Any, table: np.ndarray, bias: np.ndarray, settings: dict[str, Any]):
+    def __init__(self, begin: Any, step: Any, table: np.ndarray, bias: np.ndarray, pieces: list[str], settings: dict[str, Any]):
         self._begin, self._step, self._table, self._length = begin, step, table, 128
 
     def words(self, symbols: tuple[int, ...], pieces: list[str]) -> str:
         return bytes(symbol for symbol in symbols if symbol >= 32).decode(errors="ignore").strip()
 
-    def beams(self, ids: np.ndarray, parts: np.ndarray) -> list[_Beam]:
+    def beams(self, ids: np.ndarray, parts: np.ndarray, known: Known) -> list[_Beam]:
         (hidden,) = self._begin.run(["hidden"], {"vectors": self._table[ids], "parts": parts})
         score, symbols, last = 0.0, [], START
         for _ in range(self._length):

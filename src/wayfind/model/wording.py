@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 from wayfind.model.text import plain
 
@@ -86,23 +86,41 @@ def written(words: Sequence[str], names: Mapping[tuple[str, ...], str], cases: M
     return text and text.rstrip(".") + "."
 
 
+class Known:
+    """What may be said of a text: its words, whole, in part or inflected, and common words."""
+
+    def __init__(self, text: str, common: Collection[str]):
+        self._parts = set(parts(text))
+        self._stems = set(map(stem, self._parts))
+        self._common = common
+
+    def word(self, word: str) -> bool:
+        """Whether a small word may be written."""
+        return word in self._common or self._holds(word)
+
+    def lacks(self, sentence: str) -> list[str]:
+        """The names, literals and words of a sentence that may not be written."""
+        return [token for token in tokens(sentence) if (token[0].isalnum() or token[0] in "_$[") and not self._stands(token)]
+
+    def _stands(self, token: str) -> bool:
+        if not is_name(token) and token.lower() in self._common:
+            return True
+        return token[0] != "[" and all(map(self._holds, parts(token)))
+
+    def _holds(self, part: str) -> bool:
+        return part in self._parts or _WORD.fullmatch(part) is not None and stem(part) in self._stems
+
+
 def invented(sentence: str, text: str, common: Collection[str]) -> list[str]:
     """The names, literals and words of a sentence that are neither in the text, whole, in part or inflected, nor common words.
 
     >>> invented("Returns max_size of the Frobnicator.", "def f(maxSize): pass", {"returns", "of", "the"})
     ['Frobnicator']
     """
-    known = set(parts(text))
-    stems = set(map(stem, known))
-    return [token for token in tokens(sentence) if token[0].isalnum() or token[0] in "_$" if not _stands(token, known, stems, common)]
+    return Known(text, common).lacks(sentence)
 
 
-def _stands(token: str, known: Collection[str], stems: Collection[str], common: Collection[str]) -> bool:
-    if not is_name(token) and token.lower() in common:
-        return True
-    return all(part in known or (_WORD.fullmatch(part) is not None and stem(part) in stems) for part in parts(token))
-
-
+@lru_cache(maxsize=100_000)
 def stem(word: str) -> str:
     """The stem of an English word: `serialises` and `serialise` have one."""
     return _stemmer().stemWord(word)

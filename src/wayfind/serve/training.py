@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -28,9 +29,12 @@ def train_command(config_path: str, output: str | None, resume: bool, prepare: b
     if find_spec("torch") is None:
         raise UsageError("training needs torch: pip install 'wayfind[train]'")
     from wayfind.train.config import read_configs
+    from wayfind.train.explaining import is_explainer
     from wayfind.train.run import prepare as write_shards
     from wayfind.train.run import train_stages
 
+    if is_explainer(Path(config_path)):
+        return _train_explainer(Path(config_path), output, resume, prepare, _lines if as_json else _words)
     stages = read_configs(Path(config_path))
     folder = Path(output or f"models/{stages[0].name}")
     say = _lines if as_json else _words
@@ -44,13 +48,36 @@ def train_command(config_path: str, output: str | None, resume: bool, prepare: b
     return FOUND
 
 
+def _train_explainer(config_path: Path, output: str | None, resume: bool, prepare: bool, say: Callable[[dict[str, Any]], None]) -> int:
+    """Train a decoder of explanations, and write it as a part of a bundle."""
+    from wayfind.train.explaining import prepared, read_config, train_explainer
+
+    config = read_config(config_path)
+    folder = Path(output or f"models/{config.name}")
+    if prepare:
+        folder.mkdir(parents=True, exist_ok=True)
+        learned, words = prepared(config, folder, False)
+        click.echo(f"{len(learned)} lessons, {len(words.common)} common words in {folder}")
+        return FOUND
+    part = train_explainer(config, folder, resume=resume, report=say)
+    if part is not None:
+        click.echo(f"part: {part}")
+    return FOUND
+
+
 def _lines(line: dict[str, Any]) -> None:
     click.echo(json.dumps(line))
 
 
 def _words(line: dict[str, Any]) -> None:
     event, at = line["event"], f"{line['step']}/{line['steps']}"
-    if event == "step":
+    if event == "step" and "lessons_per_second" in line:
+        click.echo(f"{at}  loss {line['loss']:.4f}  {line['lessons_per_second']:.0f} lessons/s")
+    elif event == "evaluation" and "held_out" in line:
+        click.echo(f"{at}  held-out {line['held_out']:.4f} nats a symbol, best {line['best']:.4f}")
+    elif event == "exported" and "parameters" in line:
+        click.echo(f"exported: {line['megabytes']:.2f} MB, {line['parameters']:,} parameters")
+    elif event == "step":
         left = int(line["seconds_left"])
         click.echo(f"{at}  loss {line['loss']:.4f}  {line['pairs_per_second']:.0f} pairs/s  {line['tokens_per_second']:.0f} tokens/s  {left // 60}:{left % 60:02d} left")
     elif event == "evaluation":

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from wayfind.model import bundle
 from wayfind.model.reading import READING_VERSION
 from wayfind.train.decoder import StepGraph, TransformerState
 from wayfind.train.explainer import Explainer, Readings, conditions
@@ -130,3 +131,16 @@ def _onnx(module: nn.Module, given: tuple[Tensor, ...], inputs: list[str], outpu
             module.eval(), given, dynamo=True, input_names=inputs, output_names=outputs, opset_version=OPSET, dynamic_shapes=shapes, external_data=False, verbose=False
         )
     return _bare(program.model_proto)
+
+
+def add_part(base: Path, part: Path, folder: Path) -> bundle.Bundle:
+    """Write a copy of a bundle with a decoder's part put in (instead of the one that it has), checked. Raises ModelError."""
+    own = bundle.load(base)
+    own.check()
+    head = json.loads((base / bundle.MANIFEST).read_text(encoding="utf-8"))
+    made = json.loads((part / SETTINGS).read_text(encoding="utf-8"))
+    before = own.parts.get("decoder", {})
+    files = {name: (base / name).read_bytes() for name in own.digests if name not in before.values()}
+    files |= {name: (part / name).read_bytes() for name in made["files"]}
+    about = {**head.get("about", {}), "decoder": made["training"]}
+    return bundle.write(folder, own.name, {**own.parts, "decoder": made["part"]}, files, about)
