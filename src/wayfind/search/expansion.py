@@ -1,0 +1,91 @@
+"""A query's words count, at a low weight, as the identifiers that stand for them in this repository.
+
+Source: N. Rekabsaz, M. Lupu, A. Hanbury, G. Zuccon, "Generalizing Translation Models in the Probabilistic Relevance Framework",
+CIKM 2016, https://doi.org/10.1145/2983323.2983833, applied to BM25F: the frequency of a word q in a field of a chunk becomes
+
+    f'(q) = f(q) + sum over the meanings e of q of c(e) f(e),   0 < c(e) < 1
+
+before it is saturated. So the word itself counts for more than what stands for it, and neither more of the one nor of the other
+lowers a score. We differ in that a word keeps its own rarity where a chunk holds it, and in that all of it is an addend of its own
+(signal `learned`): what search finds without a vocabulary keeps its score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from wayfind.index.segment import BODY, SYMBOL
+from wayfind.index.snapshot import Snapshot
+from wayfind.search.lexical import FILE_K1, K1, Lexical, Scales, idf
+from wayfind.search.query import Query, Term
+from wayfind.search.vocabulary import Meaning, Vocabulary
+
+LEARNED = 0.25
+"""Weight of an identifier that accounts for all uses of a word, beside the word's own 1: of 0.1 to 0.5, docs/LOG.md,
+"Learned vocabulary"."""
+PINNED = 0.8
+"""Weight of one that the user pinned."""
+_EXPANDED = ("question", "identifier")
+"""Queries whose words count as what was learned: longer texts say what they mean in several ways. What is pinned counts in all."""
+
+
+def counted(meaning: Meaning) -> float:
+    """c(e): what one occurrence of an identifier counts beside one of the word."""
+    return PINNED if meaning.pinned else LEARNED * meaning.strength
+
+
+def meanings(query: Query, vocabulary: Vocabulary) -> Iterator[tuple[Term, list[Meaning]]]:
+    """The query's terms that mean something here, with what they mean beyond the query's own words."""
+    own = {term.text for term in query.terms}
+    for term in query.terms if vocabulary else ():
+        if word := vocabulary.get(term.text):
+            found = [one for one in word.meanings if one.term not in own and (one.pinned or query.kind in _EXPANDED)]
+            if found:
+                yield term, found
+
+
+def widened(snapshot: Snapshot, scale: Scales, query: Query, lexical: Lexical, vocabulary: Vocabulary) -> Lexical:
+    """The scores of a query when its words count as what they mean too: nowhere less than without. Deterministic."""
+    chunk, covered, file, symbol = lexical.chunk, lexical.covered, lexical.file, lexical.symbol
+    total = sum(lexical.idf.get(term.text) or term.weight * idf(0, snapshot.chunks) for term in query.terms) or 1.0
+    for term, found in meanings(query, vocabulary):
+        own, own_in_file = _frequency(snapshot, scale, term.text)
+        more, more_in_file, held = np.zeros_like(own), np.zeros_like(own_in_file), np.zeros_like(own)
+        for meaning in found:
+            frequency, in_file = _frequency(snapshot, scale, meaning.term)
+            more += counted(meaning) * frequency
+            more_in_file += counted(meaning) * in_file
+            held = np.maximum(held, np.where(frequency > 0, counted(meaning), 0.0))
+            if meaning.pinned:
+                symbol = symbol | _in_symbol(snapshot, meaning.term)
+        if not more.any():
+            continue
+        holding = int(np.count_nonzero(own + more))
+        weight = (lexical.idf.get(term.text) or term.weight * idf(holding, snapshot.chunks)) / total
+        chunk = chunk + weight * (_saturated(own + more, K1) - _saturated(own, K1))
+        covered = covered + weight * np.where(own > 0, 0.0, held)
+        file = file + weight * (_saturated(own_in_file + more_in_file, FILE_K1) - _saturated(own_in_file, FILE_K1))
+    return lexical if chunk is lexical.chunk else replace(lexical, chunk=chunk, covered=covered, file=file, symbol=symbol)
+
+
+def _frequency(snapshot: Snapshot, scale: Scales, term: str) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted frequency of a term in each chunk, and its frequency in each file, as `lexical.score` has them."""
+    frequency, in_file = np.zeros(snapshot.chunks), np.zeros(snapshot.files)
+    for number, (items, counts) in enumerate(snapshot.frequencies(term)):
+        frequency[items] += counts * scale.chunk[items, number]
+        if number == BODY:
+            in_file = np.bincount(snapshot.file[items], counts, snapshot.files) / scale.file
+    return frequency, in_file
+
+
+def _in_symbol(snapshot: Snapshot, term: str) -> np.ndarray:
+    holding = np.zeros(snapshot.chunks, bool)
+    holding[snapshot.frequencies(term)[SYMBOL][0]] = True
+    return holding
+
+
+def _saturated(frequency: np.ndarray, k: float) -> np.ndarray:
+    return frequency / (k + frequency)

@@ -1,0 +1,198 @@
+"""What the user said of results: a question, a place, and whether it was good, bad or opened. Local, and read by `learn` alone.
+
+The entries of a tree lie beside its index in `feedback.jsonl`, which only its owner may read; secrets in a question are masked
+before it is stored. Lines move, so an entry keeps the symbol and a hash of the text with the place, and is found again by them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from wayfind.corpus.secrets import mask
+from wayfind.errors import NotFound, StorageError, UsageError
+from wayfind.index.snapshot import Snapshot
+from wayfind.search.engine import chunk_at
+from wayfind.search.vocabulary import replace_file
+
+FILE = "feedback.jsonl"
+Mark = Literal["good", "bad", "opened"]
+MARKS: tuple[Mark, ...] = ("good", "bad", "opened")
+LONGEST = 2_000
+"""Characters of a question that are kept."""
+MOST = 10_000
+"""Entries of one tree; of more the oldest go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One question and one place."""
+
+    query: str
+    mark: Mark
+    path: str
+    line: int
+    """First line of the chunk when it was marked, 1-based."""
+    symbol: str
+    """"" for what has none."""
+    content: str
+    """Hash of the chunk's text."""
+    time: int
+    """Seconds since 1970."""
+
+    @property
+    def id(self) -> str:
+        """Eight hexadecimal digits that stand for the question and the place."""
+        return hashlib.sha256("\0".join((self.query, self.path, self.symbol or str(self.line))).encode("utf-8", "surrogateescape")).hexdigest()[:8]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What keeping an entry did."""
+
+    entry: Entry
+    masked: int
+    """Secrets of the question that were masked."""
+    before: Mark | None
+    """What had been said of this question and place."""
+
+
+def entry_at(snapshot: Snapshot, query: str, mark: Mark, path: str, line: int, time: int) -> tuple[Entry, int]:
+    """The entry for the chunk that holds a line, and the number of secrets masked in the question.
+
+    Raises UsageError for an empty question, NotFound where there is no such place."""
+    said, masked = unsecret(" ".join(query.split())[:LONGEST])
+    if not said:
+        raise UsageError("the question is empty: give the text that was searched for")
+    number = chunk_at(snapshot, path, line)
+    file = int(snapshot.file[number])
+    return Entry(said, mark, snapshot.paths[file], int(snapshot.start[number]), snapshot.symbols[number], _content(snapshot, number), time), masked
+
+
+def unsecret(query: str) -> tuple[str, int]:
+    """A question with its secrets masked, those of settings without quotes (`password=…`) too; and how many there were."""
+    once, count = mask(query)
+    twice, more = mask(once, ".env")
+    return twice, count + more
+
+
+def read(folder: Path) -> list[Entry]:
+    """The entries of the tree whose index lies in `folder`, oldest first. Raises UsageError where a line is none, StorageError."""
+    file = folder / FILE
+    try:
+        lines = file.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise StorageError(f"{file}: {error.strerror}") from error
+    return [_of_line(line, f"{file}:{number}") for number, line in enumerate(lines, 1)]
+
+
+def keep(folder: Path, entry: Entry, masked: int = 0) -> Kept:
+    """Keep an entry; it takes the place of what was said of this question and place before, but `opened` of nothing that
+    was judged. Raises StorageError."""
+    entries = read(folder)
+    before = next((one for one in entries if one.id == entry.id), None)
+    if before is None or entry.mark != "opened" or before.mark == "opened":
+        _write(folder, [*(one for one in entries if one.id != entry.id), entry])
+    return Kept(entry, masked, before.mark if before else None)
+
+
+def delete(folder: Path, which: str) -> int:
+    """Delete the entry with an id, or `all`. Returns how many went. Raises NotFound where there is none."""
+    entries = read(folder)
+    kept = [] if which == "all" else [one for one in entries if one.id != which]
+    if len(kept) == len(entries) and which != "all":
+        raise NotFound(f"no feedback has the id {which!r}; `wayfind feedback --list` shows them")
+    if kept:
+        _write(folder, kept)
+    else:
+        (folder / FILE).unlink(missing_ok=True)
+    return len(entries) - len(kept)
+
+
+class Places:
+    """Finds the chunks of entries again."""
+
+    def __init__(self, snapshot: Snapshot):
+        self._snapshot = snapshot
+
+    def find(self, entry: Entry) -> int | None:
+        """The chunk that an entry means now: of its symbol in its file, the one with its text, else the nearest; else the only
+        one of its symbol, or else of its text, in another file. None where it is gone."""
+        if entry.symbol:
+            named = self._named.get(entry.symbol, [])
+            here = [n for n in named if self._snapshot.paths[self._snapshot.file[n]] == entry.path]
+            if here:
+                return min(here, key=lambda n: (_content(self._snapshot, n) != entry.content, abs(int(self._snapshot.start[n]) - entry.line)))
+            if len(named) == 1:
+                return named[0]
+            same = [n for n in named if _content(self._snapshot, n) == entry.content]
+            return same[0] if len(same) == 1 else None
+        here = [n for n in self._of_file(entry.path) if not self._snapshot.symbols[n]]
+        same = [n for n in here if _content(self._snapshot, n) == entry.content]
+        return min(same or here, key=lambda n: abs(int(self._snapshot.start[n]) - entry.line), default=None)
+
+    @cached_property
+    def _named(self) -> dict[str, list[int]]:
+        found: defaultdict[str, list[int]] = defaultdict(list)
+        for number, symbol in enumerate(self._snapshot.symbols):
+            if symbol:
+                found[symbol].append(number)
+        return found
+
+    def _of_file(self, path: str) -> Sequence[int]:
+        snapshot = self._snapshot
+        if path not in snapshot.paths:
+            return ()
+        file = snapshot.paths.index(path)
+        return range(int(snapshot.chunk_file_first[file]), int(snapshot.chunk_file_first[file + 1]))
+
+
+def counts(entries: Iterable[Entry]) -> dict[str, int]:
+    """Mark -> entries."""
+    found = dict.fromkeys(MARKS, 0)
+    for entry in entries:
+        found[entry.mark] += 1
+    return found
+
+
+def judged(snapshot: Snapshot, entries: Iterable[Entry]) -> Iterator[tuple[str, list[int], list[int], bool]]:
+    """Each question with the chunks that answer it, those that do not, and whether somebody said so rather than opened them.
+
+    Of a question with good places those are the answers; of one without, the opened ones. What is gone is left out.
+    """
+    places = Places(snapshot)
+    by_query: defaultdict[str, dict[Mark, list[int]]] = defaultdict(lambda: {mark: [] for mark in MARKS})
+    for entry in entries:
+        if (chunk := places.find(entry)) is not None:
+            by_query[entry.query][entry.mark].append(chunk)
+    for query, marked in by_query.items():
+        good = marked["good"] or marked["opened"]
+        yield query, sorted(set(good)), sorted(set(marked["bad"]) - set(good)), bool(marked["good"])
+
+
+def _content(snapshot: Snapshot, chunk: int) -> str:
+    return hashlib.sha256(snapshot.chunk(chunk)[1].encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def _write(folder: Path, entries: Sequence[Entry]) -> None:
+    replace_file(folder / FILE, "".join(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in entries[-MOST:]))
+
+
+def _of_line(line: str, where: str) -> Entry:
+    """The entry of a line. Raises UsageError for anything else."""
+    try:
+        values = json.loads(line)
+        entry = Entry(**{field.name: values[field.name] for field in fields(Entry)})
+        if entry.mark not in MARKS or not isinstance(entry.query, str) or not isinstance(entry.path, str):
+            raise ValueError("a value of another kind")
+        return entry
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{where} is no feedback ({error}); delete the file, or mend the line") from error
