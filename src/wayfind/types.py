@@ -60,6 +60,24 @@ class Chunk:
     target: Target = Target("", "code")
 
 
+REFERENCES: tuple[str, ...] = ("call", "import", "base", "type", "result")
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A name that a line of a file refers to, as written; what it means is found with the other files (`index.resolution`).
+
+    call: `owner.name(…)`. import: `name` stands for `owner`, which is `module` or `module:name`; `*` for all that the module
+    holds. base: a class here derives from `owner.name`. type: the variable `name` is of the type `owner`, or of what the
+    call `owner` ending in `()` returns. result: the function here returns an `owner.name`.
+    """
+
+    line: int
+    kind: Literal["call", "import", "base", "type", "result"]
+    name: str
+    owner: str
+
+
 @dataclass(frozen=True, slots=True)
 class FileRecord:
     """What extraction made of one file's bytes. Depends on the bytes and the language alone, never on the path."""
@@ -72,6 +90,8 @@ class FileRecord:
     """What could not be done as wished, one word each: `syntax-errors`, `too-deep`, `long-lines`, `encoding`, `capped` …"""
     secrets: int = 0
     """Number of secrets masked in `text`."""
+    references: tuple[Reference, ...] = field(default=(), compare=False)
+    """What its definitions refer to. Kept with the postings: a record read back from the store has none."""
 
     def lines(self, start: int, end: int) -> str:
         """The text of lines start..end, 1-based and inclusive."""
@@ -156,6 +176,8 @@ class IndexState:
     """Name of the model that took part, `lexical` when none did."""
     encoded: float = 0.0
     """Share of the chunks whose vectors are stored, 0 to 1; of the others, the best candidates are encoded when asked for."""
+    adaptation: str = ""
+    """Id of what `wayfind learn` learned of the repository and is in use; empty where nothing is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,16 +10,18 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import TypeVar
 
 from wayfind.corpus.comments import clean_comment, is_licence
 from wayfind.corpus.marks import Mark, Source, read_marks
 from wayfind.corpus.nesting import LEAVES, Definition, find_definitions
 from wayfind.corpus.parsing import parse
+from wayfind.corpus.references import references
 from wayfind.corpus.syntax import Syntax
 from wayfind.corpus.syntaxes import SYNTAXES
 from wayfind.corpus.tiling import Piece, tile
-from wayfind.types import Chunk
+from wayfind.types import Chunk, Reference
 
 SIGNATURE_CHARACTERS = 300
 MOST_CALLS = 60
@@ -29,15 +31,31 @@ _Item = TypeVar("_Item")
 _KINDS = {"impl": "block", "module": "class", "object": "block", "declaration": "function"}
 
 
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A code file, cut: chunks in line order, problems (`syntax-errors`, `too-deep`, `timeout`, `no-grammar`), and what the
+    chunks refer to."""
+
+    chunks: list[Chunk]
+    problems: list[str]
+    references: tuple[Reference, ...] = ()
+
+
 def definitions(text: str, language: str) -> tuple[list[Chunk], list[str]]:
-    """The chunks of a file in line order, and its problems: `syntax-errors`, `too-deep`, `timeout`, `no-grammar`.
+    """The chunks of a file in line order, and its problems.
 
         >>> chunks, problems = definitions("import os\\n\\ndef cwd():\\n    return os.getcwd()\\n", "python")
         >>> [(chunk.kind, chunk.symbol, chunk.start_line, chunk.end_line) for chunk in chunks]
         [('module', None, 1, 1), ('function', 'cwd', 3, 4)]
     """
+    made = cut(text, language)
+    return made.chunks, made.problems
+
+
+def cut(text: str, language: str) -> Cut:
+    """Cut a code file."""
     if not text.strip():
-        return [], []
+        return Cut([], [])
     code = text.encode("utf-8", "replace")
     rows = code.split(b"\n")
     root, language, problems = parse(code, language)
@@ -46,7 +64,7 @@ def definitions(text: str, language: str) -> tuple[list[Chunk], list[str]]:
     if root is not None:
         read_marks(root, language, source)
         found = find_definitions(root, language, source)
-    return _chunks(source, found, tile(source, found)), problems
+    return Cut(_chunks(source, found, tile(source, found)), problems, references(source, found, language) if root is not None else ())
 
 
 def _chunks(source: Source, found: list[Definition], pieces: list[Piece]) -> list[Chunk]:

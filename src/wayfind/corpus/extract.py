@@ -17,7 +17,7 @@ from wayfind.corpus import documents, languages, secrets, walk
 from wayfind.corpus.entries import Malformed
 from wayfind.corpus.targets import with_target
 from wayfind.corpus.windows import at_most
-from wayfind.types import Chunk, FileRecord
+from wayfind.types import Chunk, FileRecord, Reference
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ def extract(data: bytes, path: str) -> FileRecord | str:
     language = languages.language_of(path, text[:1_000])
     text, masked = secrets.mask(text, _file_name(language))
     lines = text.split("\n")
-    chunks, problems = _chunks(text, language)
+    chunks, problems, references = _chunks(text, language)
     problems = ([encoding] if encoding else []) + problems
     if len(chunks) > MOST_CHUNKS:
         chunks, problems = _capped(chunks, lines), [*problems, "capped"]
@@ -53,7 +53,7 @@ def extract(data: bytes, path: str) -> FileRecord | str:
         problems.append("long-lines")
     chunks, failed = _with_targets(chunks, lines, language)
     problems += failed
-    return FileRecord(language, text, tuple(chunks), tuple(dict.fromkeys(problems)), masked)
+    return FileRecord(language, text, tuple(chunks), tuple(dict.fromkeys(problems)), masked, references)
 
 
 @functools.cache
@@ -64,13 +64,15 @@ def _file_name(language: str) -> str:
     return names[0 if language == "dockerfile" else -1] if names else "file"
 
 
-def _chunks(text: str, language: str) -> tuple[list[Chunk], list[str]]:
-    """The chunks of a text and what could not be done as wished."""
+def _chunks(text: str, language: str) -> tuple[list[Chunk], list[str], tuple[Reference, ...]]:
+    """The chunks of a text, what could not be done as wished, and what the chunks refer to."""
     chunks: list[Chunk] = []
     problems: list[str] = []
+    references: tuple[Reference, ...] = ()
     try:
         if languages.has_grammar(language):
-            chunks, problems = code.definitions(text, language)
+            cut = code.cut(text, language)
+            chunks, problems, references = cut.chunks, cut.problems, cut.references
         else:
             chunks = documents.sections(text, language)
     except Malformed as problem:
@@ -81,7 +83,7 @@ def _chunks(text: str, language: str) -> tuple[list[Chunk], list[str]]:
         problems = ["failed"]
     if not chunks:
         chunks = at_most(text, MOST_CHUNKS)
-    return sorted(chunks, key=lambda chunk: (chunk.start_line, chunk.end_line)), list(problems)
+    return sorted(chunks, key=lambda chunk: (chunk.start_line, chunk.end_line)), list(problems), references
 
 
 def _capped(chunks: Sequence[Chunk], lines: Sequence[str]) -> list[Chunk]:

@@ -11,16 +11,17 @@ import mmap
 import os
 import zlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from wayfind.errors import IndexDamaged, IndexVersion, StorageError
 from wayfind.index.tokens import count, terms, terms_of, words
-from wayfind.types import KINDS, PROVENANCES, FileRecord
+from wayfind.types import KINDS, PROVENANCES, REFERENCES, FileRecord
 
 MAGIC = b"WAYFIND SEGMENT 1\n"
 FIELDS = ("symbol", "signature", "docs", "body", "history")
@@ -46,6 +47,8 @@ class FilePostings:
     term: np.ndarray  # uint32
     field: np.ndarray  # uint8
     count: np.ndarray  # uint8, capped at 255
+    names: list[str]
+    references: np.ndarray  # uint32 [references, 4]: line, number of the kind, numbers of name and owner in `names`
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,18 @@ def file_postings(record: FileRecord) -> FilePostings:
         np.fromiter(term, np.uint32, len(term)),
         np.repeat(run[:, 1], run[:, 2]).astype(np.uint8),
         np.minimum(np.fromiter(times, np.uint32, len(times)), 255).astype(np.uint8),
+        *_references(record),
     )
+
+
+def _references(record: FileRecord) -> tuple[list[str], np.ndarray]:
+    """The names in a file's references, and the references as numbers."""
+    names: dict[str, int] = {}
+    rows = [
+        (one.line, REFERENCES.index(one.kind), names.setdefault(one.name, len(names)), names.setdefault(one.owner, len(names)))
+        for one in record.references
+    ]
+    return list(names), np.array(rows, np.uint32).reshape(-1, 4)
 
 
 def file_words(path: str) -> tuple[list[str], list[str]]:
@@ -130,21 +144,20 @@ def write_segment(target: Path, files: Sequence[SegmentFile]) -> int:
     return write_arrays(target, MAGIC, build_arrays(files))
 
 
-def write_arrays(target: Path, magic: bytes, arrays: Mapping[str, np.ndarray]) -> int:
+def write_arrays(target: Path, magic: bytes, arrays: Mapping[str, np.ndarray | Iterable[np.ndarray]]) -> int:
     """Write arrays with their checksums to `target` (temporary file, fsync, rename). Returns the size in bytes.
 
-    Raises StorageError when the disk refuses; nothing is left behind then.
+    An array may come in pieces, at least one, along its first axis, so that it need not be held whole; the arrays after it are
+    looked up when it is written. Raises StorageError when the disk refuses; nothing is left behind then.
     """
     temporary = target.with_suffix(f".{os.getpid()}.tmp")
     try:
         with open(temporary, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
             out.write(magic)
             entries = {}
-            for name, array in arrays.items():
+            for name in arrays:
                 out.write(b"\0" * (-out.tell() % 8))
-                data = memoryview(np.ascontiguousarray(array)).cast("B") if array.size else b""
-                entries[name] = [array.dtype.str, list(array.shape), out.tell(), zlib.crc32(data)]
-                out.write(data)
+                entries[name] = _write_pieces(out, arrays[name])
             header = json.dumps(entries).encode()
             out.write(header)
             out.write(len(header).to_bytes(8, "little") + zlib.crc32(header).to_bytes(4, "little"))
@@ -160,8 +173,19 @@ def write_arrays(target: Path, magic: bytes, arrays: Mapping[str, np.ndarray]) -
     return size
 
 
-def read_arrays(path: Path, magic: bytes) -> dict[str, np.ndarray]:
-    """The arrays that `write_arrays` wrote, memory-mapped, every checksum verified. Raises IndexDamaged, IndexVersion."""
+def _write_pieces(out: BinaryIO, array: np.ndarray | Iterable[np.ndarray]) -> list[Any]:
+    """Write an array; its entry in the table of contents."""
+    offset, checksum, length = out.tell(), 0, 0
+    for piece in [array] if isinstance(array, np.ndarray) else array:
+        data = memoryview(np.ascontiguousarray(piece)).cast("B") if piece.size else b""
+        out.write(data)
+        checksum, length = zlib.crc32(data, checksum), length + len(piece)
+    return [piece.dtype.str, [length, *piece.shape[1:]], offset, checksum]
+
+
+def read_arrays(path: Path, magic: bytes, unverified: Container[str] = ()) -> dict[str, np.ndarray]:
+    """The arrays that `write_arrays` wrote, memory-mapped, every checksum verified but those of the `unverified`, which whoever
+    reads them checks part by part. Raises IndexDamaged, IndexVersion."""
     with open(path, "rb") as file:
         data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if os.fstat(file.fileno()).st_size else b""
     if data[: len(magic)] != magic:
@@ -176,7 +200,7 @@ def read_arrays(path: Path, magic: bytes) -> dict[str, np.ndarray]:
     for name, (dtype, shape, offset, checksum) in json.loads(header).items():
         length = int(np.dtype(dtype).itemsize * np.prod(shape, dtype=np.int64))
         part = view[offset : offset + length]
-        if zlib.crc32(part) != checksum:
+        if name not in unverified and zlib.crc32(part) != checksum:
             raise _damaged(path, f"checksum of {name}")
         arrays[name] = np.frombuffer(part, dtype).reshape(shape)
     return arrays
@@ -257,7 +281,25 @@ def _tables(files: Sequence[SegmentFile]) -> dict[str, np.ndarray]:
         **_strings("path", [file.path for file in files]),
         **_strings("key", [file.key for file in files]),
         **_strings("language", [file.postings.language for file in files]),
+        **_reference_tables(files),
         "file_lines": np.array([file.postings.lines for file in files], np.uint32),
+    }
+
+
+def _reference_tables(files: Sequence[SegmentFile]) -> dict[str, np.ndarray]:
+    """References of all files one after another, their names by the numbers of the segment."""
+    names: dict[str, int] = {}
+    tables = [np.zeros((0, 4), np.uint32)]
+    for file in files:
+        numbers = np.array([names.setdefault(name, len(names)) for name in file.postings.names], np.uint32)
+        table = file.postings.references.copy()
+        if len(table):
+            table[:, 2:] = numbers[table[:, 2:]]
+        tables.append(table)
+    return {
+        "reference": np.concatenate(tables),
+        "reference_first": np.cumsum([0, *(len(file.postings.references) for file in files)], dtype=np.uint64),
+        **_strings("name_of_reference", list(names)),
     }
 
 

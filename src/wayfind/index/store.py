@@ -25,7 +25,7 @@ from wayfind.index.tokens import TOKENS_VERSION
 from wayfind.types import Chunk, FileRecord, Target
 
 STORE_VERSION = 1
-CORPUS_VERSION = "3"
+CORPUS_VERSION = "5"
 """Raised whenever extraction makes other records from the same bytes."""
 _IN_ONE_QUERY = 500
 _DAMAGE = ("malformed", "not a database", "corrupt", "no such", "decode to UTF-8")
@@ -329,7 +329,7 @@ def decode_record(data: bytes) -> FileRecord:
 def encode_postings(postings: FilePostings) -> bytes:
     """Compressed postings of a file: a length-prefixed JSON head, then the arrays."""
     head = json.dumps(
-        [postings.language, postings.lines, len(postings.term), postings.symbols, postings.terms]
+        [postings.language, postings.lines, len(postings.term), postings.symbols, postings.terms, postings.names, len(postings.references)]
     ).encode()
     arrays = (getattr(postings, name).astype(dtype, copy=False) for name, dtype in _COLUMNS)
     return zlib.compress(b"".join([len(head).to_bytes(4, "little"), head, *(array.tobytes() for array in arrays)]), 1)
@@ -339,20 +339,22 @@ def decode_postings(data: bytes) -> FilePostings:
     """The postings that `encode_postings` wrote."""
     raw = zlib.decompress(data)
     place = 4 + int.from_bytes(raw[:4], "little")
-    language, lines, rows, symbols, terms = json.loads(raw[4:place])
-    sizes = {"table": len(symbols) * 4, "lengths": len(symbols) * len(FIELDS)}
+    language, lines, rows, symbols, terms, names, references = json.loads(raw[4:place])
+    sizes = {"table": len(symbols) * 4, "lengths": len(symbols) * len(FIELDS), "references": references * 4}
     arrays = {}
     for name, dtype in _COLUMNS:
         arrays[name] = np.frombuffer(raw, dtype, sizes.get(name, rows), place)
         place += arrays[name].nbytes
     arrays["table"] = arrays["table"].reshape(-1, 4)
     arrays["lengths"] = arrays["lengths"].reshape(-1, len(FIELDS))
-    return FilePostings(language, lines, symbols, terms=terms, **arrays)
+    arrays["references"] = arrays["references"].reshape(-1, 4)
+    return FilePostings(language, lines, symbols, terms=terms, names=names, **arrays)
 
 
 _COLUMNS = (
     ("table", np.uint32),
     ("lengths", np.uint32),
+    ("references", np.uint32),
     ("chunk", np.uint32),
     ("term", np.uint32),
     ("field", np.uint8),
