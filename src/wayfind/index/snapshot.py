@@ -198,6 +198,16 @@ class Snapshot:
             for word, parts in found.items()
         }
 
+    def references(self) -> Iterator[tuple[int, np.ndarray, list[str]]]:
+        """Of every live file with any: its number, its references (uint32 [n, 4]: line, kind, name, owner), and the names
+        that the last two are numbers of."""
+        for segment, files in zip(self.segments, self._file_map):
+            names, table = segment.strings("name_of_reference").all(), segment.arrays["reference"]
+            first = segment.arrays["reference_first"].astype(np.int64)
+            for own, file in enumerate(files.tolist()):
+                if file >= 0 and first[own] < first[own + 1]:
+                    yield file, table[first[own] : first[own + 1]], names
+
     def prefixed(self, prefix: str) -> list[str]:
         """Terms that begin with `prefix`, in alphabetical order."""
         return sorted({segment.vocabulary[n] for segment in self.segments for n in segment.prefixed(prefix)})
