@@ -12,11 +12,13 @@ import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from wayfind.corpus import identity, languages
 from wayfind.errors import IndexDamaged, IndexError_, IndexVersion, NotFound, StorageError
 from wayfind.index.catalogue import Catalogue, Manifest
+from wayfind.index.late import late_names, read_late
 from wayfind.index.lock import held
 from wayfind.index.refresh import VERSIONS, sweep
 from wayfind.index.segment import Segment
@@ -58,12 +60,14 @@ class Sizes:
     segments: int
     catalogues: int
     vectors: int
-    """Of all trees together, and of each."""
+    """Of all trees together, with the vectors of tokens, and of each."""
+    late: int
+    """Token vectors as they lie in each tree."""
     trees: tuple[TreeSize, ...]
 
     @property
     def total(self) -> int:
-        return self.content + self.segments + self.catalogues + self.vectors
+        return self.content + self.segments + self.catalogues + self.vectors + self.late
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +127,7 @@ def sizes(home: Path) -> Sizes:
         sum(map(_bytes, home.glob("trees/*/*.seg"))),
         sum(map(_bytes, home.glob(f"trees/*/{_CATALOGUE}*"))),
         sum(map(_bytes, [*home.glob(f"{_VECTORS}*"), *home.glob("trees/*/*.vec")])),
+        sum(map(_bytes, home.glob("trees/*/*.late"))),
         trees,
     )
 
@@ -452,7 +457,7 @@ def _check_tree(tree: TreeSize, content: Path, damaged: set[str], repair: bool) 
             if repair and (segments or keys or vectors):
                 with catalogue.writing(WAIT):
                     catalogue.drop(segments=segments, keys=keys)
-                    catalogue.write_meta({"generation": str(manifest.generation + 1)} | ({"vectors": "{}"} if vectors else {}))
+                    catalogue.write_meta({"generation": str(manifest.generation + 1)} | ({"vectors": "{}", "late": "{}"} if vectors else {}))
                 for segment in [*segments, *vectors]:
                     (tree.folder / segment).unlink(missing_ok=True)
     except IndexError_ as error:
@@ -480,12 +485,18 @@ def _check_tree(tree: TreeSize, content: Path, damaged: set[str], repair: bool) 
 def _bad_vectors(folder: Path, manifest: Manifest) -> dict[str, str]:
     """For each file of vectors that is damaged, why."""
     bad = {}
-    for name in matrix_names(manifest):
+    read: dict[str, Callable[[], object]] = {name: partial(read_matrix, folder, name) for name in matrix_names(manifest)}
+    read |= {name: partial(_read_tokens, folder, name) for name in late_names(manifest)}
+    for name, check in read.items():
         try:
-            read_matrix(folder, name)
+            check()
         except IndexError_ as error:
             bad[name] = _without_advice(error)
     return bad
+
+
+def _read_tokens(folder: Path, name: str) -> None:
+    read_late(folder, name).verify_all()
 
 
 def _bad_segments(folder: Path, catalogue: Catalogue) -> tuple[Manifest, dict[str, str]]:

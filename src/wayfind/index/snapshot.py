@@ -17,6 +17,7 @@ import numpy as np
 from wayfind.errors import IndexDamaged
 from wayfind.index.catalogue import Manifest
 from wayfind.index.refresh import Tree, mark_used, require
+from wayfind.index.late import TokenVectors, late_names, read_late
 from wayfind.index.segment import BODY, FIELDS, Segment
 from wayfind.index.store import ContentStore
 from wayfind.types import KINDS, PROVENANCES, Chunk, FileRecord, Target
@@ -70,6 +71,7 @@ class Snapshot:
     ):
         self.manifest, self.segments, self.store, self.manual, self.folder = manifest, segments, store, manual, folder
         self._vectors: dict[str, Vectors] = {}
+        self._tokens: dict[str, TokenVectors] = {}
         number_of = {name: i for i, name in enumerate(manifest.segments)}
         rows = [row for row in manifest.rows.values() if row.segment]  # in the order of paths
         where = np.array([(number_of[row.segment], row.number) for row in rows], np.int64).reshape(-1, 2)
@@ -125,7 +127,24 @@ class Snapshot:
             return Vectors(np.zeros((0, dim), np.int8), np.zeros(0), np.full(self.chunks, -1, np.int64))
         matrix = read_matrix(self.folder, name)
         keys = [vector_key(key, path, model) for key, path in zip(self.keys, self.paths)]
-        return Vectors(matrix.codes, matrix.norms, rows_of(matrix, keys, np.diff(self.chunk_file_first)))
+        return Vectors(matrix.codes, matrix.norms, rows_of(matrix.keys, matrix.starts, keys, np.diff(self.chunk_file_first)))
+
+    def token_vectors(self, model: str, dim: int) -> TokenVectors:
+        """The codes that a model made of the chunks' tokens, as far as they are there. Raises IndexDamaged, IndexVersion."""
+        if model not in self._tokens:
+            self._tokens[model] = self._read_token_vectors(model, dim)
+        return self._tokens[model]
+
+    def _read_token_vectors(self, model: str, dim: int) -> TokenVectors:
+        from wayfind.index.vectors import rows_of, vector_key
+
+        files = [read_late(self.folder, name) for name in late_names(self.manifest, model)]
+        keys = [vector_key(key, path, model) for key, path in zip(self.keys, self.paths)] if files else []
+        part, row = np.full(self.chunks, -1, np.int16), np.full(self.chunks, -1, np.int64)
+        for number, file in enumerate(files):
+            own = rows_of(file.keys, file.starts, keys, np.diff(self.chunk_file_first))
+            part, row = np.where(own >= 0, number, part), np.where(own >= 0, own, row)
+        return TokenVectors(files, dim, part, row)
 
     @cached_property
     def languages(self) -> list[str]:

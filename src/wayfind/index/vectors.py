@@ -1,7 +1,7 @@
 """Vectors of an index: what is missing is encoded, kept by content for every tree of the user, and laid side by side for one.
 
 `vectors.sqlite` in the home holds the codes of each file's chunks under the hash of (content, end of the path, model), shared by
-branches, worktrees and clones. `*.vec` in a tree's folder holds them for that tree in one immutable, checksummed,
+branches, worktrees and clones, and those of their tokens where the model makes them (`index.late`). `*.vec` in a tree's folder holds them for that tree in one immutable, checksummed,
 memory-mapped file that its catalogue names. Vectors come after the lexical index and are never waited for.
 """
 
@@ -14,7 +14,7 @@ import sqlite3
 import time
 import uuid
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ import numpy as np
 
 from wayfind.errors import IndexDamaged
 from wayfind.index.catalogue import FileRow, Manifest
+from wayfind.index.late import FORM, TokenCodes, late_names, lay, read_late
 from wayfind.index.lock import held
 from wayfind.index.refresh import Progress, Tree
 from wayfind.index.segment import read_arrays, write_arrays
@@ -93,16 +94,16 @@ def read_matrix(folder: Path, name: str) -> Matrix:
     return Matrix(arrays["keys"], arrays["starts"], arrays["codes"], arrays["norms"])
 
 
-def rows_of(matrix: Matrix, keys: Sequence[str], chunks: np.ndarray) -> np.ndarray:
-    """Row of each chunk in the matrix, -1 where it has none: int64 [sum of chunks]. `keys`: of each file's codes; `chunks`:
-    how many each file has."""
+def rows_of(known: np.ndarray, starts: np.ndarray, keys: Sequence[str], chunks: np.ndarray) -> np.ndarray:
+    """Row of each chunk where key i of the `known` has the rows starts[i] to starts[i + 1] - 1, and -1 where it has none: int64
+    [sum of chunks]. `keys`: of each file's codes; `chunks`: how many each file has."""
     wanted = np.array([key.encode() for key in keys], "S40")
-    place = np.minimum(np.searchsorted(matrix.keys, wanted), max(len(matrix.keys) - 1, 0))
-    known = matrix.keys[place] == wanted if len(matrix.keys) else np.zeros(len(wanted), bool)
-    known &= np.diff(matrix.starts)[place] == chunks if len(matrix.keys) else known
-    first = np.where(known, matrix.starts[place] if len(matrix.keys) else 0, -1)
+    if not len(known):
+        return np.full(int(chunks.sum()), -1, np.int64)
+    place = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+    there = (known[place] == wanted) & (np.diff(starts)[place] == chunks)
+    begin = np.repeat(np.where(there, starts[place], -1), chunks)
     within = np.arange(chunks.sum()) - np.repeat(np.cumsum(chunks) - chunks, chunks)
-    begin = np.repeat(first, chunks)
     return np.where(begin >= 0, begin + within, -1)
 
 
@@ -111,17 +112,21 @@ def encodable(record: FileRecord) -> list[int]:
     return [number for number, chunk in enumerate(record.chunks) if chunk.kind not in LEFT_OUT]
 
 
-def lacks_vectors(tree: Tree, model: str) -> bool:
-    """Whether a file of the present generation has no codes by the model in the tree's file. Raises IndexDamaged."""
+def lacks_vectors(tree: Tree, model: str, late: bool = False) -> bool:
+    """Whether a file of the present generation has no codes by the model in the tree's files, or with `late` none of its tokens.
+    Raises IndexDamaged."""
     manifest = tree.catalogue.manifest()
-    return _lacks(tree, manifest, model, {vector_key(row.key, row.path, model) for row in manifest.rows.values() if row.segment})
+    return _lacks(tree, manifest, model, late, {vector_key(row.key, row.path, model) for row in manifest.rows.values() if row.segment})
 
 
-def _lacks(tree: Tree, manifest: Manifest, model: str, keys: set[str]) -> bool:
-    name = matrix_name(manifest, model)
-    if not keys or name is None or not (tree.folder / name).exists():
+def _lacks(tree: Tree, manifest: Manifest, model: str, late: bool, keys: set[str]) -> bool:
+    name, tokens = matrix_name(manifest, model), late_names(manifest, model)
+    if not keys or name is None or not all((tree.folder / one).exists() for one in (name, *tokens)):
         return bool(keys)
-    return {key.encode() for key in keys} != set(read_matrix(tree.folder, name).keys.tolist())
+    wanted = {key.encode() for key in keys}
+    if wanted != set(read_matrix(tree.folder, name).keys.tolist()):
+        return True
+    return late and not wanted <= {key for one in tokens for key in read_late(tree.folder, one).keys.tolist()}
 
 
 def fill(tree: Tree, encoder: Encoder, progress: Progress | None = None, seconds: float = float("inf")) -> Filled:
@@ -134,10 +139,12 @@ def fill(tree: Tree, encoder: Encoder, progress: Progress | None = None, seconds
     manifest = tree.catalogue.manifest()
     rows = sorted((row for row in manifest.rows.values() if row.segment), key=_priority)
     key_of = {row.path: vector_key(row.key, row.path, encoder.id) for row in rows}
-    if not _lacks(tree, manifest, encoder.id, set(key_of.values())):
+    if not _lacks(tree, manifest, encoder.id, encoder.late_dim > 0, set(key_of.values())):
         return Filled(0, 0, 0, time.monotonic() - began)
     with contextlib.closing(VectorStore(tree.store.path.parent)) as store:
         known = store.known(key_of.values())
+        if encoder.late_dim:
+            known &= store.known_late(known, FORM)
         missing = [row for row in rows if key_of[row.path] not in known]
         encoded, done, committed = 0, 0, time.monotonic()
         total = sum(row.chunks for row in missing)
@@ -168,9 +175,11 @@ def commit(tree: Tree, store: VectorStore, encoder: Encoder, wait: float = 60.0)
         name = f"{uuid.uuid4().hex}.vec"
         arrays = {"keys": np.array([key.encode() for key in present], "S40"), "starts": starts, "codes": codes, "norms": lengths_of(codes)}
         write_arrays(tree.folder / name, MAGIC, arrays)
-        tree.catalogue.write_meta({"vectors": json.dumps({encoder.id: name}), "generation": str(manifest.generation + 1)})
-    for old in tree.folder.glob("*.vec"):
-        if old.name not in (name, matrix_name(manifest, encoder.id)):  # the last one stays for those who read it now
+        late = lay(tree.folder, manifest, store, encoder.id, encoder.late_dim, keys) if encoder.late_dim else {"late": "{}"}
+        tree.catalogue.write_meta({"vectors": json.dumps({encoder.id: name}), **late, "generation": str(manifest.generation + 1)})
+        named = {name, *late_names(tree.catalogue.manifest()), *matrix_names(manifest), *late_names(manifest)}
+    for old in [*tree.folder.glob("*.vec"), *tree.folder.glob("*.late")]:
+        if old.name not in named:  # the last ones stay for those who read them now
             with contextlib.suppress(OSError):
                 old.unlink()
 
@@ -200,13 +209,19 @@ def _encode(tree: Tree, store: VectorStore, encoder: Encoder, rows: Sequence[Fil
         for row, record, numbers in zip(rows, records, chosen)
         for number in numbers
     ]
-    codes = encoder.chunks(texts)
-    made, first = [], 0
+    codes, tokens = encoder.chunks_with_tokens(texts)
+    made, late, first = [], [], 0
     for row, record, numbers in zip(rows, records, chosen):
         own = np.zeros((len(record.chunks), encoder.dim), np.int8)
         own[numbers] = codes[first : first + len(numbers)]
-        first += len(numbers)
         made.append((key_of[row.path], row.key, own.tobytes()))
+        if encoder.late_dim:
+            told = dict(zip(numbers, tokens[first : first + len(numbers)]))
+            nothing = np.zeros((0, encoder.late_dim), np.int8)
+            of_file = [told.get(number, nothing) for number in range(len(record.chunks))]
+            late.append((key_of[row.path], row.key, TokenCodes.of(of_file, encoder.late_dim)))
+        first += len(numbers)
+    store.put_late(late)
     store.put(made)
     return len(texts)
 
@@ -219,6 +234,7 @@ class VectorStore:
         self._db = connect(self.path)
         with self._errors():
             self._db.execute("CREATE TABLE IF NOT EXISTS vector(key TEXT PRIMARY KEY, content TEXT, codes BLOB, checksum INTEGER) WITHOUT ROWID")
+            self._db.execute("CREATE TABLE IF NOT EXISTS late(key TEXT PRIMARY KEY, content TEXT, form TEXT, ends BLOB, codes BLOB, checksum INTEGER)")
 
     def close(self) -> None:
         self._db.close()
@@ -250,6 +266,39 @@ class VectorStore:
             self._db.executemany("INSERT OR REPLACE INTO vector VALUES (?, ?, ?, ?)", [(*row, zlib.crc32(row[2])) for row in rows])
             self._db.execute("COMMIT")
 
+    def known_late(self, keys: Iterable[str], form: str) -> set[str]:
+        """Those of the keys whose token codes of this form are stored."""
+        found: set[str] = set()
+        with self._errors():
+            for some in slices(sorted(set(keys))):
+                rows = self._db.execute(f"SELECT key FROM late WHERE form = ? AND key IN ({','.join('?' * len(some))})", (form, *some))
+                found |= {key for (key,) in rows}
+        return found
+
+    def read_late(self, keys: Iterable[str], form: str, dim: int) -> Iterator[tuple[str, TokenCodes]]:
+        """Token codes under the keys, by key, one file at a time; a damaged row counts as absent, and is encoded again."""
+        damaged = []
+        with self._errors():
+            for key in sorted(set(keys)):
+                row = self._db.execute("SELECT ends, codes, checksum FROM late WHERE key = ? AND form = ?", (key, form)).fetchone()
+                if row is None:
+                    continue
+                if not isinstance(row[1], bytes) or zlib.crc32(row[1], zlib.crc32(row[0])) != row[2] or len(row[1]) % dim:
+                    damaged.append((key,))
+                    continue
+                yield key, TokenCodes(np.frombuffer(row[0], np.int64), np.frombuffer(row[1], np.int8).reshape(-1, dim))
+            self._db.executemany("DELETE FROM late WHERE key = ?", damaged)
+
+    def put_late(self, rows: Sequence[tuple[str, str, TokenCodes]]) -> None:
+        """Store (key, key of the content, token codes) rows."""
+        parts = [(key, content, tokens.ends.tobytes(), tokens.codes.tobytes()) for key, content, tokens in rows]
+        with self._errors():
+            self._db.execute("BEGIN IMMEDIATE")
+            for key, content, ends, codes in parts:
+                checksum = zlib.crc32(codes, zlib.crc32(ends))
+                self._db.execute("INSERT OR REPLACE INTO late VALUES (?, ?, ?, ?, ?, ?)", (key, content, FORM, ends, codes, checksum))
+            self._db.execute("COMMIT")
+
     def check(self) -> None:
         """Raises IndexDamaged where SQLite cannot read the file."""
         with self._errors():
@@ -261,9 +310,10 @@ class VectorStore:
         """Delete the codes of all other contents. Returns how many rows went."""
         with self._errors():
             kept = set(contents)
-            gone = [key for key, content in self._db.execute("SELECT key, content FROM vector") if content not in kept]
+            gone = [key for key, content in self._db.execute("SELECT key, content FROM vector UNION SELECT key, content FROM late") if content not in kept]
             self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany("DELETE FROM vector WHERE key = ?", [(key,) for key in gone])
+            for table in ("vector", "late"):
+                self._db.executemany(f"DELETE FROM {table} WHERE key = ?", [(key,) for key in gone])
             self._db.execute("COMMIT")
             if gone:
                 self._db.execute("VACUUM")

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from wayfind.config import value_of
 from wayfind.errors import ModelError
 from wayfind.model.bundle import Bundle, current, load
 from wayfind.model.codes import MOST_DIMENSIONS, quantise, unit_codes
@@ -30,14 +31,14 @@ QUERIES_KEPT = 256
 
 class Encoder:
     """The `encoder` part of a bundle. Loading it takes some 0.2 s; raises ModelError where the bundle is not whole or asks for
-    texts that this version does not make."""
+    texts that this version does not make. Without `late` it makes no token vectors."""
 
-    def __init__(self, bundle: Bundle, threads: int = 0):
+    def __init__(self, bundle: Bundle, threads: int = 0, late: bool = True):
         import onnxruntime
 
         settings = bundle.parts["encoder"]
-        late = bundle.parts.get("late", {})
-        if settings["text"] != TEXT_VERSION or max(settings["dim"], late.get("dim", 0)) > MOST_DIMENSIONS:
+        tokens = bundle.parts["late"]["dim"] if late and "late" in bundle.parts else 0
+        if settings["text"] != TEXT_VERSION or max(settings["dim"], tokens) > MOST_DIMENSIONS:
             raise ModelError(f"{bundle.folder} reads texts of version {settings['text']}, this wayfind makes {TEXT_VERSION}; install its bundle")
         self._vocabulary = WordPiece(bundle.checked(settings["vocabulary"]).read_text(encoding="utf-8"))
         options = onnxruntime.SessionOptions()
@@ -49,8 +50,8 @@ class Encoder:
         self._one = threading.Lock()
         self._asked: OrderedDict[str, tuple[np.ndarray, np.ndarray]] = OrderedDict()
         self.dim: int = settings["dim"]
-        self.late_dim: int = late.get("dim", 0)
-        """Size of the token vectors of late interaction, 0 where the bundle has none."""
+        self.late_dim: int = tokens
+        """Size of the token vectors of late interaction, 0 where there are none."""
         self.id = bundle.id
         self.query_length: int = settings["query_length"]
         self.code_length: int = settings["code_length"]
@@ -111,12 +112,17 @@ class Encoder:
 def current_encoder() -> Encoder | None:
     """The encoder of the bundle that is in use, if it has one. Raises ModelError."""
     bundle = current()
-    return _loaded(bundle.folder, bundle.id) if bundle and "encoder" in bundle.parts else None
+    return _loaded(bundle.folder, bundle.id, late_dim(bundle)) if bundle and "encoder" in bundle.parts else None
+
+
+def late_dim(bundle: Bundle) -> int:
+    """Size of the token vectors that a bundle makes, 0 where it makes none or the setting `late-interaction` is off."""
+    return bundle.parts.get("late", {}).get("dim", 0) if value_of("late-interaction") == "on" else 0
 
 
 @cache
-def _loaded(folder: Path, identity: str) -> Encoder:
-    return Encoder(load(folder))
+def _loaded(folder: Path, identity: str, late: int) -> Encoder:
+    return Encoder(load(folder), late=late > 0)
 
 
 def _cores() -> int:

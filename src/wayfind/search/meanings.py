@@ -12,6 +12,7 @@ import numpy as np
 from wayfind.index.snapshot import Snapshot
 from wayfind.model.codes import cosines, lengths_of
 from wayfind.model.encoder import Encoder
+from wayfind.model.pooling import pooled
 
 ENCODED_NOW = 24
 """Candidates without a vector that one query encodes, the best by their words first: some 0.2 s on two cores."""
@@ -27,6 +28,7 @@ class Meanings:
         self._whole = np.array_equal(self._vectors.row, np.arange(len(self._vectors.codes)))
         self._queries: OrderedDict[str, np.ndarray] = OrderedDict()
         self._made: dict[int, np.ndarray] = {}
+        self._made_tokens: dict[int, np.ndarray] = {}
         self._lock = threading.Lock()
 
     @property
@@ -45,15 +47,22 @@ class Meanings:
     def completed(self, near: np.ndarray, text: str, chosen: np.ndarray, merit: np.ndarray) -> np.ndarray:
         """The same without nan: of the chosen chunks the most deserving are encoded now, the rest gets the middle value. What
         other queries had encoded saves time and changes nothing: the same generation gives the same answer."""
-        absent = chosen[np.isnan(near[chosen])]
-        if len(absent):
-            deserved = merit[np.isnan(near[chosen])]
-            now = np.sort(absent[np.argsort(-deserved, kind="stable")[:ENCODED_NOW]])
+        now = self.encoded_now(near, chosen, merit)
+        if len(now):
             self._encode([chunk for chunk in now.tolist() if chunk not in self._made])
             near = near.copy()
             near[now] = self._cosines(now, self._query(text))
         present = near[chosen][~np.isnan(near[chosen])]
         return np.nan_to_num(near, nan=float(np.median(present)) if len(present) else 0.0)
+
+    def encoded_now(self, near: np.ndarray, chosen: np.ndarray, merit: np.ndarray) -> np.ndarray:
+        """Those of the chosen chunks without a vector that `completed` encodes for this query, ascending."""
+        absent = np.isnan(near[chosen])
+        return np.sort(chosen[absent][np.argsort(-merit[absent], kind="stable")[:ENCODED_NOW]])
+
+    def tokens_made(self, chunks: np.ndarray) -> dict[int, np.ndarray]:
+        """The token codes of chunks that `completed` encoded."""
+        return {chunk: self._made_tokens[chunk] for chunk in chunks.tolist()}
 
     def _query(self, text: str) -> np.ndarray:
         with self._lock:
@@ -68,7 +77,9 @@ class Meanings:
         for number in chunks:
             chunk, text = self._snapshot.chunk(number)
             texts.append((self._snapshot.paths[self._snapshot.file[number]], chunk.symbol, text))
-        self._made.update(zip(chunks, self._encoder.chunks(texts)))
+        codes, tokens = self._encoder.chunks_with_tokens(texts)
+        self._made_tokens.update(zip(chunks, map(pooled, tokens)))
+        self._made.update(zip(chunks, codes))
 
     def _cosines(self, chunks: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         codes = np.stack([self._made[chunk] for chunk in chunks.tolist()])

@@ -16,6 +16,7 @@ from a file that has one already is damped. Every addend is in the answer (`sign
 | meaning | nearness of the chunk's vector to the query's (cosine); 0 without a model |
 | meaning_file | the largest of the candidates of its file |
 | meaning_alone | `meaning` times the share of the query's weight that no candidate holds: where words fail, meaning counts more |
+| late | late interaction: mean over the query's tokens of the best cosine with a token of the chunk; 0 without token vectors |
 | literal | the chunk holds the whole query, of three words or more, word for word |
 | test, example, legacy, prose, data, head | demotions: share of the score that is taken off |
 | repeat | what damping takes off |
@@ -60,6 +61,7 @@ WEIGHTS = {
     "meaning": 1.0,
     "meaning_file": 1.5,
     "meaning_alone": 2.0,
+    "late": 0.0,
 }
 DEMOTED = {"test": 0.5, "example": 0.4, "legacy": 0.3, "prose": 0.6, "data": 0.5, "head": 0.15}
 """Weights and demotions were chosen on held-out queries of 24 repositories outside every benchmark, then checked on the
@@ -110,7 +112,7 @@ def features(
     asked = asked_definitions(searcher, query)
     mentioned, lines = searcher.places.mentioned(query.text)
     exact = literal(snapshot, query, lexical, allowed)
-    near = _near(searcher, query)
+    near, made = _near(searcher, query), {}
     favoured = np.array([*asked, *exact, *lines], np.int64)
     chosen = _candidates(
         searcher, lexical, 0.5 * lexical.file + 0.5 * name + mentioned, name > NAMED, favoured, allowed
@@ -118,7 +120,10 @@ def features(
     if near is not None:
         found = np.union1d(chosen, _nearest(near, allowed))
         asked_now = np.union1d(found, _unknown(near, allowed, ENCODED_NOW - len(found)))
-        near = searcher.meanings.completed(near, query.text, asked_now, np.sqrt(lexical.chunk[asked_now]))
+        merit = np.sqrt(lexical.chunk[asked_now])
+        now = searcher.meanings.encoded_now(near, asked_now, merit)
+        near = searcher.meanings.completed(near, query.text, asked_now, merit)
+        made = searcher.meanings.tokens_made(now)
         chosen = np.union1d(chosen, asked_now[near[asked_now] >= NEAR])
     files = snapshot.file[chosen]
     symbol, symbol_exact = _symbol_signals(searcher, lexical, chosen, words)
@@ -138,6 +143,7 @@ def features(
             mentioned[files] + np.array([lines.get(chunk, 0.0) for chunk in chosen.tolist()]),
             [chunk in exact for chunk in chosen.tolist()],
             *_meanings(near, chosen, files, lexical.covered),
+            np.zeros(len(chosen)) if near is None or searcher.late is None else searcher.late.scores(query.text, chosen, made),
         ]
     ).reshape(len(chosen), len(SIGNALS))
     demotions = (

@@ -13,6 +13,7 @@ from wayfind.index.snapshot import Snapshot
 from wayfind.index.tokens import parts, stem
 from wayfind.model.encoder import current_encoder
 from wayfind.search import lexical
+from wayfind.search.late import Late
 from wayfind.search.meanings import Meanings
 from wayfind.search.mentions import Places
 
@@ -51,6 +52,12 @@ class Searcher:
         """The chunks' vectors, where there is a model."""
         encoder = current_encoder() if self._model else None
         return Meanings(self.snapshot, encoder) if encoder else None
+
+    @cached_property
+    def late(self) -> Late | None:
+        """The chunks' token vectors, where the model makes them."""
+        encoder = current_encoder() if self._model else None
+        return Late(self.snapshot, encoder) if encoder and encoder.late_dim else None
 
     @cached_property
     def is_test(self) -> np.ndarray:

@@ -20,6 +20,7 @@ from wayfind.serve.screen import counted, shown
 from wayfind.types import IndexState
 
 if TYPE_CHECKING:
+    from wayfind.index.catalogue import Manifest
     from wayfind.index.snapshot import Snapshot
 
 EXAMPLES = 5
@@ -145,7 +146,7 @@ def stand(place: Opened) -> Standing:
         _counts(snapshot.provenance_of(chunk) for chunk in range(snapshot.chunks)), _counts(snapshot.kind_of(chunk) for chunk in range(snapshot.chunks)),
         {reason: sorted(paths)[:EXAMPLES] for reason, paths in sorted(skipped.items())}, problems, secrets,
         int(manifest.meta.get("commits", 0)), json.loads(manifest.meta.get("unmatched", "[]")),
-        {"this index": _size(tree.folder), "content of all repositories": _size_of_store(tree.store.path)},
+        {"this index": _size(tree.folder), "content of all repositories": _size_of_store(tree.store.path), **_size_of_tokens(tree.folder, manifest)},
     )
 
 
@@ -179,6 +180,8 @@ def _lines(standing: Standing) -> Iterator[str]:
         yield _row("explained", f"{state.coverage:.1%} ({_human(standing.provenance):.1%} in words that people wrote)")
     if state.model != "lexical":
         yield _row("vectors", f"{state.encoded:.1%} of the chunks, by {shown(state.model)}" + ("; the rest when asked for, or: wayfind index" if state.encoded < 1 else ""))
+    if state.chunks and (size := standing.sizes.get("token vectors")):
+        yield _row("tokens", f"{size / state.chunks:,.0f} bytes a chunk for late interaction (setting late-interaction)")
     for number, (name, (files, chunks)) in enumerate(standing.languages.items()):
         yield _row("" if number else "languages", f"{name}: {counted(files, 'file')}, {counted(chunks, 'chunk')}")
     for number, (reason, count) in enumerate(sorted(state.skipped.items(), key=lambda item: -item[1])):
@@ -254,6 +257,14 @@ def _row(name: str, text: str) -> str:
 
 def _size(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
+
+
+def _size_of_tokens(folder: Path, manifest: Manifest) -> dict[str, int]:
+    """Bytes of the token vectors of late interaction, where there are any."""
+    from wayfind.index.late import late_names
+
+    size = sum(file.stat().st_size for name in late_names(manifest) if (file := folder / name).exists())
+    return {"token vectors": size} if size else {}
 
 
 def _size_of_store(store: Path) -> int:

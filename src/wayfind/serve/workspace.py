@@ -24,6 +24,7 @@ from wayfind.errors import IndexBusy, NotFound, StorageError, UsageError, Wayfin
 from wayfind.index.refresh import Options, Tree, open_tree, refresh
 from wayfind.index.vectors import lacks_vectors
 from wayfind.model.bundle import current
+from wayfind.model.encoder import late_dim
 from wayfind.index.store import default_home
 from wayfind.search import engine
 from wayfind.search.engine import Ask
@@ -290,7 +291,7 @@ class Entry:
         if bundle is None or "encoder" not in bundle.parts:
             return
         with self._reading:
-            lacking = not self._closed and self._has_index and lacks_vectors(self._reader, bundle.id)
+            lacking = not self._closed and self._has_index and lacks_vectors(self._reader, bundle.id, late_dim(bundle) > 0)
         with self._turn:
             idle = self._encoding is None or self._encoding.poll() is not None
             if lacking and idle and not self._closed:
