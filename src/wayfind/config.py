@@ -101,7 +101,7 @@ SETTINGS = {
     setting.name: setting
     for setting in (
         Setting("top-k", "number of results", _number(1, 1_000), 10),
-        Setting("explain", "where explanations may come from: source, auto, none", _choice("source", "auto", "none"), "auto"),
+        Setting("explain", "where explanations may come from: source, generated, auto, none", _choice("source", "generated", "auto", "none"), "auto"),
         Setting("max-tokens", "tokens that an answer of `search` may have; without it, any number", _number(1, 10_000_000), None),
         Setting("commits", "commits of the history that are read at most; holds when commits are next read", _number(0, 1_000_000), 2_000),
         Setting("jobs", "processes that read files", _number(1, 1_024), os.cpu_count() or 1, in_project=False),

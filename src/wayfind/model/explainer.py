@@ -67,6 +67,8 @@ class Explainer:
         self._writer = writer(begin, step, table, bias, self._pieces, settings)
         self._one = threading.Lock()
         self.least: float = settings["least"]
+        self.better_than: frozenset[str] = frozenset(settings["better_than"])
+        """Provenances whose sentences it was measured to be better than."""
         self.id = bundle.id
 
     def write(self, reading: str) -> str:

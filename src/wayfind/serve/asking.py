@@ -54,8 +54,6 @@ def _forms(command: Command) -> Command:
     ) -> int:
         if as_json + jsonl + paths > 1:
             raise UsageError("give one of --json, --jsonl and -l")
-        if explain == "generated":
-            raise UsageError("no decoder is installed, so nothing can be generated; use --explain source or auto")
         form = "json" if as_json else "jsonl" if jsonl else "paths" if paths else "text"
         return command(form=Form(home_of(index), not no_refresh, jobs, explain, form, color, signals, not no_resident), **own)
 

@@ -80,7 +80,7 @@ def export_part(trained: Path, folder: Path, checkpoint: str = "best") -> dict[s
     files = [*GRAPHS.values(), TABLE, PIECES, COMMON]
     settings = {
         "kind": config.explainer.kind, "reading": READING_VERSION, **GRAPHS, "table": TABLE, "pieces": PIECES, "words": COMMON, "generated": words.generated,
-        "length": config.explainer.length, "least": LEAST,
+        "length": config.explainer.length, "least": LEAST, "better_than": list(BETTER_THAN),
     }
     (folder / SETTINGS).write_text(json.dumps({"part": settings, "files": files, "training": json.loads((trained / "config.json").read_text(encoding="utf-8"))}, indent=1), encoding="utf-8")
     return {"megabytes": round(sum((folder / name).stat().st_size for name in files) / 1e6, 3), "parameters": sum(one.numel() for one in network.parameters())}
@@ -88,6 +88,10 @@ def export_part(trained: Path, folder: Path, checkpoint: str = "best") -> dict[s
 
 LEAST = -9.0
 """Mean log-probability a symbol, in nats, from which a sentence is trusted; set by `least_of` on held-out lessons."""
+
+
+BETTER_THAN = ("synthetic", "code")
+"""Provenances that the decoder is shown instead of, as `benchmarks/explanations.py` measured."""
 
 
 def write_table(path: Path, network: Explainer) -> None:
