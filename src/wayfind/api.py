@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wayfind.errors import IndexBusy, StorageError
+from wayfind.errors import IndexBusy, ModelError, NotFound, StorageError
 from wayfind.index import refresh as refreshing
 from wayfind.index.refresh import Options, Progress, Refreshed, Tree
 from wayfind.index.snapshot import Snapshot, open_snapshot
+from wayfind.model import adaptation as adaptations
 from wayfind.search import engine
 from wayfind.search.engine import Ask
 from wayfind.search.explain import Mode
@@ -48,9 +49,11 @@ class IndexedChunk:
 class Repository:
     """A working tree and its index. Every search first brings the index up to date, unless told otherwise."""
 
-    def __init__(self, tree: Tree, options: Options):
-        self._tree, self._options = tree, options
+    def __init__(self, tree: Tree, options: Options, adapted: bool = True):
+        """Without `adapted`, what was learned of the repository is left aside."""
+        self._tree, self._options, self._adapted = tree, options, adapted
         self._searcher: Searcher | None = None
+        self._learned = ""
         self.stale_files = 0
 
     @property
@@ -88,10 +91,25 @@ class Repository:
         return self.searcher().snapshot
 
     def searcher(self) -> Searcher:
-        """The searcher of the present generation; a newer one takes its place when there is one."""
-        if self._searcher is None or self._searcher.snapshot.manifest.stamp != self._tree.catalogue.stamp():
-            self._searcher = Searcher(open_snapshot(self._tree))
+        """The searcher of the present generation and adaptation; a newer one takes its place when there is one."""
+        generation, learned = self._tree.catalogue.stamp(), adaptations.current(self.learned_folder) if self._adapted else ""
+        if self._searcher is None or self._searcher.snapshot.manifest.stamp != generation:
+            self._searcher, self._learned = Searcher(open_snapshot(self._tree), adaptation=self._adaptation(learned)), learned
+        elif learned != self._learned:
+            self._searcher, self._learned = Searcher(self._searcher.snapshot, adaptation=self._adaptation(learned)), learned
         return self._searcher
+
+    @property
+    def learned_folder(self) -> Path:
+        """Where what was learned of this repository lies."""
+        return self._tree.folder / adaptations.FOLDER
+
+    def _adaptation(self, identity: str) -> adaptations.Adaptation | None:
+        """The adaptation of an id. One that is damaged or gone stops no search; `status` says so."""
+        try:
+            return adaptations.load(self.learned_folder, identity) if identity else None
+        except (ModelError, NotFound):
+            return None
 
     def ready(self, refresh: bool = True, progress: Progress | None = None) -> Searcher:
         """The searcher after a refresh. Where another process writes the index, or the disk refuses, an index that is
@@ -144,7 +162,8 @@ class Repository:
 
     def state(self, refresh: bool = False) -> IndexState:
         """Freshness and completeness of the index."""
-        return engine.state(self.ready(refresh).snapshot, self.stale_files)
+        searcher = self.ready(refresh)
+        return engine.state(searcher.snapshot, self.stale_files, searcher.adaptation)
 
     def bm25(self, query: str, k: int = 10) -> list[Result]:
         """The baseline: plain BM25 over the chunks' whole text, no fields, no ranker."""
@@ -182,14 +201,15 @@ def open_repository(
     manual: str | os.PathLike[str] | None = None,
     workers: int = 1,
     commits: int | None = None,
+    adapted: bool = True,
 ) -> Repository:
     """Open a repository for searching; its index is made at the first search, in `home` (default: $WAYFIND_HOME or the
-    user's cache folder). `workers` above 1 extracts in processes: then call this below `if __name__ == "__main__":`.
+    user's cache folder). Without `adapted`, what `wayfind learn` learned is left aside. `workers` above 1 extracts in processes: then call this below `if __name__ == "__main__":`.
 
     Raises NotFound where there is no such folder, StorageError where the index cannot be kept.
     """
     options = Options(manual=Path(manual) if manual else None, workers=workers, commits=commits)
-    return Repository(refreshing.open_tree(path, home), options)
+    return Repository(refreshing.open_tree(path, home), options, adapted)
 
 
 def _several(values: str | Sequence[str]) -> tuple[str, ...]:

@@ -61,6 +61,7 @@ def answer(searcher: Searcher, query: Query, ask: Ask, stale_files: int = 0) -> 
     """Answer a query that is understood already."""
     snapshot = searcher.snapshot
     mask = allowed(snapshot, query.filters)
+    query = searcher.learned.reworded(query) if searcher.learned else query
     lexical = score(snapshot, searcher.scales, query)
     k = min(ask.k, MOST_RESULTS)
     scored = rank(searcher, query, lexical, mask, _enough(k)) if query.terms else []
@@ -72,7 +73,7 @@ def answer(searcher: Searcher, query: Query, ask: Ask, stale_files: int = 0) -> 
     reason = reason_for(searcher, query, lexical, kept, mask, abstained)
     if kept and not results:
         reason = f"not even the first of {len(kept)} results fits into {ask.max_tokens} tokens"
-    return Answer(ask.text, state(snapshot, stale_files), sure, abstained, reason, results)
+    return Answer(ask.text, state(snapshot, stale_files, searcher.adaptation), sure, abstained, reason, results)
 
 
 def check_number(results: int) -> None:
@@ -95,8 +96,8 @@ def _unscored(query: Query, mask: np.ndarray | None, scored: list[Ranked], k: in
     return [Ranked(chunk, 0.0, {}) for chunk in rest[: max(_enough(k) - len(scored), 0)].tolist()]
 
 
-def state(snapshot: Snapshot, stale_files: int = 0) -> IndexState:
-    """Freshness and completeness of the snapshot."""
+def state(snapshot: Snapshot, stale_files: int = 0, adaptation: str = "") -> IndexState:
+    """Freshness and completeness of the snapshot; `adaptation`: id of what was learned and is in use."""
     manifest = snapshot.manifest
     raw = int((snapshot.provenance == PROVENANCES.index("code")).sum())
     coverage = 1 - raw / snapshot.chunks if snapshot.chunks else 1.0
@@ -109,6 +110,7 @@ def state(snapshot: Snapshot, stale_files: int = 0) -> IndexState:
         stale_files,
         manifest.skipped,
         *_model(snapshot),
+        adaptation=adaptation,
     )
 
 
@@ -168,7 +170,7 @@ def related(searcher: Searcher, path: str, line: int, k: int = 10, mode: Mode = 
     sure = trust.confidence(query, lexical, ranked)
     return Answer(
         ask.text,
-        state(snapshot, stale_files),
+        state(snapshot, stale_files, searcher.adaptation),
         sure,
         not kept,
         "" if kept else "nothing shares its words",

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 
 import numpy as np
 
@@ -22,8 +23,9 @@ QUERIES_KEPT = 256
 class Meanings:
     """The vectors of a snapshot by one model."""
 
-    def __init__(self, snapshot: Snapshot, encoder: Encoder):
-        self._snapshot, self._encoder = snapshot, encoder
+    def __init__(self, snapshot: Snapshot, encoder: Encoder, moved: Callable[[np.ndarray], np.ndarray] | None = None):
+        """`moved`: what was learned to do with a query's code."""
+        self._snapshot, self._encoder, self._moved = snapshot, encoder, moved or (lambda code: code)
         self._vectors = snapshot.vectors(encoder.id, encoder.dim)
         self._whole = np.array_equal(self._vectors.row, np.arange(len(self._vectors.codes)))
         self._queries: OrderedDict[str, np.ndarray] = OrderedDict()
@@ -38,7 +40,7 @@ class Meanings:
 
     def nearness(self, text: str) -> np.ndarray:
         """Cosine of every chunk with a query, float64 [chunks], at least 0; nan where the chunk is not encoded yet."""
-        wanted = self._query(text)
+        wanted = self._moved(self.query(text))
         value = np.maximum(cosines(self._vectors.codes, wanted, self._vectors.norms), 0.0)
         if not self._whole:
             value = np.append(value, np.nan)[self._vectors.row]
@@ -51,7 +53,7 @@ class Meanings:
         if len(now):
             self._encode([chunk for chunk in now.tolist() if chunk not in self._made])
             near = near.copy()
-            near[now] = self._cosines(now, self._query(text))
+            near[now] = self._cosines(now, self._moved(self.query(text)))
         present = near[chosen][~np.isnan(near[chosen])]
         return np.nan_to_num(near, nan=float(np.median(present)) if len(present) else 0.0)
 
@@ -64,7 +66,8 @@ class Meanings:
         """The token codes of chunks that `completed` encoded."""
         return {chunk: self._made_tokens[chunk] for chunk in chunks.tolist()}
 
-    def _query(self, text: str) -> np.ndarray:
+    def query(self, text: str) -> np.ndarray:
+        """The code of a query as the model makes it."""
         with self._lock:
             if (code := self._queries.get(text)) is None:
                 code = self._queries[text] = self._encoder.query(text)

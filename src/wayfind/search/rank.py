@@ -17,6 +17,8 @@ from a file that has one already is damped. Every addend is in the answer (`sign
 | meaning_file | the largest of the candidates of its file |
 | meaning_alone | `meaning` times the share of the query's weight that no candidate holds: where words fail, meaning counts more |
 | late | late interaction: mean over the query's tokens of the best cosine with a token of the chunk; 0 without token vectors |
+| remembered, remembered_file | questions like this one that the chunk, or its file, answered before; only after `wayfind learn` |
+| often, often_file | how often the chunk, or its file, was changed or asked for; only after `wayfind learn` |
 | literal | the chunk holds the whole query, of three words or more, word for word |
 | test, example, legacy, prose, data, head | demotions: share of the score that is taken off |
 | repeat | what damping takes off |
@@ -29,6 +31,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from wayfind.index.tokens import terms_of
+from wayfind.search.learned import REMEMBERED
 from wayfind.search.lexical import Lexical, idf
 from wayfind.search.literal import literal
 from wayfind.search.meanings import ENCODED_NOW
@@ -63,10 +66,13 @@ WEIGHTS = {
     "meaning_alone": 2.0,
     "late": 0.0,
 }
+WEIGHTS |= dict.fromkeys(REMEMBERED, 0.0)
 DEMOTED = {"test": 0.5, "example": 0.4, "legacy": 0.3, "prose": 0.6, "data": 0.5, "head": 0.15}
 """Weights and demotions were chosen on held-out queries of 24 repositories outside every benchmark, then checked on the
 development sets: docs/LOG.md, "Ranker". The optimum is flat: halving or doubling one of them moves a mean by less than 0.01."""
 SIGNALS, DEMOTIONS = tuple(WEIGHTS), tuple(DEMOTED)
+MOST_DEMOTED = 0.95
+"""Share that a learned demotion takes at most."""
 DAMPING = 0.8
 """Factor on the n-th result of one file: DAMPING**(n-1)."""
 
@@ -113,6 +119,7 @@ def features(
     mentioned, lines = searcher.places.mentioned(query.text)
     exact = literal(snapshot, query, lexical, allowed)
     near, made = _near(searcher, query), {}
+    remembered = _remember(searcher, query)
     favoured = np.array([*asked, *exact, *lines], np.int64)
     chosen = _candidates(
         searcher, lexical, 0.5 * lexical.file + 0.5 * name + mentioned, name > NAMED, favoured, allowed
@@ -125,6 +132,8 @@ def features(
         near = searcher.meanings.completed(near, query.text, asked_now, merit)
         made = searcher.meanings.tokens_made(now)
         chosen = np.union1d(chosen, asked_now[near[asked_now] >= NEAR])
+    if remembered is not None:
+        chosen = np.union1d(chosen, _nearest(remembered[0], allowed))
     files = snapshot.file[chosen]
     symbol, symbol_exact = _symbol_signals(searcher, lexical, chosen, words)
     whole = 1.0 if query.kind == "identifier" else 0.3
@@ -144,6 +153,7 @@ def features(
             [chunk in exact for chunk in chosen.tolist()],
             *_meanings(near, chosen, files, lexical.covered),
             np.zeros(len(chosen)) if near is None or searcher.late is None else searcher.late.scores(query.text, chosen, made),
+            *_remembered(remembered, searcher, chosen),
         ]
     ).reshape(len(chosen), len(SIGNALS))
     demotions = (
@@ -220,6 +230,21 @@ def _near(searcher: Searcher, query: Query) -> np.ndarray | None:
     return searcher.meanings.nearness(query.text)
 
 
+def _remember(searcher: Searcher, query: Query) -> np.ndarray | None:
+    """How strongly questions like this one were answered by each chunk and by its file. None where nothing was learned."""
+    if query.kind == "identifier" or searcher.meanings is None or not (searcher.learned and searcher.learned.remembers):
+        return None
+    return searcher.learned.remembered(searcher.meanings.query(query.text))
+
+
+def _remembered(remembered: np.ndarray | None, searcher: Searcher, chosen: np.ndarray) -> list[np.ndarray]:
+    """The signals REMEMBERED of the candidates."""
+    if searcher.learned is None:
+        return [np.zeros(len(chosen))] * len(REMEMBERED)
+    answers = np.zeros((2, len(chosen))) if remembered is None else remembered[:, chosen]
+    return [*answers, *searcher.learned.often[:, chosen]]
+
+
 def _nearest(near: np.ndarray, allowed: np.ndarray | None) -> np.ndarray:
     """The NEAREST chunks by their vectors, ascending; of those level with the last the first by path and line."""
     value = np.nan_to_num(near if allowed is None else np.where(allowed, near, 0.0))
@@ -234,8 +259,7 @@ def _nearest(near: np.ndarray, allowed: np.ndarray | None) -> np.ndarray:
 def rank(searcher: Searcher, query: Query, lexical: Lexical, allowed: np.ndarray | None, k: int) -> list[Ranked]:
     """The best `k` chunks with the addends of their scores; ties by path and line."""
     chosen, signals, demotions = features(searcher, query, lexical, allowed)
-    weights = np.array([WEIGHTS[name] for name in SIGNALS])
-    taken = np.array([DEMOTED[name] for name in DEMOTIONS])
+    weights, taken = weights_of(searcher)
     gross = signals @ weights
     factors = 1 - demotions * taken
     net = gross * factors.prod(1)
@@ -254,6 +278,13 @@ def rank(searcher: Searcher, query: Query, lexical: Lexical, allowed: np.ndarray
             Ranked(int(chosen[place]), float(score), {name: round(value, 6) for name, value in parts.items()})
         )
     return ranked
+
+
+def weights_of(searcher: Searcher) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of SIGNALS and of DEMOTIONS, as learned where something was learned."""
+    if searcher.learned:
+        return searcher.learned.weights(SIGNALS, WEIGHTS), np.minimum(searcher.learned.weights(DEMOTIONS, DEMOTED), MOST_DEMOTED)
+    return np.array([WEIGHTS[name] for name in SIGNALS]), np.array([DEMOTED[name] for name in DEMOTIONS])
 
 
 def damp(files: np.ndarray, scores: np.ndarray, k: int, damping: float = DAMPING) -> tuple[list[int], list[float]]:

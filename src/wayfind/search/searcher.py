@@ -11,9 +11,11 @@ import numpy as np
 from wayfind.index.segment import FILE_FIELDS
 from wayfind.index.snapshot import Snapshot
 from wayfind.index.tokens import parts, stem
+from wayfind.model.adaptation import Adaptation
 from wayfind.model.encoder import current_encoder
 from wayfind.search import lexical
 from wayfind.search.late import Late
+from wayfind.search.learned import Learned
 from wayfind.search.meanings import Meanings
 from wayfind.search.mentions import Places
 
@@ -39,9 +41,9 @@ PREFIX_VALUE = 0.7
 class Searcher:
     """A snapshot with what its queries share, computed when first asked for."""
 
-    def __init__(self, snapshot: Snapshot, model: bool = True):
-        """Without `model`, by words alone."""
-        self.snapshot, self._model = snapshot, model
+    def __init__(self, snapshot: Snapshot, model: bool = True, adaptation: Adaptation | None = None):
+        """Without `model`, by words alone; with what was learned of the repository, where that is given."""
+        self.snapshot, self._model, self._adaptation = snapshot, model, adaptation
 
     @cached_property
     def scales(self) -> lexical.Scales:
@@ -51,7 +53,19 @@ class Searcher:
     def meanings(self) -> Meanings | None:
         """The chunks' vectors, where there is a model."""
         encoder = current_encoder() if self._model else None
-        return Meanings(self.snapshot, encoder) if encoder else None
+        return Meanings(self.snapshot, encoder, self.learned and self.learned.code) if encoder else None
+
+    @cached_property
+    def learned(self) -> Learned | None:
+        """What was learned of the repository, where it is there and fits the model in use."""
+        encoder = current_encoder() if self._model and self._adaptation else None
+        fits = self._adaptation and self._adaptation.model == (encoder.id if encoder else "")
+        return Learned(self._adaptation, self.snapshot) if fits else None
+
+    @property
+    def adaptation(self) -> str:
+        """Id of what was learned and is in use, empty where nothing is."""
+        return self.learned.id if self.learned else ""
 
     @cached_property
     def late(self) -> Late | None:

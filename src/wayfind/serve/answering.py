@@ -69,7 +69,7 @@ def _search(request: Request, sources: Sequence[Source]) -> Printed:
 
 def _explain(request: Request, source: Source) -> Printed:
     result = engine.result_at(source.searcher, request.file, request.line, _mode(request))
-    answer = Answer(request.text, engine.state(source.searcher.snapshot, source.stale_files), 1.0, False, "", (result,))
+    answer = Answer(request.text, engine.state(source.searcher.snapshot, source.stale_files, source.searcher.adaptation), 1.0, False, "", (result,))
     if request.shape.form != "text":
         return _printed(answer, request)
     touches = [touch for touch in source.touches() if (touch.path, touch.symbol) == (result.path, result.symbol)]

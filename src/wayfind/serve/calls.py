@@ -216,7 +216,7 @@ def _standing(entry: Entry) -> dict[str, str]:
     if row["state"] != "ready":
         return {**row, "detail": {"indexing": _doing(entry), "failed": clean(entry.error)[:300]}.get(entry.state, "indexed with the first search")}
     with entry.searching(refresh=False) as (searcher, stale):
-        index = state(searcher.snapshot, stale)
+        index = state(searcher.snapshot, stale, searcher.adaptation)
     left = sorted(index.skipped.items(), key=lambda item: -item[1])[:_REASONS]
     skipped = f"; left out: {', '.join(f'{count:,} {reason}' for reason, count in left)}" if left else ""
     return {**row, "detail": freshness(index) + skipped}
