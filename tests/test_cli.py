@@ -67,7 +67,7 @@ def test_the_installed_script_runs_the_same_main() -> None:
 # Commands and queries
 
 
-@pytest.mark.parametrize("name", [*COMMANDS, *OTHER_NAMES, "learn"])
+@pytest.mark.parametrize("name", [*COMMANDS, *OTHER_NAMES])
 def test_every_command_has_help(ask, name: str) -> None:
     code, out, _ = ask(name, "--help")
     assert code == 0 and "Usage:" in out
@@ -351,17 +351,6 @@ def test_manual_explanations_come_first_and_stay(ask, own: Path, tmp_path: Path)
     for word in ("newer", "newest"):
         plant(own, {"new.py": f"def {word}():\n    pass\n"})
         assert "The price of being late." in ask("explain", "loans.py:26", own)[1]
-
-
-@pytest.mark.parametrize("option", [["--num-epochs", "3"], ["--latent-dim", "16"], ["--hidden-dim", "64"], ["--learn"]])
-def test_options_of_learning_name_the_command_to_come(ask, own: Path, option: list[str]) -> None:
-    code, _, err = ask("index", own, *option)
-    assert code == 2 and "wayfind learn" in err and option[0] in err
-
-
-def test_learn_is_not_in_this_version(ask) -> None:
-    code, _, err = ask("learn", ".", "--num-epochs", "3")
-    assert code == 2 and "not in this version" in err
 
 
 # status, languages, version, eval, gc, forget, doctor

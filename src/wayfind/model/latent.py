@@ -89,7 +89,11 @@ class LatentEncoder:
 
     def query(self, text: str) -> np.ndarray:
         """The codes of a query, int8 [level, dim]."""
-        return self._codes([query_ids(text, self.words, self.query_length)])[0]
+        return self.queries([text])[0]
+
+    def queries(self, texts: Sequence[str]) -> np.ndarray:
+        """The codes of several queries, int8 [query, level, dim]."""
+        return self._codes([query_ids(text, self.words, self.query_length) for text in texts])
 
     def passages(self, passages: Sequence[Passage]) -> np.ndarray:
         """The codes of chunks, int8 [chunk, level, dim]."""

@@ -41,6 +41,8 @@ class Ask:
     filters: Filters = Filters()
     explain: Mode = "auto"
     max_tokens: int | None = None
+    level: str = ""
+    """Search by this level of the latent model that was learned here, and by nothing else."""
 
 
 def search(searcher: Searcher, ask: Ask, stale_files: int = 0) -> Answer:
@@ -54,6 +56,10 @@ def search(searcher: Searcher, ask: Ask, stale_files: int = 0) -> Answer:
     query = parse(ask.text, ask.filters)
     if query.kind == "empty" and not query.filters:
         raise UsageError("the query is empty: give some words, a name or a snippet to search for")
+    if ask.level:
+        from wayfind.search.level import by_level  # it stands on what is here
+
+        return by_level(searcher, query, ask, stale_files)
     return answer(searcher, query, ask, stale_files)
 
 

@@ -29,6 +29,7 @@ COMMANDS = {
     "eval": ("measuring", "Measure search on a repository, with questions held out from it."),
     "data": ("data", "Make pairs of questions and code to train on."),
     "train": ("training", "Train a model of code search from pairs."),
+    "learn": ("learning_latent", "Learn from a repository what its words mean."),
     "serve": ("resident", "Keep indexes in memory, so that commands answer at once."),
     "mcp": ("mcp", "Serve coding agents over the Model Context Protocol."),
     "install": ("installing", "Make Wayfind known to a coding agent."),
@@ -43,7 +44,7 @@ COMMANDS = {
 }
 """Command -> (module of this package, what it does). The module holds it as `NAME_command`."""
 OTHER_NAMES = {"query": "search"}
-TO_COME = {"learn": ("indexing", "Adapt to a repository (not in this version).")}
+TO_COME: dict[str, tuple[str, str]] = {}
 """Kept free for later versions; not listed."""
 
 

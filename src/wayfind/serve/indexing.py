@@ -1,4 +1,4 @@
-"""The command that builds: index. And learn, which is to come."""
+"""The command that builds: index; with --learn it also learns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wayfind.errors import IndexError_, UsageError
+from wayfind.errors import IndexError_
+from wayfind.serve.exits import FOUND
+from wayfind.serve.learning_latent import LatentOptions, check_installed, latent_options, learn_latent
 from wayfind.serve.place import new_index, opened
 from wayfind.serve.progress import meter
 from wayfind.serve.screen import counted, shown
@@ -18,24 +20,7 @@ if TYPE_CHECKING:
     from wayfind.index.refresh import Refreshed
     from wayfind.types import IndexState
 
-LEARNING = ("--latent-dim", "--hidden-dim", "--num-epochs", "--learn")
-"""Options of the documents' `index` that belong to learning."""
 _SHOWN = 10
-
-
-def _to_come(context: click.Context, option: click.Parameter, value: Any) -> None:
-    if value is not None:
-        raise UsageError(
-            f"{option.opts[0]} belongs to learning, which will be the command `wayfind learn`; this version does not learn yet."
-            " Without that option, `wayfind index` builds an index that can be searched."
-        )
-
-
-def _learning_options(command: Any) -> Any:
-    for name in LEARNING:
-        flag = {"is_flag": True, "default": None} if name == "--learn" else {}
-        command = click.option(name, hidden=True, expose_value=False, is_eager=True, callback=_to_come, **flag)(command)
-    return command
 
 
 @click.command("index")
@@ -45,8 +30,9 @@ def _learning_options(command: Any) -> Any:
 @click.option("--rebuild", is_flag=True, help="Make the index anew, whatever state it is in.")
 @click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, help="Processes that read files.  [default: one a processor]")
 @click.option("--vectors/--no-vectors", "encode", default=True, help="Also make the vectors that searches by meaning use; without them, searches make those of their best candidates.  [default: vectors]")
-@_learning_options
-def index_command(path: str | None, output: str | None, manual: str | None, rebuild: bool, jobs: int, encode: bool) -> None:
+@click.option("--learn", is_flag=True, help="Then learn a latent model on the repository, as `wayfind learn --from random` does (extra [train]).")
+@latent_options
+def index_command(path: str | None, output: str | None, manual: str | None, rebuild: bool, jobs: int, encode: bool, learn: bool, **own: Any) -> int:
     """Bring the index of the repository at PATH (default: the current folder) up to date.
 
     Searching does that too; this command shows what was done. Nothing is written into the repository.
@@ -54,6 +40,9 @@ def index_command(path: str | None, output: str | None, manual: str | None, rebu
     from wayfind.index.refresh import Options
     from wayfind.search.engine import state
 
+    learning = LatentOptions(**own)
+    if learn or learning.any:
+        check_installed(learning)
     folder = path or "."
     home = new_index(output) if output and Path(folder).expanduser().is_dir() else None
     if rebuild:
@@ -67,6 +56,9 @@ def index_command(path: str | None, output: str | None, manual: str | None, rebu
             progress.clear()
             if filled.encoded or filled.left:
                 click.echo(f"  {counted(filled.encoded, 'vector')} made in {filled.seconds:.1f} s" + (f"; {counted(filled.left, 'file')} left" if filled.left else ""))
+        if learn or learning.any:
+            return learn_latent(place.repository, learning)
+    return FOUND
 
 
 def _forget_if_unusable(folder: str, home: Path | None) -> None:
@@ -79,13 +71,6 @@ def _forget_if_unusable(folder: str, home: Path | None) -> None:
         open_tree(folder, home).close()
     except IndexError_:
         forget(folder, home or default_home())
-
-
-@click.command("learn", context_settings={"ignore_unknown_options": True})
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def learn_command(arguments: tuple[str, ...]) -> None:
-    """Adapt to a repository. Not in this version."""
-    raise UsageError("learning from a repository is not in this version yet; to search for the word: wayfind -- learn")
 
 
 def _explained(index: IndexState) -> str:

@@ -41,6 +41,7 @@ class Request:
     regex: str = ""
     explain: str = "auto"
     max_tokens: int | None = None
+    level: str = ""
     refresh: bool = True
     coverage: bool = False
     shape: Shape = Shape()

@@ -67,7 +67,7 @@ class LatentConfig:
     hidden: size of the encoder's states. latent: size of z and of the vectors. width: of the posterior's and the
     trajectory's networks. times: the user's time of each level. trajectory: "sde", "flow_matching" or "none". steps:
     from t = 0 to 0.1. couplings: 0 is no flow. coupling: "affine" or "spline". vocabulary: ids of the code's tokens,
-    for reconstruction. slices: random directions of Epps–Pulley. free_nats: of the KL, per dimension.
+    for reconstruction. slices: random directions of Epps–Pulley. free_nats: of the KL, per dimension. skip: see `PosteriorNet`.
     """
 
     hidden: int = 256
@@ -83,6 +83,7 @@ class LatentConfig:
     slices: int = 64
     free_nats: float = 0.05
     temperature: float = 0.05
+    skip: bool = False
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
     weights: LossWeights = field(default_factory=LossWeights)
 
@@ -182,7 +183,7 @@ class LatentModel(nn.Module):
     def __init__(self, config: LatentConfig, embedding: nn.Embedding | None = None) -> None:
         super().__init__()
         self.config = config
-        self.posterior = PosteriorNet(config.hidden, config.latent, config.width)
+        self.posterior = PosteriorNet(config.hidden, config.latent, config.width, config.skip)
         self.trajectory = self._trajectory()
         self.flow = Flow(config.latent, config.coupling_width, config.couplings, config.coupling)
         self.decoder = self._decoder(embedding)

@@ -23,12 +23,12 @@ class NetworkConfig:
     keeps. `vocabulary`: pieces, special tokens and marks included."""
 
     vocabulary: int = 6000
-    hidden: int = 192
+    hidden: int = 256
     layers: int = 0
     heads: int = 4
     query_length: int = 32
     code_length: int = 160
-    latent: LatentConfig = field(default_factory=lambda: LatentConfig(hidden=192, latent=128, width=256, coupling_width=64))
+    latent: LatentConfig = field(default_factory=lambda: LatentConfig(hidden=256, latent=256, width=256, coupling_width=128, skip=True))
 
     def __post_init__(self) -> None:
         if self.latent.hidden != self.hidden:
@@ -37,11 +37,11 @@ class NetworkConfig:
             raise UsageError(f"the hidden size {self.hidden} is not a multiple of {self.heads} heads")
 
     @classmethod
-    def sized(cls, latent: int = 128, hidden: int = 192, layers: int = 0, vocabulary: int = 6000, **arms: Any) -> NetworkConfig:
+    def sized(cls, latent: int = 256, hidden: int = 256, layers: int = 0, vocabulary: int = 6000, **arms: Any) -> NetworkConfig:
         """A network of these sizes; `arms` are fields of `LatentConfig`."""
         if latent < 2 or hidden < 8:
             raise UsageError(f"a latent of at least 2 and a hidden size of at least 8 dimensions are needed, found {latent} and {hidden}")
-        wide = LatentConfig(hidden=hidden, latent=latent, width=max(hidden, latent), coupling_width=max(16, latent // 2))
+        wide = LatentConfig(hidden=hidden, latent=latent, width=max(hidden, latent), coupling_width=max(16, latent // 2), skip=True)
         return cls(vocabulary, hidden, layers, heads=4 if hidden % 4 == 0 else 1, latent=replace(wide, **arms))
 
     def as_mapping(self) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from wayfind.errors import UsageError
 from wayfind.evaluate.from_tests import own_name
 from wayfind.evaluate.queries import part
 from wayfind.model.latent import Passage
-from wayfind.search.level import passage_of
+from wayfind.search.latents import passage_of
 from wayfind.train.adapt.lessons import Lesson, lessons
 from wayfind.train.sources.kinds import FUNCTIONS
 from wayfind.train.sources.masking import masked, without_documentation

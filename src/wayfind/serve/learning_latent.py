@@ -1,0 +1,263 @@
+"""`learn --from random`: a latent model learned on the repository alone. Its options, what is shown meanwhile, and the plot."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from wayfind.errors import NotFound, UsageError
+from wayfind.serve.exits import FOUND
+from wayfind.serve.screen import shown
+
+if TYPE_CHECKING:
+    from wayfind.api import Repository
+    from wayfind.train.latent_run import Outcome
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+BAR = 24
+_EVERY = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class LatentOptions:
+    """What was said at the command line; None where nothing was."""
+
+    epochs: int | None = None
+    batch_size: int | None = None
+    latent_dim: int | None = None
+    hidden_dim: int | None = None
+    layers: int | None = None
+    lr: float | None = None
+    seed: int | None = None
+    device: str | None = None
+    minutes: float | None = None
+    resume: bool = False
+    anew: bool = False
+    plot: str | None = None
+
+    @property
+    def any(self) -> bool:
+        """Whether one of them was given: then a latent model is meant."""
+        return any(getattr(self, one.name) not in (None, False) for one in fields(self))
+
+
+def latent_options(command: Command) -> Command:
+    """Give a command the options of a latent model, as parameters of the names in `LatentOptions`."""
+    for option in (
+        click.option("--plot", metavar="FILE", help="Draw loss and held-out MRR into FILE (.svg, .png; extra [plot])."),
+        click.option("--anew", is_flag=True, help="Begin from random weights, though a model was learned before."),
+        click.option("--resume", is_flag=True, help="Go on with a training that was interrupted."),
+        click.option("--minutes", type=click.FloatRange(min=0, min_open=True), metavar="N", help="Stop at the end of the epoch after so many.  [default: 8]"),
+        click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), help="Where to compute.  [default: auto]"),
+        click.option("--seed", type=click.IntRange(0), help="Of everything that is drawn.  [default: 0]"),
+        click.option("--lr", "--learning-rate", "lr", type=click.FloatRange(min=0, min_open=True), help="Learning rate.  [default: 0.002]"),
+        click.option("--layers", type=click.IntRange(0, 12), help="Layers of attention of the encoder.  [default: 0]"),
+        click.option("--hidden-dim", type=click.IntRange(8), help="Size of the encoder's states.  [default: 256]"),
+        click.option("--latent-dim", type=click.IntRange(2), help="Dimensions of the latent and of the vectors.  [default: 256]"),
+        click.option("--batch-size", type=click.IntRange(2), help="Questions a step.  [default: 64]"),
+        click.option("--epochs", "--num-epochs", "epochs", type=click.IntRange(1), help="Times that all is read.  [default: 30]"),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command("learn")
+@click.argument("path", required=False)
+@click.option("--from", "begin", type=click.Choice(["random"]), help="random: a model of its own, learned on this repository alone (extra [train]).")
+@latent_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+def learn_command(path: str | None, begin: str | None, as_json: bool, **own: Any) -> int:
+    """Learn from the repository at PATH (default: the current folder) what its words mean."""
+    options = LatentOptions(**own)
+    if begin is None and not options.any:
+        raise UsageError("say what to learn: a model of its own with `wayfind learn --from random`")
+    return learn_at(path, options, as_json)
+
+
+def learn_at(path: str | None, options: LatentOptions, as_json: bool = False) -> int:
+    """Bring the index of a folder up to date and learn a latent model on it. Returns the exit code."""
+    check_installed(options)
+    from wayfind.serve.place import opened
+    from wayfind.serve.progress import meter
+
+    with opened(path) as place, meter() as progress:
+        place.repository.refresh(progress)
+        progress.clear()
+        return learn_latent(place.repository, options, as_json)
+
+
+def learn_latent(repository: Repository, options: LatentOptions, as_json: bool = False) -> int:
+    """Learn a latent model on an open index and say what came of it. Returns the exit code.
+
+    Raises UsageError without the extra [train], or where there is too little to learn from.
+    """
+    check_installed(options)
+    from wayfind.search.latents import folder_of
+    from wayfind.train.latent_loop import LOG
+    from wayfind.train.latent_run import RUN, checked, learn, warmed
+
+    log = folder_of(repository.snapshot().folder) / RUN / LOG
+    teller = _Lines() if as_json else _Words(log)
+    try:
+        outcome = learn(repository, checked(_wish(options)), teller)
+    finally:
+        teller.clear()
+    warmed(repository)
+    if options.plot:
+        draw(log, Path(options.plot))
+    for line in [json.dumps(_as_data(outcome))] if as_json else _said(outcome, log):
+        click.echo(line)
+    return FOUND
+
+
+def check_installed(options: LatentOptions) -> None:
+    """Raises UsageError where what is asked for needs a package that is not there."""
+    if missing := next((name for name in ("torch", "zuko", "safetensors", "onnxscript") if find_spec(name) is None), None):
+        raise UsageError(f"learning a model from random weights needs {missing}: pip install 'wayfind[train]'")
+    if options.plot:
+        _check_plot(options.plot)
+
+
+def _wish(options: LatentOptions) -> Any:
+    from wayfind.train.latent_loop import Schedule
+    from wayfind.train.latent_run import Wish
+
+    said = {"epochs": options.epochs, "batch": options.batch_size, "rate": options.lr, "seed": options.seed, "device": options.device, "minutes": options.minutes}
+    sizes = {"latent": options.latent_dim, "hidden": options.hidden_dim, "layers": options.layers}
+    given = lambda values: {name: value for name, value in values.items() if value is not None}  # noqa: E731
+    return Wish(Schedule(**given(said)), **given(sizes), resume=options.resume, anew=options.anew)
+
+
+class _Lines:
+    """Every line of the log as JSON."""
+
+    def __call__(self, line: dict[str, Any]) -> None:
+        if line["event"] != "step":
+            click.echo(json.dumps(line))
+
+    def clear(self) -> None:
+        """Nothing to take away."""
+
+
+class _Words:
+    """A bar within an epoch on a terminal, and a line an epoch."""
+
+    def __init__(self, log: Path):
+        self._on, self._next, self._log = sys.stderr is not None and sys.stderr.isatty(), 0.0, log
+
+    def __call__(self, line: dict[str, Any]) -> None:
+        event = line["event"]
+        if event == "step":
+            self._bar(line)
+        elif event in SAID:
+            self.clear()
+            click.echo(SAID[event](line))
+            if event == "begin":
+                click.echo(f"  follow it with: tail -f {shown(str(self._log))}")
+
+    def _bar(self, line: dict[str, Any]) -> None:
+        import time
+
+        now = time.monotonic()
+        if not self._on or now < self._next:
+            return
+        self._next = now + _EVERY
+        filled = round(BAR * line["step"] / line["steps"])
+        left = int(line["seconds_left"])
+        text = f"epoch {line['epoch']}/{line['epochs']} [{'#' * filled}{'.' * (BAR - filled)}] {line['texts_per_second']:.0f} texts/s, {left // 60}:{left % 60:02d} left"
+        sys.stderr.write(f"\r\x1b[K{text}")
+        sys.stderr.flush()
+
+    def clear(self) -> None:
+        """Take the bar away."""
+        if self._on:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+def _epoch(line: dict[str, Any]) -> str:
+    left = int(line["seconds_left"])
+    health = f"{line['active']}/{line['dimensions']} dimensions active, effective rank {line['effective_rank']:.0f}"
+    return f"epoch {line['epoch']}: loss {line['loss']:.3f}, held-out MRR {line['mrr']:.3f}, {health}, {line['texts_per_second']:.0f} texts/s, {left // 60}:{left % 60:02d} left"
+
+
+SAID: dict[str, Callable[[dict[str, Any]], str]] = {
+    "begin": lambda line: f"learning from {line['questions']:,} questions and {line['passages']:,} passages, {line['held_out']} questions held out; {line['parameters']:,} parameters",
+    "epoch": _epoch,
+    "stop": lambda line: f"stopped: {line['why']}; best held-out MRR {line['best']:.3f} after epoch {line['best_epoch']}",
+}
+
+
+def _said(outcome: Outcome, log: Path) -> list[str]:
+    """What a person is told at the end."""
+    health = outcome.learned.health
+    lines = [
+        f"{'went on from the model that was there' if outcome.continued else 'learned from random weights'}: {health.active} of {health.dimensions} dimensions active, effective rank {health.effective_rank:.0f}",
+        "MRR on questions that were never learned from, by level (untrained in brackets):",
+    ]
+    for now, was in zip(outcome.tasks, outcome.before):
+        if now.questions:
+            figures = ", ".join(f"{level} {value:.3f} ({was.mrr[level]:.3f})" for level, value in now.mrr.items())
+            lines.append(f"  {now.task}: {figures}; {now.questions} questions among {now.pool} functions")
+    lines.append("  cosine between levels: " + ", ".join(f"{pair} {value:.3f}" for pair, value in outcome.cosines.items()))
+    lines += _advice(outcome)
+    lines.append('search by it: wayfind search "…" --level semantics')
+    return lines
+
+
+def _advice(outcome: Outcome) -> list[str]:
+    record = outcome.record
+    off = [f"{task} ({best} is better at it)" for task, best in record.best.items() if best and best != task]
+    lines = [f"  off by default, not best at their own task: {', '.join(off)}"] if off else []
+    if record.weight:
+        return [*lines, f"  passed the gate: it takes part in every search with weight {record.weight:g}"]
+    return [*lines, "  " + (record.figures.get("gate", {}).get("why") or "takes no part in searches without --level")]
+
+
+def _as_data(outcome: Outcome) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {"event": "learned", **asdict(outcome.record), "cosines": outcome.cosines, "continued": outcome.continued}
+
+
+def _check_plot(place: str) -> None:
+    if find_spec("matplotlib") is None:
+        raise UsageError("drawing needs matplotlib: pip install 'wayfind[plot]'")
+    if Path(place).suffix.lower() not in (".svg", ".png", ".pdf"):
+        raise UsageError(f"--plot draws .svg, .png or .pdf, not {place}")
+
+
+def curves(log: Path) -> dict[str, Sequence[float]]:
+    """Name -> value of every epoch in a log. Raises NotFound."""
+    try:
+        rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    except OSError:
+        raise NotFound(f"no log at {log}") from None
+    epochs = [row for row in rows if row["event"] == "epoch"]
+    return {name: [row[name] for row in epochs] for name in ("epoch", "loss", "mrr", "active", "effective_rank")}
+
+
+def draw(log: Path, target: Path) -> None:
+    """Draw the curves of a log. Raises NotFound."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    found = curves(log)
+    figure, axes = pyplot.subplots(3, 1, sharex=True, figsize=(7, 7), layout="constrained")
+    for axis, names in zip(axes, (("loss",), ("mrr",), ("active", "effective_rank"))):
+        for name in names:
+            axis.plot(found["epoch"], found[name], marker=".", label={"mrr": "held-out MRR", "active": "active dimensions", "effective_rank": "effective rank"}.get(name, name))
+        axis.legend()
+        axis.grid(alpha=0.3)
+    axes[-1].set_xlabel("epoch")
+    figure.savefig(target)
+    pyplot.close(figure)
