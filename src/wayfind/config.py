@@ -108,6 +108,7 @@ SETTINGS = {
         Setting("color", "auto, always, never", _choice("auto", "always", "never"), "auto", in_project=False),
         Setting("cache-limit", "size that `gc` keeps, such as 2GB; without it, any", _text, None, in_project=False),
         Setting("resident", "whether commands ask a resident process when there is one: on, off", _switch, "on", in_project=False),
+        Setting("record-opened", "whether results that are looked at after a search are noted for `learn`: on, off", _switch, "off", in_project=False),
         Setting("model", "the model that search by meaning uses: base, none, or the folder of a bundle", _model, "base", in_project=False),
         Setting("late-interaction", "whether an index keeps the vectors of tokens, for late interaction: on, off", _switch, "on", in_project=False),
         Setting("home", "folder of all indexes", _folder, None, in_project=False),

@@ -13,6 +13,7 @@ from wayfind.index.snapshot import Snapshot
 from wayfind.index.tokens import WORD, count, terms_of
 from wayfind.model.bundle import current
 from wayfind.search import confidence as trust
+from wayfind.search.expansion import standing_in, widened
 from wayfind.search.explain import Mode, explain
 from wayfind.search.filters import allowed
 from wayfind.search.lexical import Lexical, idf, plain_bm25, score
@@ -73,8 +74,9 @@ def answer(searcher: Searcher, query: Query, ask: Ask, stale_files: int = 0) -> 
     scored = rank(searcher, query, lexical, mask, _enough(k)) if query.terms else []
     ranked = [*scored, *_unscored(query, mask, scored, k)]
     kept, copies = _fold(searcher, ranked, k)
-    results = _results(snapshot, query, lexical, kept, copies, ask)
-    sure = trust.confidence(query, lexical, ranked) if scored or not only_filters(query) else float(bool(kept))
+    results = _results(searcher, query, lexical, kept, copies, ask)
+    wide = widened(snapshot, searcher.scales, query, lexical, searcher.vocabulary)
+    sure = trust.confidence(query, wide, ranked) if scored or not only_filters(query) else float(bool(kept))
     abstained = trust.gives_up(query, sure, ranked, bool(kept))
     reason = reason_for(searcher, query, lexical, kept, mask, abstained)
     if kept and not results:
@@ -180,7 +182,7 @@ def related(searcher: Searcher, path: str, line: int, k: int = 10, mode: Mode = 
         sure,
         not kept,
         "" if kept else "nothing shares its words",
-        _results(snapshot, query, lexical, kept, copies, ask),
+        _results(searcher, query, lexical, kept, copies, ask),
     )
 
 
@@ -230,10 +232,11 @@ def _same_text(snapshot: Snapshot, a: int, b: int) -> bool:
 
 
 def _results(
-    snapshot: Snapshot, query: Query, lexical: Lexical, kept: list[Ranked], copies: dict[int, list[str]], ask: Ask
+    searcher: Searcher, query: Query, lexical: Lexical, kept: list[Ranked], copies: dict[int, list[str]], ask: Ask
 ) -> tuple[Result, ...]:
-    words = Met({term.text: (term.word, lexical.idf[term.text]) for term in query.terms if term.text in lexical.idf})
-    results = (_result(snapshot, words, hit, tuple(copies.get(hit.chunk, ())), ask.explain) for hit in kept)
+    words = standing_in(searcher.snapshot, query, lexical, searcher.vocabulary)
+    words |= {term.text: (term.word, lexical.idf[term.text]) for term in query.terms if term.text in lexical.idf}
+    results = (_result(searcher.snapshot, Met(words), hit, tuple(copies.get(hit.chunk, ())), ask.explain) for hit in kept)
     return tuple(results) if ask.max_tokens is None else fitted(results, ask.max_tokens)
 
 

@@ -48,9 +48,13 @@ def meanings(query: Query, vocabulary: Vocabulary) -> Iterator[tuple[Term, list[
 
 
 def widened(snapshot: Snapshot, scale: Scales, query: Query, lexical: Lexical, vocabulary: Vocabulary) -> Lexical:
-    """The scores of a query when its words count as what they mean too: nowhere less than without. Deterministic."""
+    """The scores of a query when its words count as what they mean too: nowhere less than without. Deterministic.
+
+    Of a word that no chunk holds, what is pinned takes the place: the word is as rare as that. For what is learned it stays as rare
+    as a word can be, so that a question is not answered by a guess alone.
+    """
     chunk, covered, file, symbol = lexical.chunk, lexical.covered, lexical.file, lexical.symbol
-    total = sum(lexical.idf.get(term.text) or term.weight * idf(0, snapshot.chunks) for term in query.terms) or 1.0
+    before = after = sum(lexical.idf.get(term.text) or term.weight * idf(0, snapshot.chunks) for term in query.terms)
     for term, found in meanings(query, vocabulary):
         own, own_in_file = _frequency(snapshot, scale, term.text)
         more, more_in_file, held = np.zeros_like(own), np.zeros_like(own_in_file), np.zeros_like(own)
@@ -63,12 +67,29 @@ def widened(snapshot: Snapshot, scale: Scales, query: Query, lexical: Lexical, v
                 symbol = symbol | _in_symbol(snapshot, meaning.term)
         if not more.any():
             continue
-        holding = int(np.count_nonzero(own + more))
-        weight = (lexical.idf.get(term.text) or term.weight * idf(holding, snapshot.chunks)) / total
+        rarity = term.weight * idf(int(np.count_nonzero(own + more)), snapshot.chunks)
+        if term.text not in lexical.idf and any(meaning.pinned for meaning in found):
+            after -= term.weight * idf(0, snapshot.chunks) - rarity
+        weight = lexical.idf.get(term.text, rarity) / before
         chunk = chunk + weight * (_saturated(own + more, K1) - _saturated(own, K1))
         covered = covered + weight * np.where(own > 0, 0.0, held)
         file = file + weight * (_saturated(own_in_file + more_in_file, FILE_K1) - _saturated(own_in_file, FILE_K1))
-    return lexical if chunk is lexical.chunk else replace(lexical, chunk=chunk, covered=covered, file=file, symbol=symbol)
+    if chunk is lexical.chunk:
+        return lexical
+    grown = before / after
+    return replace(lexical, chunk=chunk * grown, covered=covered * grown, file=file * grown, symbol=symbol)
+
+
+def standing_in(snapshot: Snapshot, query: Query, lexical: Lexical, vocabulary: Vocabulary) -> dict[str, tuple[str, float]]:
+    """Term that stands for a word of the query -> (`word~name`, what it weighs in nats), for the lines that say why."""
+    found: dict[str, tuple[str, float]] = {}
+    for term, means in meanings(query, vocabulary):
+        for meaning in means:
+            holding = len(snapshot.holding(meaning.term))
+            weight = counted(meaning) * (lexical.idf.get(term.text) or term.weight * idf(holding, snapshot.chunks))
+            if holding and weight > found.get(meaning.term, ("", 0.0))[1]:
+                found[meaning.term] = f"{term.word}~{meaning.written}", weight
+    return found
 
 
 def _frequency(snapshot: Snapshot, scale: Scales, term: str) -> tuple[np.ndarray, np.ndarray]:

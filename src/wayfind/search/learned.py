@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from wayfind.index.snapshot import Snapshot
 from wayfind.model.adaptation import Adaptation
 from wayfind.model.codes import cosines, lengths_of, quantise
 from wayfind.search.query import Query
+from wayfind.search.vocabulary import Vocabulary, of_data
 
 FLOOR = 0.3
 """Cosine up to which two questions have nothing to do with each other: subjects of unrelated commits lie below."""
@@ -35,6 +37,7 @@ class Learned:
     def __init__(self, adaptation: Adaptation, snapshot: Snapshot):
         self.id, self.model, self._arrays, self._snapshot = adaptation.id, adaptation.model, adaptation.arrays, snapshot
         self._weights: Mapping[str, float] = adaptation.about.get("weights", {})
+        self._words: Mapping[str, Any] | None = adaptation.about.get("words")
 
     def code(self, code: np.ndarray) -> np.ndarray:
         """A query's code moved by the learned map, int8 [dim]."""
@@ -57,6 +60,11 @@ class Learned:
         """Weight of each signal or demotion: the base's, times what was learned; of what only an adaptation brings, as learned."""
         learned = self._weights
         return np.array([learned.get(name, 0.0) if name in REMEMBERED else base[name] * learned.get(name, 1.0) for name in names])
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """What words have come to mean."""
+        return of_data(self._words) if self._words else {}
 
     @property
     def remembers(self) -> bool:

@@ -7,6 +7,7 @@ from a file that has one already is damped. Every addend is in the answer (`sign
 |---|---|
 | lexical | root of the BM25F of the chunk over symbol, signature, docs, body and commit subjects |
 | covered | share of the query's weight that the chunk holds at all |
+| learned | what the lexical signals gain where words count as what they mean here (`search.expansion`) |
 | file | BM25F of the whole file: other hits in the same file |
 | name, name_exact | share of the query met by the file's name; share of the name met by the query |
 | folder | share of the query met by the folders |
@@ -31,6 +32,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from wayfind.index.tokens import terms_of
+from wayfind.search.expansion import widened
 from wayfind.search.learned import REMEMBERED
 from wayfind.search.lexical import Lexical, idf
 from wayfind.search.literal import literal
@@ -61,6 +63,7 @@ WEIGHTS = {
     "definition": 1.0,
     "mentioned": 0.5,
     "literal": 0.5,
+    "learned": 1.0,
     "meaning": 1.0,
     "meaning_file": 1.5,
     "meaning_alone": 2.0,
@@ -121,8 +124,9 @@ def features(
     near, made = _near(searcher, query), {}
     remembered = _remember(searcher, query)
     favoured = np.array([*asked, *exact, *lines], np.int64)
+    wide = widened(snapshot, searcher.scales, query, lexical, searcher.vocabulary)
     chosen = _candidates(
-        searcher, lexical, 0.5 * lexical.file + 0.5 * name + mentioned, name > NAMED, favoured, allowed
+        searcher, wide, 0.5 * lexical.file + 0.5 * name + mentioned, name > NAMED, favoured, allowed
     )
     if near is not None:
         found = np.union1d(chosen, _nearest(near, allowed))
@@ -151,6 +155,7 @@ def features(
             definition,
             mentioned[files] + np.array([lines.get(chunk, 0.0) for chunk in chosen.tolist()]),
             [chunk in exact for chunk in chosen.tolist()],
+            _learned(lexical, wide, chosen, files),
             *_meanings(near, chosen, files, lexical.covered),
             np.zeros(len(chosen)) if near is None or searcher.late is None else searcher.late.scores(query.text, chosen, made),
             *_remembered(remembered, searcher, chosen),
@@ -243,6 +248,13 @@ def _remembered(remembered: np.ndarray | None, searcher: Searcher, chosen: np.nd
         return [np.zeros(len(chosen))] * len(REMEMBERED)
     answers = np.zeros((2, len(chosen))) if remembered is None else remembered[:, chosen]
     return [*answers, *searcher.learned.often[:, chosen]]
+
+
+def _learned(lexical: Lexical, wide: Lexical, chosen: np.ndarray, files: np.ndarray) -> np.ndarray:
+    """What the lexical signals of the candidates gain where words count as what they mean here."""
+    chunk = np.sqrt(wide.chunk[chosen]) - np.sqrt(lexical.chunk[chosen])
+    covered, file = wide.covered[chosen] - lexical.covered[chosen], wide.file[files] - lexical.file[files]
+    return WEIGHTS["lexical"] * chunk + WEIGHTS["covered"] * covered + WEIGHTS["file"] * file
 
 
 def _nearest(near: np.ndarray, allowed: np.ndarray | None) -> np.ndarray:

@@ -6,7 +6,7 @@ from functools import reduce
 
 import numpy as np
 
-from wayfind.index.tokens import WORD
+from wayfind.index.tokens import WORD, terms_of
 from wayfind.search.lexical import Lexical
 from wayfind.search.literal import literal
 from wayfind.search.query import Query
@@ -30,7 +30,7 @@ def reason_for(
     if mask is not None and not mask.any():
         return f"nothing passes the filters: {query.filters.spoken()}"
     missing = [word for word in lexical.missing if word not in _filtered(query)]  # a part of a name need not be a word
-    absent = ", ".join(f"“{_brief(word)}”" for word in missing[:5])
+    absent = ", ".join(f"“{_brief(word)}”{_meant(searcher, word)}" for word in missing[:5])
     if not kept:
         return f"no file holds {absent or 'these words'}" + (" within the filters" if mask is not None else "")
     if abstained:
@@ -68,6 +68,12 @@ def only_filters(query: Query) -> bool:
 
 def _filtered(query: Query) -> set[str]:
     return set(WORD.findall(" ".join((*query.filters.symbols, *query.filters.phrases))))
+
+
+def _meant(searcher: Searcher, word: str) -> str:
+    """What a word that no file holds was taken for."""
+    known = searcher.vocabulary.get(terms_of(word)[0])
+    return f" (here: {', '.join(_brief(one.written) for one in known.meanings[:3])})" if known else ""
 
 
 def _brief(word: str) -> str:

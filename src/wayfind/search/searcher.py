@@ -18,6 +18,7 @@ from wayfind.search.late import Late
 from wayfind.search.learned import Learned
 from wayfind.search.meanings import Meanings
 from wayfind.search.mentions import Places
+from wayfind.search.vocabulary import Edits, Vocabulary, edited, read_edits
 
 TEST_PATH = re.compile(
     r"(?:^|/)(?:tests?|testing|specs?|__tests__|__mocks__|e2e|regress(?:ion)?(?:[-_]?tests?)?|testdata|fixtures?|mocks?|(?:unit|integration)[-_]?tests?|src/(?:\w*[tT]est))/"
@@ -44,6 +45,7 @@ class Searcher:
     def __init__(self, snapshot: Snapshot, model: bool = True, adaptation: Adaptation | None = None):
         """Without `model`, by words alone; with what was learned of the repository, where that is given."""
         self.snapshot, self._model, self._adaptation = snapshot, model, adaptation
+        self._words: tuple[Edits, Vocabulary] | None = None
 
     @cached_property
     def scales(self) -> lexical.Scales:
@@ -72,6 +74,14 @@ class Searcher:
         """The chunks' token vectors, where the model makes them."""
         encoder = current_encoder() if self._model else None
         return Late(self.snapshot, encoder) if encoder and encoder.late_dim else None
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """What words mean here: as learned, without what the user forgot, with what was pinned. Read anew when that changes."""
+        edits = read_edits(self.snapshot.folder)
+        if self._words is None or self._words[0] is not edits:
+            self._words = edits, edited(self.learned.vocabulary if self.learned else {}, edits)
+        return self._words[1]
 
     @cached_property
     def is_test(self) -> np.ndarray:

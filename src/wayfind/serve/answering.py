@@ -14,6 +14,7 @@ from wayfind.search.engine import Ask, check_number
 from wayfind.search.query import LONGEST, Filters, check
 from wayfind.search.searcher import Searcher
 from wayfind.serve import machine, output
+from wayfind.serve.feedback import note_opened, note_search
 from wayfind.serve.exits import FOUND, NOTHING
 from wayfind.serve.merging import merged, united
 from wayfind.serve.request import Printed, Request
@@ -46,6 +47,7 @@ def printed(request: Request, sources: Sequence[Source]) -> Printed:
     if request.do == "search":
         return _search(request, sources)
     (source,) = sources
+    note_opened(source.searcher.snapshot.folder, source.root, source.searcher.snapshot, request.file, request.line)
     if request.do == "related":
         answer = engine.related(source.searcher, request.file, request.line, request.k, _mode(request), source.stale_files)
         return _printed(answer, request, [source.root] * len(answer.results))
@@ -57,6 +59,8 @@ def _search(request: Request, sources: Sequence[Source]) -> Printed:
     several = len(sources) > 1
     each = replace(ask, max_tokens=None) if several else ask
     answers = [(source.root, engine.search(source.searcher, each, source.stale_files)) for source in sources]
+    for source, (_, answer) in zip(sources, answers):
+        note_search(source.searcher.snapshot.folder, source.root, request.text, answer.results)
     results = merged(answers, min(ask.k, engine.MOST_RESULTS))
     answer = united(answers, results)
     if several and ask.max_tokens is not None:

@@ -25,6 +25,8 @@ COMMANDS = {
     "explain": ("asking", "Say what the definition at FILE:LINE does."),
     "related": ("asking", "Find what resembles the definition at FILE:LINE."),
     "index": ("indexing", "Bring the index of a repository up to date."),
+    "vocabulary": ("vocabulary", "Show what words mean in a repository, and change it."),
+    "feedback": ("feedback", "Say whether a result was good or bad."),
     "status": ("standing", "Show what is indexed, how fresh it is, and what was skipped."),
     "eval": ("measuring", "Measure search on a repository, with questions held out from it."),
     "data": ("data", "Make pairs of questions and code to train on."),

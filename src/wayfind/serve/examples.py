@@ -8,6 +8,8 @@ EXAMPLES = {
     "related": ("wayfind related loans.py:14 -k 3",),
     "index": ("wayfind index", "wayfind index . --output ../code.index"),
     "status": ("wayfind status --coverage",),
+    "vocabulary": ("wayfind vocabulary --pin penalty=fine", "wayfind vocabulary penalty"),
+    "feedback": ('wayfind feedback "what does a late reader pay" loans.py:25 good', "wayfind feedback --list"),
     "eval": ("wayfind eval --kinds docstring --limit 20",),
     "serve": ("wayfind serve --background", "wayfind serve --stop"),
     "mcp": ("wayfind mcp < /dev/null",),

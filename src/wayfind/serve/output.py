@@ -95,6 +95,8 @@ def _result(result: Result, view: View) -> Iterator[str]:
         mark = "" if result.explanation.provenance in HUMAN else paint("dim", f" ({result.explanation.provenance})")
         yield f"  {shown(_brief(result.explanation.text))}{mark}"
     yield from _lines(result, paint)
+    if stands := sorted({word for why in result.why for word in why.matched if "~" in word}):
+        yield paint("dim", f"  learned: {', '.join(shown(word.replace('~', ' ~ ')) for word in stands)}")
     if result.also:
         yield paint("dim", f"  also in {', '.join(shown(view.prefix + place) for place in result.also)}")
     if view.signals:
@@ -150,7 +152,7 @@ def _numbered(first: int, lines: Sequence[str], paint: Paint, matched: dict[int,
 
 def _highlighted(line: str, why: Why, paint: Paint) -> str:
     """The line, escaped, with the words that matched in colour."""
-    wanted = {term for word in why.matched for term in terms_of(word)}
+    wanted = {term for word in why.matched for term in terms_of(word.rpartition("~")[2])}
     pieces, last = [], 0
     for match in WORD.finditer(line):
         pieces.append(shown(line[last : match.start()]))

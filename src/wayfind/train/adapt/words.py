@@ -32,7 +32,7 @@ MOST_LESSONS = 10_000
 FEWEST_LESSONS = 20
 SIGNIFICANT = 10.83
 """Log-likelihood ratio from which a pair is no chance: chi-squared of one degree of freedom, p = 0.001."""
-FEWEST_TOGETHER = 2
+FEWEST_TOGETHER = 3
 COMMON = 0.2
 """A name in more than this share of the lessons' code tells nothing."""
 MOST_MEANINGS = 8
