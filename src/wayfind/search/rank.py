@@ -7,7 +7,7 @@ from a file that has one already is damped. Every addend is in the answer (`sign
 |---|---|
 | lexical | root of the BM25F of the chunk over symbol, signature, docs, body and commit subjects |
 | covered | share of the query's weight that the chunk holds at all |
-| learned | what the lexical signals gain where words count as what they mean here (`search.expansion`) |
+| learned | what `lexical` and `file` gain where words count as what they mean here too (`search.expansion`), as `covered` does |
 | file | BM25F of the whole file: other hits in the same file |
 | name, name_exact | share of the query met by the file's name; share of the name met by the query |
 | folder | share of the query met by the folders |
@@ -145,7 +145,7 @@ def features(
     signals = np.column_stack(
         [
             np.sqrt(lexical.chunk[chosen]),
-            lexical.covered[chosen],
+            wide.covered[chosen],
             lexical.file[files],
             name[files],
             name_exact[files],
@@ -251,10 +251,9 @@ def _remembered(remembered: np.ndarray | None, searcher: Searcher, chosen: np.nd
 
 
 def _learned(lexical: Lexical, wide: Lexical, chosen: np.ndarray, files: np.ndarray) -> np.ndarray:
-    """What the lexical signals of the candidates gain where words count as what they mean here."""
-    chunk = np.sqrt(wide.chunk[chosen]) - np.sqrt(lexical.chunk[chosen])
-    covered, file = wide.covered[chosen] - lexical.covered[chosen], wide.file[files] - lexical.file[files]
-    return WEIGHTS["lexical"] * chunk + WEIGHTS["covered"] * covered + WEIGHTS["file"] * file
+    """What `lexical` and `file` of the candidates gain where words count as what they mean here."""
+    chunk, file = np.sqrt(wide.chunk[chosen]) - np.sqrt(lexical.chunk[chosen]), wide.file[files] - lexical.file[files]
+    return WEIGHTS["lexical"] * chunk + WEIGHTS["file"] * file
 
 
 def _nearest(near: np.ndarray, allowed: np.ndarray | None) -> np.ndarray:
