@@ -63,6 +63,17 @@ class Kept:
     """What had been said of this question and place."""
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What was said of one question's results, as chunks of a snapshot."""
+
+    query: str
+    answers: tuple[int, ...]
+    bad: tuple[int, ...]
+    said: bool
+    """Whether the answers were marked good, not only opened."""
+
+
 def entry_at(snapshot: Snapshot, query: str, mark: Mark, path: str, line: int, time: int) -> tuple[Entry, int]:
     """The entry for the chunk that holds a line, and the number of secrets masked in the question.
 
@@ -163,19 +174,17 @@ def counts(entries: Iterable[Entry]) -> dict[str, int]:
     return found
 
 
-def judged(snapshot: Snapshot, entries: Iterable[Entry]) -> Iterator[tuple[str, list[int], list[int], bool]]:
-    """Each question with the chunks that answer it, those that do not, and whether somebody said so rather than opened them.
-
-    Of a question with good places those are the answers; of one without, the opened ones. What is gone is left out.
-    """
+def judged(snapshot: Snapshot, entries: Iterable[Entry]) -> Iterator[Question]:
+    """The questions that something was said of, in the order in which they were first. Of one with good places those are the
+    answers; of one without, the opened ones that are not bad. What is gone is left out."""
     places = Places(snapshot)
-    by_query: defaultdict[str, dict[Mark, list[int]]] = defaultdict(lambda: {mark: [] for mark in MARKS})
+    by_query: defaultdict[str, dict[Mark, set[int]]] = defaultdict(lambda: {mark: set() for mark in MARKS})
     for entry in entries:
         if (chunk := places.find(entry)) is not None:
-            by_query[entry.query][entry.mark].append(chunk)
+            by_query[entry.query][entry.mark].add(chunk)
     for query, marked in by_query.items():
-        good = marked["good"] or marked["opened"]
-        yield query, sorted(set(good)), sorted(set(marked["bad"]) - set(good)), bool(marked["good"])
+        answers = marked["good"] or marked["opened"] - marked["bad"]
+        yield Question(query, tuple(sorted(answers)), tuple(sorted(marked["bad"] - answers)), bool(marked["good"]))
 
 
 def _content(snapshot: Snapshot, chunk: int) -> str:

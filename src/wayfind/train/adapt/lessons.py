@@ -18,6 +18,7 @@ from wayfind.api import Repository
 from wayfind.evaluate.from_commits import HELD_OUT, MOST_FUNCTIONS, NEWEST_COMMITS, clean_subject, cut
 from wayfind.evaluate.queries import Gold, Part, part
 from wayfind.evaluate.scratch import GitError, git
+from wayfind.search import feedback
 from wayfind.search.searcher import EXAMPLE_PATH
 from wayfind.train.quality import problem
 from wayfind.train.sources.kinds import FUNCTIONS, TEXT_KINDS, Draft, sectioned
@@ -28,6 +29,8 @@ Origin = Literal["docstring", "name", "comment", "section", "test", "commit", "f
 ORIGINS: tuple[Origin, ...] = ("docstring", "name", "comment", "section", "test", "commit", "feedback")
 WEIGHTS: dict[Origin, float] = {"docstring": 1.0, "name": 0.3, "comment": 0.5, "section": 0.7, "test": 0.7, "commit": 1.0, "feedback": 2.0}
 """What a lesson counts beside others: names and comments are many, and less like what people ask."""
+OPENED = 0.25
+"""What a result that was opened counts beside one that was marked good: who opens a result does not know yet whether it is one."""
 MOST_EQUAL = 3
 """A question that comes back more often with other code comes from a template."""
 
@@ -84,7 +87,7 @@ def lessons(repository: Repository) -> Lessons:
     """The lessons of the present generation of an open index. No question stands in two parts: the later part keeps it."""
     split = split_history(repository.root)
     dropped: Counter[str] = Counter()
-    found = [*_of_text(repository, dropped), *_of_history(repository, split, dropped)]
+    found = [*_of_text(repository, dropped), *_of_history(repository, split, dropped), *_of_feedback(repository, dropped)]
     return Lessons(tuple(_once(found, dropped)), split, dropped)
 
 
@@ -163,6 +166,22 @@ def _of_history(repository: Repository, split: Split, dropped: Counter[str]) -> 
         else:
             targets = tuple(Gold(*place, places[place].start_line, places[place].end_line) for place in found)
             yield Lesson(text, targets, "commit", WEIGHTS["commit"], later.get(commit, "train"), time=touches[0].time)
+
+
+def _of_feedback(repository: Repository, dropped: Counter[str]) -> Iterator[Lesson]:
+    """One lesson a question of which the user marked or opened a result; its part is drawn by a hash of the question. A result
+    that was marked bad answers nothing, whatever else was noted of it."""
+    snapshot = repository.snapshot()
+    for question in feedback.judged(snapshot, feedback.read(snapshot.folder)):
+        if not question.answers:
+            dropped["feedback: only bad results"] += 1
+            continue
+        targets = tuple(
+            Gold(snapshot.paths[snapshot.file[chunk]], snapshot.symbols[chunk] or None, int(snapshot.start[chunk]), int(snapshot.end[chunk]))
+            for chunk in question.answers
+        )
+        weight = WEIGHTS["feedback"] * (1.0 if question.said else OPENED)
+        yield Lesson(question.query, targets, "feedback", weight, part(f"feedback:{digest(question.query)}"))
 
 
 def _once(found: list[Lesson], dropped: Counter[str]) -> Iterator[Lesson]:
