@@ -35,6 +35,8 @@ STUB_SECONDS = 3_600
 LEAST_FREE = 200_000_000
 """Bytes of free disk below which `doctor` warns: an index of 5,000 files takes about half of that."""
 _CONTENT = "content.sqlite"
+_SAID = ("vocabulary.json", "feedback.jsonl")
+"""Files in a tree's folder that hold what its user said (`search.vocabulary`, `search.feedback`)."""
 _CATALOGUE = "catalogue.sqlite"
 _VECTORS = "vectors.sqlite"
 
@@ -156,7 +158,7 @@ def gc(home: Path, limit_bytes: int | None = None, now: float | None = None) -> 
             contents += _drop_unused(store, keys, None) if not unread else 0
             while keep and _size(home, store) > limit_bytes:
                 evicted.append(keep.pop(0))
-                _remove(evicted[-1].folder)
+                _evict(evicted[-1].folder)
                 keys.pop(evicted[-1].folder, None)
                 contents += _drop_unused(store, keys, None) if not unread else 0
         _drop_vectors(home, store)
@@ -334,6 +336,18 @@ def _remove(folder: Path) -> None:
         raise StorageError(f"cannot delete {folder}: {error.strerror}") from error
     for left in [hidden, *folder.parent.glob(".*")]:
         shutil.rmtree(left, ignore_errors=True)
+
+
+def _evict(folder: Path) -> None:
+    """Delete a tree's index, which the next search makes again, but not what its user said of it, which nothing can."""
+    said = {name: (folder / name).read_bytes() for name in (*_SAID, "root") if (folder / name).is_file()}
+    _remove(folder)
+    if not said.keys() & set(_SAID):
+        return
+    folder.mkdir(mode=0o700, parents=True)
+    for name, data in said.items():
+        with open(folder / name, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+            file.write(data)
 
 
 def _remove_database(path: Path) -> None:

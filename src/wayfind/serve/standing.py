@@ -52,6 +52,10 @@ class Standing:
     manual_unmatched: list[str]
     sizes: dict[str, int]
     """Part of the index -> bytes."""
+    feedback: dict[str, int]
+    """Mark (`good`, `bad`, `opened`) -> results that the user marked so."""
+    vocabulary: dict[str, int]
+    """`pinned` and `forgotten` -> entries of the vocabulary of which the user said so."""
 
 
 @click.command("status")
@@ -129,10 +133,12 @@ def stand(place: Opened) -> Standing:
     """How the index of an opened repository stands. Reads it and the tree; changes nothing."""
     from wayfind.corpus.walk import walk
     from wayfind.index.refresh import stale
+    from wayfind.search import feedback
     from wayfind.search.engine import state
+    from wayfind.search.vocabulary import read_edits
 
     snapshot, tree = place.repository.snapshot(), place.tree
-    manifest = snapshot.manifest
+    manifest, edits = snapshot.manifest, read_edits(tree.folder)
     stale_files = place.stale_files if place.gone else stale(tree, manifest)
     skipped: dict[str, list[str]] = {}
     for found in [] if place.gone else walk(tree.root).skips:
@@ -147,6 +153,7 @@ def stand(place: Opened) -> Standing:
         {reason: sorted(paths)[:EXAMPLES] for reason, paths in sorted(skipped.items())}, problems, secrets,
         int(manifest.meta.get("commits", 0)), json.loads(manifest.meta.get("unmatched", "[]")),
         {"this index": _size(tree.folder), "content of all repositories": _size_of_store(tree.store.path), **_size_of_tokens(tree.folder, manifest)},
+        feedback.counts(feedback.read(tree.folder)), {"pinned": len(edits.pinned), "forgotten": len(edits.forgotten)},
     )
 
 
@@ -167,6 +174,8 @@ def as_object(standing: Standing) -> dict[str, Any]:
         "commits": standing.commits,
         "manual_unmatched": standing.manual_unmatched,
         "bytes": standing.sizes,
+        "feedback": standing.feedback,
+        "vocabulary": standing.vocabulary,
     }
 
 
@@ -192,6 +201,10 @@ def _lines(standing: Standing) -> Iterator[str]:
         yield _row("secrets", f"{standing.secrets:,} masked before anything was stored")
     if standing.manual_unmatched:
         yield _row("manual", f"{counted(len(standing.manual_unmatched), 'explanation')} matching nothing: {shown(standing.manual_unmatched[0])}")
+    if any(standing.feedback.values()):
+        yield _row("feedback", f"{_listed(standing.feedback)}; wayfind feedback --list")
+    if any(standing.vocabulary.values()):
+        yield _row("words", f"{_listed(standing.vocabulary)}; wayfind vocabulary --edits")
     yield _row("size", ", ".join(f"{name} {_bytes(size)}" for name, size in standing.sizes.items()))
 
 
@@ -249,6 +262,10 @@ def _examples(paths: Sequence[str], count: int) -> str:
     if not paths:
         return ""
     return f" ({', '.join(map(shown, paths))}{', …' if count > len(paths) else ''})"
+
+
+def _listed(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
 
 
 def _row(name: str, text: str) -> str:
