@@ -10,45 +10,70 @@ figures are in docs/LOG.md, "Confidence". It is calibrated for questions; a name
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from wayfind.search.lexical import Lexical
 from wayfind.search.query import Query
-from wayfind.search.rank import WEIGHTS, Ranked
+from wayfind.search.rank import SIGNALS, Ranked
 
 CERTAIN = 0.99
 _GIVEN_UP = ("question", "identifier")
 _LOOKED_AT = 3
+_NEAREST = 5
+
+Candidates = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""What `rank.features` gives."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """Coefficients of one regression, and the probability below which the query is given up on: 5 % of the answerable
-    questions lie below it."""
+    """Coefficients of one regression by input, its bias, and the probability below which the query is given up on: 5 % of the
+    answerable questions lie below it."""
 
     bias: float
-    score: float
-    covered: float
-    near: float
+    of: Mapping[str, float]
     give_up_below: float
 
 
-BY_WORDS = Fit(-4.64, 3.48, 1.88, 0.0, 0.2)
-BY_MEANING = Fit(-6.995, 0.827, 2.81, 9.299, 0.167)
+BY_WORDS = Fit(-4.64, {"score": 3.48, "covered": 1.88}, 0.2)
+BY_MEANING = Fit(-6.995, {"score": 0.827, "covered": 2.81, "near": 9.299}, 0.167)
 
 
-def confidence(query: Query, lexical: Lexical, ranked: Sequence[Ranked]) -> float:
+def inputs(candidates: Candidates, ranked: Sequence[Ranked]) -> dict[str, float]:
+    """What the confidence looks at. Of all candidates: `covered_most`, `nearest` (mean cosine of the five nearest), `words` (the
+    largest lexical score), `file` (of the best file), `late` (the best), `both` (the largest product of covered share and cosine).
+    Of the first results: `score` of the first, `covered` and `near`, the largest of three, `ahead`, the first before the fifth."""
+    chosen, signals, _ = candidates
+    column = {name: signals[:, number] for number, name in enumerate(SIGNALS)}
+    places = np.flatnonzero(np.isin(chosen, [hit.chunk for hit in ranked[:_LOOKED_AT]]))
+    near = np.sort(column["meaning"])[::-1]
+    return {
+        "score": ranked[0].score,
+        "covered": float(column["covered"][places].max(initial=0.0)),
+        "near": float(column["meaning"][places].max(initial=0.0)),
+        "ahead": ranked[0].score - ranked[min(4, len(ranked) - 1)].score,
+        "covered_most": float(column["covered"].max()),
+        "nearest": float(near[:_NEAREST].mean()),
+        "stands_out": float(near[0] - np.median(near)),
+        "words": float(column["lexical"].max()),
+        "file": float(column["file"].max()),
+        "named": float(column["name"].max()),
+        "late": float(column["late"].max()),
+        "both": float((column["covered"] * column["meaning"]).max()),
+        "candidates": math.log(len(chosen)),
+    }
+
+
+def confidence(query: Query, candidates: Candidates, ranked: Sequence[Ranked]) -> float:
     """Probability, 0 to 1, rounded to 3 digits."""
-    if not ranked:
+    if not ranked or not len(candidates[0]):
         return 0.0
     if query.kind == "identifier" and ranked[0].signals.get("definition"):
         return CERTAIN
-    fit, near = _fit(ranked), _nearest(ranked)
-    covered = float(np.max(lexical.covered[[hit.chunk for hit in ranked[:_LOOKED_AT]]]))
-    logit = fit.bias + fit.score * ranked[0].score + fit.covered * covered + fit.near * near
+    given, fit = inputs(candidates, ranked), _fit(ranked)
+    logit = fit.bias + sum(times * given[name] for name, times in fit.of.items())
     return round(1 / (1 + math.exp(-logit)), 3)
 
 
@@ -58,9 +83,5 @@ def gives_up(query: Query, sure: float, ranked: Sequence[Ranked], found: bool) -
 
 
 def _fit(ranked: Sequence[Ranked]) -> Fit:
-    return BY_MEANING if _nearest(ranked) else BY_WORDS
-
-
-def _nearest(ranked: Sequence[Ranked]) -> float:
-    """Cosine of the nearest of the first results; 0 where no model took part."""
-    return max((hit.signals.get("meaning", 0.0) / WEIGHTS["meaning"] for hit in ranked[:_LOOKED_AT]), default=0.0)
+    near = any(hit.signals.get("meaning") for hit in ranked[:_LOOKED_AT])
+    return BY_MEANING if near else BY_WORDS

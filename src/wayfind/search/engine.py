@@ -10,15 +10,15 @@ import numpy as np
 from wayfind.errors import NotFound, UsageError
 from wayfind.index.segment import BODY
 from wayfind.index.snapshot import Snapshot
-from wayfind.index.tokens import WORD, count, terms_of
+from wayfind.index.tokens import WORD, count, parts, terms_of
 from wayfind.model.bundle import current
 from wayfind.search import confidence as trust
-from wayfind.search.expansion import standing_in, widened
+from wayfind.search.expansion import standing_in
 from wayfind.search.explain import Mode, explain
 from wayfind.search.filters import allowed
 from wayfind.search.lexical import Lexical, idf, plain_bm25, score
 from wayfind.search.query import Filters, Query, Term, parse
-from wayfind.search.rank import Ranked, rank
+from wayfind.search.rank import NONE, Ranked, features, ordered
 from wayfind.search.reason import only_filters, reason_for
 from wayfind.search.searcher import Searcher
 from wayfind.search.why import Met, snippet, why
@@ -71,12 +71,12 @@ def answer(searcher: Searcher, query: Query, ask: Ask, stale_files: int = 0) -> 
     query = searcher.learned.reworded(query) if searcher.learned else query
     lexical = score(snapshot, searcher.scales, query)
     k = min(ask.k, MOST_RESULTS)
-    scored = rank(searcher, query, lexical, mask, _enough(k)) if query.terms else []
+    candidates = features(searcher, query, lexical, mask) if query.terms else NONE
+    scored = ordered(searcher, candidates, _enough(k))
     ranked = [*scored, *_unscored(query, mask, scored, k)]
     kept, copies = _fold(searcher, ranked, k)
     results = _results(searcher, query, lexical, kept, copies, ask)
-    wide = widened(snapshot, searcher.scales, query, lexical, searcher.vocabulary)
-    sure = trust.confidence(query, wide, ranked) if scored or not only_filters(query) else float(bool(kept))
+    sure = trust.confidence(query, candidates, ranked) if scored or not only_filters(query) else float(bool(kept))
     abstained = trust.gives_up(query, sure, ranked, bool(kept))
     reason = reason_for(searcher, query, lexical, kept, mask, abstained)
     if kept and not results:
@@ -172,10 +172,11 @@ def related(searcher: Searcher, path: str, line: int, k: int = 10, mode: Mode = 
     mask = np.ones(snapshot.chunks, bool)
     mask[own] = False
     lexical = score(snapshot, searcher.scales, query)
-    ranked = rank(searcher, query, lexical, mask, _enough(k))
+    candidates = features(searcher, query, lexical, mask)
+    ranked = ordered(searcher, candidates, _enough(k))
     kept, copies = _fold(searcher, ranked, k)
     ask = Ask(f"{path}:{line}", k, explain=mode)
-    sure = trust.confidence(query, lexical, ranked)
+    sure = trust.confidence(query, candidates, ranked)
     return Answer(
         ask.text,
         state(snapshot, stale_files, searcher.adaptation),
@@ -198,7 +199,8 @@ def _like(snapshot: Snapshot, text: str, most: int = 40) -> Query:
     best = sorted(weight, key=lambda t: (-weight[t], t))[:most]
     shown = {term: word for word in WORD.findall(text) for term in terms_of(word)}
     return Query(
-        text, "code", tuple(Term(t, counts[t] ** 0.5, shown.get(t, t)) for t in best), tuple(best), (), Filters()
+        text, "code", tuple(Term(t, counts[t] ** 0.5, shown.get(t, t)) for t in best), tuple(best), (), Filters(),
+        frozenset(part for word in WORD.findall(text) for part in parts(word)),
     )
 
 

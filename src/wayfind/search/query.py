@@ -103,6 +103,8 @@ class Query:
     identifiers: tuple[str, ...]
     """Words that look like names of code, as written."""
     filters: Filters = field(default=Filters())
+    written: frozenset[str] = frozenset()
+    """The single words as they stand, in lower case, not stemmed."""
 
 
 def parse(text: str, filters: Filters = Filters()) -> Query:
@@ -130,6 +132,7 @@ def parse(text: str, filters: Filters = Filters()) -> Query:
         words,
         identifiers,
         filters,
+        frozenset(part for word in kept for part in parts(word)),
     )
 
 

@@ -27,6 +27,7 @@ from a file that has one already is damped. Every addend is in the answer (`sign
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,6 +52,9 @@ others below."""
 NAMED = 0.3
 """Share of the query that a file's name must meet for its chunks to be candidates without a word of the query."""
 
+STEM_VALUE = 0.85
+"""What a word of a name counts that shares its stem with a word of the query and is another: `reserve` for "reservations"."""
+
 WEIGHTS = {
     "lexical": 1.0,
     "covered": 0.15,
@@ -74,6 +78,8 @@ DEMOTED = {"test": 0.5, "example": 0.4, "legacy": 0.3, "prose": 0.6, "data": 0.5
 """Weights and demotions were chosen on held-out queries of 24 repositories outside every benchmark, then checked on the
 development sets: docs/LOG.md, "Ranker". The optimum is flat: halving or doubling one of them moves a mean by less than 0.01."""
 SIGNALS, DEMOTIONS = tuple(WEIGHTS), tuple(DEMOTED)
+NONE = (np.zeros(0, np.int64), np.zeros((0, len(SIGNALS))), np.zeros((0, len(DEMOTIONS))))
+"""No candidates."""
 MOST_DEMOTED = 0.95
 """Share that a learned demotion takes at most."""
 DAMPING = 0.8
@@ -139,7 +145,7 @@ def features(
     if remembered is not None:
         chosen = np.union1d(chosen, _nearest(remembered[0], allowed))
     files = snapshot.file[chosen]
-    symbol, symbol_exact = _symbol_signals(searcher, lexical, chosen, words)
+    symbol, symbol_exact = _symbol_signals(searcher, query, lexical, chosen, words)
     whole = 1.0 if query.kind == "identifier" else 0.3
     definition = np.array([whole * asked.get(chunk, 0.0) for chunk in chosen.tolist()])
     signals = np.column_stack(
@@ -269,7 +275,12 @@ def _nearest(near: np.ndarray, allowed: np.ndarray | None) -> np.ndarray:
 
 def rank(searcher: Searcher, query: Query, lexical: Lexical, allowed: np.ndarray | None, k: int) -> list[Ranked]:
     """The best `k` chunks with the addends of their scores; ties by path and line."""
-    chosen, signals, demotions = features(searcher, query, lexical, allowed)
+    return ordered(searcher, features(searcher, query, lexical, allowed), k)
+
+
+def ordered(searcher: Searcher, candidates: tuple[np.ndarray, np.ndarray, np.ndarray], k: int) -> list[Ranked]:
+    """The best `k` of the candidates that `features` gave."""
+    chosen, signals, demotions = candidates
     weights, taken = weights_of(searcher)
     gross = signals @ weights
     factors = 1 - demotions * taken
@@ -333,22 +344,31 @@ def asked_definitions(searcher: Searcher, query: Query) -> dict[int, float]:
 
 
 def _symbol_signals(
-    searcher: Searcher, lexical: Lexical, chosen: np.ndarray, words: list[tuple[str, float]]
+    searcher: Searcher, query: Query, lexical: Lexical, chosen: np.ndarray, words: list[tuple[str, float]]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Share of the query's weight met by each chunk's symbol, half counted for the names around it; and the share of the
-    symbol's last part that the query meets."""
-    weight = dict(words)
+    """`symbol_shares` of each candidate's symbol."""
+    weight, written = dict(words), query.written
     total = sum(weight.values()) or 1.0
     holding = lexical.symbol.copy()
     for word in weight.keys() - lexical.idf.keys():  # words of a long text beyond the terms that are searched for
         holding[searcher.snapshot.postings("symbol", word)[0]] = True
     recall, precision = np.zeros(len(chosen)), np.zeros(len(chosen))
     for place in np.flatnonzero(holding[chosen]).tolist():
-        last, before = symbol_words(searcher.snapshot.symbols[chosen[place]])
-        met = weight.keys() & last
-        if met:
-            precision[place] = sum(word in met for word in last) / len(last)
-            recall[place] = sum(weight[word] for word in sorted(met))
-        if last and (around := weight.keys() & before - met):
-            recall[place] += 0.5 * sum(weight[word] for word in sorted(around))
-    return np.minimum(recall / total, 1.0), precision
+        recall[place], precision[place] = symbol_shares(searcher.snapshot.symbols[chosen[place]], weight, written, total)
+    return recall, precision
+
+
+def symbol_shares(symbol: str, weight: Mapping[str, float], written: frozenset[str], total: float) -> tuple[float, float]:
+    """Share of the query's weight met by a symbol, half counted for the names around it; and the share of the symbol's last
+    part that the query meets. A word that only shares its stem with one that is `written` counts STEM_VALUE.
+
+    `weight`: stem -> weight, nats; `total`: of all words of the query.
+    """
+    last, before = symbol_words(symbol)
+    value = {stem: max(1.0 if word in written else STEM_VALUE for s, word in last if s == stem) for stem, _ in last}
+    met = weight.keys() & value.keys()
+    precision = sum(value[stem] for stem, _ in last if stem in met) / len(last) if last else 0.0
+    recall = sum(value[stem] * weight[stem] for stem in sorted(met))
+    if last:
+        recall += 0.5 * sum(weight[word] for word in sorted((weight.keys() & before) - met))
+    return min(recall / total, 1.0), precision

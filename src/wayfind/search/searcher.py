@@ -160,7 +160,8 @@ class PathWords:
 
 
 @lru_cache(maxsize=200_000)
-def symbol_words(symbol: str) -> tuple[tuple[str, ...], frozenset[str]]:
-    """Stems of the last part of a symbol, and of the parts before: `Session.getAll` -> (get, all), {session}."""
+def symbol_words(symbol: str) -> tuple[tuple[tuple[str, str], ...], frozenset[str]]:
+    """The last part of a symbol as (stem, word) pairs, and the stems of the parts before: `Session.getAll` ->
+    ((get, get), (all, all)), {session}."""
     *before, last = re.split(r"[.#:>\s/]+", symbol) if symbol else [""]
-    return tuple(stem(p) for p in parts(last)), frozenset(stem(p) for name in before for p in parts(name))
+    return tuple((stem(p), p) for p in parts(last)), frozenset(stem(p) for name in before for p in parts(name))
