@@ -92,12 +92,12 @@ def _rankings(command: Command) -> Command:
 @click.option("--path", "only_path", multiple=True, metavar="GLOB", help="Only files whose path matches or contains this; may be given again.")
 @click.option("--kind", multiple=True, metavar="KIND", help="Only this kind (function, class, section …); may be given again.")
 @click.option("--regex", default="", metavar="PATTERN", help="Only what this regular expression matches; TEXT may be left out then.")
-@click.option("--level", type=click.Choice(LEVELS), default="", help="Search by one level of meaning of the model that `wayfind learn --from random` made here, and by nothing else.")
+@click.option("--level", type=click.Choice(LEVELS), help="Search by one level of meaning of the model that `wayfind learn --from random` made here, and by nothing else.")
 @click.option("--max-tokens", type=click.IntRange(1), metavar="N", help="Fit the answer into N tokens of a language model.")
 @_forms
 def search_command(
     text: str | None, path: str | None, more: tuple[str, ...], top_k: int, lang: tuple[str, ...], only_path: tuple[str, ...], kind: tuple[str, ...], regex: str,
-    max_tokens: int | None, level: str, form: Form,
+    max_tokens: int | None, level: str | None, form: Form,
 ) -> int:
     """Find what TEXT speaks of in the repository at PATH (default: the current folder), which is indexed when it has to be.
 
@@ -106,7 +106,7 @@ def search_command(
     """
     asked = _question(text, bool(regex))
     request = Request(
-        "search", (), asked, k=top_k, languages=lang, paths=only_path, kinds=kind, regex=regex, explain=form.explain, max_tokens=max_tokens, level=level, refresh=form.refresh
+        "search", (), asked, k=top_k, languages=lang, paths=only_path, kinds=kind, regex=regex, explain=form.explain, max_tokens=max_tokens, level=level or "", refresh=form.refresh
     )
     return _answer(request, [path, *more], form)
 
