@@ -35,7 +35,7 @@ def by_level(searcher: Searcher, query: Query, ask: Ask, stale_files: int = 0) -
     results = _results(snapshot, query, lexical, kept, copies, ask)
     held = max((float(lexical.covered[hit.chunk]) for hit in ranked[:LOOKED_AT]), default=0.0)
     sure = round(ranked[0].score * held, 3) if ranked else 0.0
-    return Answer(ask.text, state(snapshot, stale_files), sure, not kept, _reason(searcher, level, bool(kept)), results)
+    return Answer(ask.text, state(searcher, stale_files), sure, not kept, _reason(searcher, level, bool(kept)), results)
 
 
 def _reason(searcher: Searcher, level: str, found: bool) -> str:
