@@ -1,7 +1,7 @@
 """A query's words count, at a low weight, as the identifiers that stand for them in this repository.
 
 Source: N. Rekabsaz, M. Lupu, A. Hanbury, G. Zuccon, "Generalizing Translation Models in the Probabilistic Relevance Framework",
-CIKM 2016, https://doi.org/10.1145/2983323.2983833, applied to BM25F: the frequency of a word q in a field of a chunk becomes
+CIKM 2016, applied to BM25F: the frequency of a word q in a field of a chunk becomes
 
     f'(q) = f(q) + sum over the meanings e of q of c(e) f(e),   0 < c(e) < 1
 
