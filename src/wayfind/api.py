@@ -100,6 +100,11 @@ class Repository:
         return self._searcher
 
     @property
+    def tree(self) -> Tree:
+        """The working tree and where its index lies."""
+        return self._tree
+
+    @property
     def learned_folder(self) -> Path:
         """Where what was learned of this repository lies."""
         return self._tree.folder / adaptations.FOLDER
@@ -140,17 +145,19 @@ class Repository:
         regex: str = "",
         explain: Mode = "auto",
         max_tokens: int | None = None,
+        reasons: bool = False,
         refresh: bool = True,
     ) -> Answer:
         """Answer a query: words, a name, a question, a stack trace or a snippet; the syntax of `search.query` is understood.
 
         `lang`, `path` and `kind` are one value or several, of which one suffices. Without `refresh` the tree is not looked
-        at; call `refresh` or `count_stale` now and then.
+        at; call `refresh` or `count_stale` now and then. With `reasons` each result says which words of the query bring how
+        much of its score, which takes an encoding a word.
 
         Raises UsageError for an empty query or an impossible filter; other errors of the tree in `errors`.
         """
         filters = Filters(_several(lang), _several(path), _several(kind), regex=regex)
-        return engine.search(self.ready(refresh), Ask(query, k, filters, explain, max_tokens), self.stale_files)
+        return engine.search(self.ready(refresh), Ask(query, k, filters, explain, max_tokens, reasons=reasons), self.stale_files)
 
     def explain(self, path: str, line: int = 1, mode: Mode = "auto", refresh: bool = True) -> Result:
         """The definition or section that holds a line (1-based), explained. Raises NotFound."""

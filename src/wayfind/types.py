@@ -68,8 +68,8 @@ class Reference:
     """A name that a line of a file refers to, as written; what it means is found with the other files (`index.resolution`).
 
     call: `owner.name(…)`. import: `name` stands for `owner`, which is `module` or `module:name`; `*` for all that the module
-    holds. base: a class here derives from `owner.name`. type: the variable `name` is of the type `owner`, or of what the
-    call `owner` ending in `()` returns. result: the function here returns an `owner.name`.
+    holds. base: a class here derives from `owner.name`. type: the variable `name` is of the type `owner` (`new T` where it
+    is made so, `=x` where it is what the variable x is), or of what the call `owner` ending in `()` returns. result: the function here returns an `owner.name`.
     """
 
     line: int
@@ -140,6 +140,17 @@ class Why:
 
 
 @dataclass(frozen=True, slots=True)
+class Reason:
+    """A word of the question, the words of a result that it met, and the share of the score that goes when it meets nothing there."""
+
+    word: str
+    met: tuple[str, ...]
+    """Words of the result's text, name and path, the most frequent first, at most 5; empty where only meaning speaks for it."""
+    share: float
+    """Above 0."""
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """One answer. `score` is comparable between results of one query; `signals` are its addends."""
 
@@ -156,6 +167,8 @@ class Result:
     signals: dict[str, float]
     also: tuple[str, ...] = ()
     """`path:line` of near-identical copies that were folded into this result."""
+    reasons: tuple[Reason, ...] = ()
+    """The question's words by what they bring to the score, the most first; only where they were asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from wayfind.index.snapshot import Snapshot
 from wayfind.index.tokens import WORD, count, parts, terms_of
 from wayfind.model.bundle import current
 from wayfind.search import confidence as trust
+from wayfind.search.attribution import Attribution
 from wayfind.search.expansion import standing_in
 from wayfind.search.explain import Mode, explain
 from wayfind.search.filters import allowed
@@ -44,6 +45,8 @@ class Ask:
     max_tokens: int | None = None
     level: str = ""
     """Search by this level of the latent model that was learned here, and by nothing else."""
+    reasons: bool = False
+    """Say of each result which words of the question bring how much of its score: an encoding a word."""
 
 
 def search(searcher: Searcher, ask: Ask, stale_files: int = 0) -> Answer:
@@ -238,7 +241,8 @@ def _results(
 ) -> tuple[Result, ...]:
     words = standing_in(searcher.snapshot, query, lexical, searcher.vocabulary)
     words |= {term.text: (term.word, lexical.idf[term.text]) for term in query.terms if term.text in lexical.idf}
-    results = (_result(searcher.snapshot, Met(words), hit, tuple(copies.get(hit.chunk, ())), ask.explain) for hit in kept)
+    reasons = Attribution(searcher, query, lexical).with_meaning() if ask.reasons else None
+    results = (_result(searcher.snapshot, Met(words), hit, tuple(copies.get(hit.chunk, ())), ask.explain, reasons) for hit in kept)
     return tuple(results) if ask.max_tokens is None else fitted(results, ask.max_tokens)
 
 
@@ -253,7 +257,9 @@ def fitted(results: Iterable[Result], max_tokens: int) -> tuple[Result, ...]:
     return tuple(kept)
 
 
-def _result(snapshot: Snapshot, words: Met, hit: Ranked, also: tuple[str, ...], mode: Mode) -> Result:
+def _result(
+    snapshot: Snapshot, words: Met, hit: Ranked, also: tuple[str, ...], mode: Mode, reasons: Attribution | None = None
+) -> Result:
     chunk, text = snapshot.chunk(hit.chunk)
     matched = why(text, chunk.start_line, words)
     file = int(snapshot.file[hit.chunk])
@@ -270,6 +276,7 @@ def _result(snapshot: Snapshot, words: Met, hit: Ranked, also: tuple[str, ...], 
         matched,
         hit.signals,
         also,
+        reasons.of(hit, text) if reasons else (),
     )
 
 

@@ -106,7 +106,7 @@ def _view(request: Request) -> output.View:
 
 
 def _ask(request: Request) -> Ask:
-    return Ask(request.text, request.k, Filters(request.languages, request.paths, request.kinds, regex=request.regex), _mode(request), request.max_tokens, request.level)
+    return Ask(request.text, request.k, Filters(request.languages, request.paths, request.kinds, regex=request.regex), _mode(request), request.max_tokens, request.level, request.shape.signals)
 
 
 def _mode(request: Request) -> Any:

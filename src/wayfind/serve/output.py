@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from wayfind.index.tokens import WORD, terms_of
 from wayfind.serve.screen import Paint, counted, shown
-from wayfind.types import Answer, IndexState, Result, Touch, Why
+from wayfind.types import Answer, IndexState, Reason, Result, Touch, Why
 
 HUMAN = frozenset({"manual", "docstring", "comment", "header"})
 """Provenances of explanations that somebody wrote; the others are marked."""
@@ -101,6 +101,14 @@ def _result(result: Result, view: View) -> Iterator[str]:
         yield paint("dim", f"  also in {', '.join(shown(view.prefix + place) for place in result.also)}")
     if view.signals:
         yield paint("dim", "  " + "  ".join(f"{name} {value:+.3f}" for name, value in sorted(result.signals.items(), key=lambda s: -abs(s[1]))))
+        if result.reasons:
+            yield paint("dim", "  " + "  ".join(shown(_reason(reason)) for reason in result.reasons))
+
+
+def _reason(reason: Reason) -> str:
+    """`refund ← refunds, Refund 34%`: a word of the question, what it met, what it brings."""
+    met = f" ← {', '.join(reason.met)}" if reason.met else ""
+    return f"{reason.word}{met} {reason.share:.0%}"
 
 
 def _title(result: Result, view: View) -> str:
