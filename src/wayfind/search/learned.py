@@ -95,6 +95,12 @@ class Learned:
             np.add.at(file, self._snapshot.file[found[known]], value)
         return np.round(np.stack([_share(chunk), _share(file)[self._snapshot.file]]), 9)
 
+    @property
+    def known_places(self) -> float:
+        """Share of the definitions that it speaks of which are there, 0 to 1."""
+        places = np.unique(np.concatenate([self._arrays.get(name, np.zeros(0, np.int64)) for name in ("memory.place", "often.place")]))
+        return float((self._chunks_of(places) >= 0).mean()) if len(places) else 1.0
+
     @cached_property
     def _factors(self) -> dict[int, float]:
         return dict(zip(self._arrays["terms.digest"].tolist(), self._arrays["terms.factor"].astype(np.float64).tolist()))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -31,7 +32,7 @@ COMMANDS = {
     "eval": ("measuring", "Measure search on a repository, with questions held out from it."),
     "data": ("data", "Make pairs of questions and code to train on."),
     "train": ("training", "Train a model of code search from pairs."),
-    "learn": ("learning_latent", "Learn from a repository what its words mean."),
+    "learn": ("learning", "Adapt search to a repository, and keep that only if it helps."),
     "serve": ("resident", "Keep indexes in memory, so that commands answer at once."),
     "mcp": ("mcp", "Serve coding agents over the Model Context Protocol."),
     "install": ("installing", "Make Wayfind known to a coding agent."),
@@ -48,6 +49,10 @@ COMMANDS = {
 OTHER_NAMES = {"query": "search"}
 TO_COME: dict[str, tuple[str, str]] = {}
 """Kept free for later versions; not listed."""
+
+
+_DASHED_QUERY = re.compile(r"-[^\W\d_]\S*\s|-(?:sym|symbol|path|file|lang|language|kind):")
+"""A query that begins with what must not be: no option of one dash holds a blank or a colon. A blank before it tells it from one."""
 
 
 class _Commands(click.Group):
@@ -113,7 +118,9 @@ def _with_command(arguments: list[str]) -> list[str]:
     if not arguments:
         return ["--help"]
     named = {*COMMANDS, *OTHER_NAMES, *TO_COME, "-h", "--help", "-V", "--version"}
-    return arguments if arguments[0] in named else ["search", *arguments]
+    if arguments[0] in named:
+        return arguments
+    return ["search", f" {arguments[0]}" if _DASHED_QUERY.match(arguments[0]) else arguments[0], *arguments[1:]]
 
 
 if __name__ == "__main__":

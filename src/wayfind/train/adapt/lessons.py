@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -148,10 +148,14 @@ def _definitions(repository: Repository) -> tuple[list[Definition], list[Definit
 
 
 def _of_history(repository: Repository, split: Split, dropped: Counter[str]) -> Iterator[Lesson]:
-    """One lesson a commit that changed few functions which are still there."""
-    if not split.cutoff:
-        return
-    later = part_of_commits(repository.root, split)
+    """One lesson a commit; none where the history is too short to be cut."""
+    if split.cutoff:
+        yield from lessons_of_commits(repository, part_of_commits(repository.root, split), dropped)
+
+
+def lessons_of_commits(repository: Repository, later: Mapping[str, Part], dropped: Counter[str] | None = None) -> Iterator[Lesson]:
+    """One lesson a commit that changed few functions which are still there; of part `train` unless `later` says otherwise."""
+    dropped = Counter() if dropped is None else dropped
     places = {(c.path, c.symbol): c for c in repository.chunks() if c.kind in FUNCTIONS and c.symbol and not c.is_test}
     commits: defaultdict[str, list[Touch]] = defaultdict(list)
     for touch in repository.touches():

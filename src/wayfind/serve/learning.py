@@ -1,0 +1,255 @@
+"""The command that learns from a repository: learn. What is learned by default, its figures, and going back; the rest is delegated."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wayfind.errors import IndexBusy, ModelError, NotFound, StorageError, UsageError
+from wayfind.serve.exits import FOUND, NOTHING, note
+from wayfind.serve.learning_latent import LatentOptions, latent_options, learn_at
+from wayfind.serve.place import home_of, opened
+from wayfind.serve.progress import meter
+from wayfind.serve.screen import counted, shown
+
+if TYPE_CHECKING:
+    from wayfind.api import Repository
+    from wayfind.model.adaptation import Adaptation
+    from wayfind.train.adapt.run import Learnt
+
+LOG = "learn.log"
+NICENESS = 10
+
+
+@click.command("learn")
+@click.argument("path", required=False)
+@click.option("--status", "telling", is_flag=True, help="Show what was learned and is in use, with its figures.")
+@click.option("--rollback", is_flag=True, help="Go back to what was learned before, or to nothing.")
+@click.option("--until", metavar="COMMIT", help="Learn from the tree and the history up to COMMIT alone.")
+@click.option("--export", "target", metavar="FILE", help="Write what is in use into FILE: numbers, and the words of `wayfind vocabulary`; no source text.")
+@click.option("--import", "source", metavar="FILE", help="Use what --export wrote, of the same repository and made with the same model.")
+@click.option("--background", is_flag=True, help="Learn in a process of its own, at low priority; --status says how it ended.")
+@click.option("--from", "begin", type=click.Choice(["random"]), help="random: a model of its own, learned on this repository alone (extra [train]).")
+@latent_options
+@click.option("--index", metavar="FOLDER", help="The index that `wayfind index --output FOLDER` wrote.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def learn_command(
+    path: str | None, telling: bool, rollback: bool, until: str | None, target: str | None, source: str | None, background: bool, begin: str | None,
+    index: str | None, as_json: bool, **own: Any,
+) -> int:  # fmt: skip
+    """Adapt search to the repository at PATH (default: the current folder), and keep that only if it is shown to help.
+
+    Questions come from its documentation, comments, tests and history; of these a part is held out to decide, and a part to say what
+    the gain is. Searches go on meanwhile. Exit code 1: too little to learn from, or no gain; then nothing is changed. An
+    interrupted run leaves what was; start it again, it takes some seconds a thousand functions.
+    """
+    options = LatentOptions(**own)
+    if begin or any(value not in (None, False) for name, value in own.items() if name != "seed"):
+        return learn_at(path, options, as_json)
+    if sum(map(bool, (telling, rollback, target, source, background))) > 1:
+        raise UsageError("give one of --status, --rollback, --export, --import and --background")
+    with opened(path, home_of(index)) as place:
+        if telling:
+            return _tell(place.repository, as_json)
+        if rollback:
+            return _go_back(place.repository)
+        if target:
+            return _export(place.repository, Path(target))
+        if source:
+            return _import(place.repository, Path(source))
+        if background:
+            return _begin(place.repository, path, index, until, options.seed)
+        return learn_here(place.repository, until=until, seed=options.seed or 0, as_json=as_json)
+
+
+def learn_here(repository: Repository, *, until: str | None = None, seed: int = 0, as_json: bool = False) -> int:
+    """Learn on an open index, keep it if it helps, and say what came of it. Returns the exit code. Raises IndexBusy where another
+    process learns here."""
+    from wayfind.model import adaptation as adaptations
+    from wayfind.train.adapt.run import as_of, learn
+
+    with _alone(repository.learned_folder), meter() as progress:
+        repository.refresh(progress)
+        repository.encode(progress)
+        if until is None:
+            learnt = learn(repository, seed=seed, say=progress)
+        else:
+            with as_of(repository, until) as then:
+                learnt = learn(then, seed=seed, say=progress)
+        if learnt.verdict.kept and learnt.adaptation:
+            adaptations.store(repository.learned_folder, learnt.adaptation)
+            adaptations.use(repository.learned_folder, learnt.adaptation.id)
+    click.echo(json.dumps(_as_data(learnt)) if as_json else "\n".join(_said(learnt)))
+    return FOUND if learnt.verdict.kept else NOTHING
+
+
+def _alone(folder: Path) -> Any:
+    """The lock of what is learned of one repository."""
+    from wayfind.index.lock import held
+
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot use {folder}: {error.strerror}") from error
+    return held(folder, alone=True, wait=0.0)
+
+
+def _tell(repository: Repository, as_json: bool) -> int:
+    """What is in use, and how learning stands."""
+    from wayfind.model import adaptation as adaptations
+
+    folder = repository.learned_folder
+    line = adaptations.line(folder)
+    told: dict[str, Any] = {"in_use": line[0] if line else "", "before": line[1:], "learning": _busy(folder), "problem": ""}
+    found = None
+    if line:
+        try:
+            found = adaptations.load(folder, line[0])
+            told |= {"model": found.model, **{name: found.about.get(name) for name in ("components", "lessons", "cutoff", "figures")}}
+        except (ModelError, NotFound) as error:
+            told["problem"] = str(error)
+    if found and not told["problem"] and found.model != _model():
+        told["problem"] = "made for another model than the one in use, so searches leave it aside; learn again: wayfind learn"
+    for row in [json.dumps(told)] if as_json else _told(told, folder):
+        click.echo(row)
+    return FOUND if line else NOTHING
+
+
+def _told(told: dict[str, Any], folder: Path) -> Iterator[str]:
+    if told["learning"]:
+        yield "learning is under way"
+    if not told["in_use"]:
+        yield "nothing learned is in use; learn with: wayfind learn"
+    else:
+        yield f"in use: {told['in_use']} ({', '.join(told.get('components') or ())}); {counted(len(told['before']), 'earlier one')} to go back to"
+    if told["problem"]:
+        yield f"  {shown(told['problem'])}"
+    for part in ("gate", "report", "general"):
+        for name, of in ((told.get("figures") or {}).get(part) or {}).items():
+            yield _row(part, name, of["before"], of["after"], of["gain"])
+    if (folder / LOG).exists() and not told["learning"]:
+        last = (folder / LOG).read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
+        yield from (f"last run in the background: {shown(row)}" for row in last)
+
+
+def _go_back(repository: Repository) -> int:
+    from wayfind.model import adaptation as adaptations
+
+    with _alone(repository.learned_folder):
+        now = adaptations.roll_back(repository.learned_folder)
+    click.echo(f"in use again: {now}" if now else "search is as it was before anything was learned")
+    return FOUND
+
+
+def _export(repository: Repository, target: Path) -> int:
+    from wayfind.model import adaptation as adaptations
+
+    found = _in_use(repository)
+    try:
+        target.expanduser().write_bytes(adaptations.packed(found))
+    except OSError as error:
+        raise StorageError(f"cannot write {target}: {error.strerror}") from error
+    click.echo(f"{shown(str(target))}: {found.id}, made for the model {found.model or 'none'}; use it with: wayfind learn --import {shown(str(target))}")
+    return FOUND
+
+
+def _import(repository: Repository, source: Path) -> int:
+    from wayfind.model import adaptation as adaptations
+
+    try:
+        found = adaptations.unpacked(source.expanduser().read_bytes(), str(source))
+    except OSError as error:
+        raise NotFound(f"{source}: {error.strerror}") from error
+    if found.model != _model():
+        raise ModelError(f"{source} was made for the model {found.model or 'none'}, in use is {_model() or 'none'}; learn here with: wayfind learn")
+    with _alone(repository.learned_folder), meter() as progress:
+        repository.ready(True, progress)
+        adaptations.store(repository.learned_folder, found)
+        adaptations.use(repository.learned_folder, found.id)
+        known = repository.searcher().learned
+    share = known.known_places if known else 0.0
+    note(f"{share:.0%} of the definitions that it speaks of are here") if share < 1 else None
+    click.echo(f"in use: {found.id}")
+    return FOUND
+
+
+def _begin(repository: Repository, path: str | None, index: str | None, until: str | None, seed: int | None) -> int:
+    """Start a process that learns, and return at once."""
+    if _busy(repository.learned_folder):
+        raise IndexBusy("another process learns here already; `wayfind learn --status` says how it stands")
+    line = [sys.executable, "-m", "wayfind", "learn", os.path.abspath(os.path.expanduser(path or "."))]
+    line += [word for name, value in (("--index", index), ("--until", until), ("--seed", seed)) if value is not None for word in (name, str(value))]
+    folder = repository.learned_folder
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with open(folder / LOG, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as log:
+        subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, preexec_fn=_lower)  # noqa: S603
+    click.echo("learning in the background; see: wayfind learn --status")
+    return FOUND
+
+
+def _lower() -> None:
+    os.nice(NICENESS)
+
+
+def _busy(folder: Path) -> bool:
+    """Whether a process learns here."""
+    if not folder.is_dir():
+        return False
+    try:
+        with _alone(folder):
+            return False
+    except (IndexBusy, StorageError):
+        return True
+
+
+def _in_use(repository: Repository) -> Adaptation:
+    from wayfind.model import adaptation as adaptations
+
+    identity = adaptations.current(repository.learned_folder)
+    if not identity:
+        raise NotFound("nothing learned is in use here; learn with: wayfind learn")
+    return adaptations.load(repository.learned_folder, identity)
+
+
+def _model() -> str:
+    """Id of the model in use, empty where there is none."""
+    from wayfind.model.encoder import current_encoder
+
+    encoder = current_encoder()
+    return encoder.id if encoder else ""
+
+
+def _as_data(learnt: Learnt) -> dict[str, Any]:
+    from wayfind.train.adapt.gate import summary
+
+    return {
+        "kept": learnt.verdict.kept, "why": learnt.verdict.why, "id": learnt.adaptation.id if learnt.adaptation else "", "lessons": learnt.counts,
+        "components": learnt.adaptation.about["components"] if learnt.adaptation else [], "tried": learnt.tried, "seconds": round(learnt.seconds, 1),
+        "figures": {name: summary(found) for name, found in (("gate", learnt.gate), ("report", learnt.report), ("general", learnt.general))},
+    }  # fmt: skip
+
+
+def _said(learnt: Learnt) -> Iterator[str]:
+    """What a person is told at the end."""
+    kinds = ", ".join(f"{number:,} {origin}" for origin, number in learnt.counts.items())
+    yield f"learned from {counted(sum(learnt.counts.values()), 'lesson')} ({kinds}) in {learnt.seconds:.1f} s" if learnt.adaptation else f"{counted(sum(learnt.counts.values()), 'lesson')} ({kinds})"
+    if learnt.tried:
+        yield "  tried on questions of the part learned from: " + ", ".join(f"{name} {gain:+.3f}" for name, gain in learnt.tried.items())
+    for part, found in (("gate", learnt.gate), ("report", learnt.report), ("general", learnt.general)):
+        for one in found:
+            yield _row(part, f"{one.kind} {one.figure}", *([i.mean, i.low, i.high, i.n] for i in (one.before, one.after, one.gain)))
+    if learnt.verdict.kept and learnt.adaptation:
+        yield f"kept as {learnt.adaptation.id}: {learnt.verdict.why}"
+    else:
+        yield f"nothing is changed: {learnt.verdict.why}"
+
+
+def _row(part: str, name: str, before: Any, after: Any, gain: Any) -> str:
+    return f"  {part:<8} {name:<20} {before[0]:.3f} -> {after[0]:.3f}   {gain[0]:+.3f} [{gain[1]:+.3f}, {gain[2]:+.3f}]  {counted(int(gain[3]), 'question')}"

@@ -1,0 +1,204 @@
+"""Questions with known answers, each with an index from which what would give the answer away is missing, asked of the search itself.
+
+Three scratch copies of the tree are made below a folder: as it was before the newest two fifths of the history (`train`: what was
+committed until the cut-off asks there), as it was at the cut-off (`gate` and `report`: what was committed since), and the latter
+with the documentation of the asked functions blank (the first sentence of it asks; the part is that of the file). What a copy has in
+common with the index it came from is not encoded again, chunk for chunk. Nothing is written into the repository.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from wayfind.api import Repository, open_repository
+from wayfind.evaluate.baselines import hits
+from wayfind.evaluate.from_commits import HELD_OUT, NEWEST_COMMITS, History, clean_subject, commit_queries, commit_tree
+from wayfind.evaluate.from_docstrings import docstring_queries
+from wayfind.evaluate.metrics import figures
+from wayfind.evaluate.queries import Part, Query, judge, part_of
+from wayfind.evaluate.scratch import git, repository_of
+from wayfind.index.refresh import Progress
+from wayfind.index.snapshot import Snapshot
+from wayfind.index.vectors import fill
+from wayfind.model.adaptation import Adaptation
+from wayfind.model.encoder import Encoder, current_encoder
+from wayfind.model.text import chunk_text
+from wayfind.search.engine import Ask, search
+from wayfind.search.searcher import Searcher
+from wayfind.train.adapt.lessons import Lesson, Split, digest, lessons_of_commits
+
+MOST = {"commit": 150, "docstring": 100}
+"""Questions of a kind in a part: enough for an interval of some 0.04 on MRR, and asked in a few seconds."""
+K = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Exam:
+    """Questions of one kind and part, the index that is searched for them, and what may be learned for it."""
+
+    kind: str
+    part: Part
+    repository: Repository
+    questions: tuple[Query, ...]
+    taught: tuple[Lesson, ...]
+    """Lessons of the history that lies before every question."""
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self.repository.snapshot()
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """What an exam gave: the figures of each question, by id."""
+
+    figures: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    def column(self, name: str) -> list[float]:
+        """One figure of every question, in the order of their ids."""
+        return [self.figures[key][name] for key in sorted(self.figures)]
+
+
+@contextmanager
+def exams(repository: Repository, split: Split, folder: Path, *, most: dict[str, int] = MOST, seed: int = 0, say: Progress) -> Iterator[list[Exam]]:
+    """The exams of a repository, those without a question left out. Raises GitError, StorageError."""
+    with ExitStack() as open_ones:
+        known = Known()
+        known.add(repository.snapshot())
+        made: list[Exam] = []
+
+        def opened(root: Path, what: str) -> Repository:
+            say(what, 0, 0)
+            copy = open_ones.enter_context(open_repository(root, folder / "home", adapted=False))
+            copy.refresh(say)
+            known.encode(copy, say)
+            known.add(copy.snapshot())
+            return copy
+
+        root = repository.root
+        if split.cutoff:
+            line = git(root, "log", "--first-parent", f"-n{NEWEST_COMMITS}", "--format=%H").split()
+            earlier = line[min(int(2 * HELD_OUT * len(line)), len(line) - 1)]
+            made += _of_commits(root, folder / "earlier", earlier, split.cutoff, opened, lambda text: "train", most["commit"], seed)
+            newest = {clean_subject(subject) for subject in git(root, "log", "--format=%s", f"{split.boundary}..HEAD").splitlines()}
+            at_cutoff = _of_commits(
+                root, folder / "cut", split.cutoff, "HEAD", opened, lambda text: "report" if text in newest else "gate", 2 * most["commit"], seed
+            )
+            made += at_cutoff
+            root = folder / "cut" / repository_of(root).prefix if at_cutoff else root
+        made += _of_documentation(repository, root, folder / "blank", opened, at_cutoff if split.cutoff else [], most["docstring"], seed)
+        yield [exam for exam in made if exam.questions]
+
+
+def take(exam: Exam, adaptation: Adaptation | None, questions: Sequence[Query] | None = None, k: int = K) -> Sheet:
+    """Ask the search of the exam's index every question, with what was learned or without."""
+    searcher = Searcher(exam.snapshot, adaptation=adaptation)
+    return answered(searcher, exam.questions if questions is None else questions, k)
+
+
+def answered(searcher: Searcher, questions: Sequence[Query], k: int = K) -> Sheet:
+    """The figures of each question."""
+    found = {}
+    for asked in questions:
+        ranking = judge(hits(search(searcher, Ask(asked.text, k)).results), asked.gold)
+        found[asked.id] = figures(ranking, asked.gold, k)
+    return Sheet(found)
+
+
+def gold_of(exam: Exam, asked: Query) -> list[int]:
+    """The chunks of an exam's index that answer one of its questions, ascending."""
+    snapshot = exam.snapshot
+    places = {(gold.path, gold.symbol) for gold in asked.gold}
+    files = [snapshot.paths.index(path) for path, _ in sorted(places)]
+    return sorted(
+        {
+            chunk
+            for file in files
+            for chunk in range(*snapshot.chunk_file_first[file : file + 2])
+            if (snapshot.paths[file], snapshot.symbols[chunk]) in places
+        }
+    )
+
+
+class Known:
+    """The codes of chunks that were encoded before, by the text that the encoder read."""
+
+    def __init__(self) -> None:
+        self.encoder = current_encoder()
+        self._codes: dict[bytes, np.ndarray] = {}
+
+    def add(self, snapshot: Snapshot) -> None:
+        """Remember the codes of a snapshot."""
+        if self.encoder is None or self.encoder.late_dim:
+            return
+        vectors = snapshot.vectors(self.encoder.id, self.encoder.dim)
+        for chunk in np.flatnonzero(vectors.row >= 0).tolist():
+            row = vectors.row[chunk]
+            if vectors.norms[row] > 0:
+                own, text = snapshot.chunk(chunk)
+                self._codes.setdefault(_key(snapshot.paths[snapshot.file[chunk]], own.symbol, text), np.array(vectors.codes[row]))
+
+    def encode(self, repository: Repository, say: Progress) -> None:
+        """Make the vectors of a copy; only what was never read is encoded."""
+        if self.encoder is not None:
+            fill(repository.tree, self.encoder if self.encoder.late_dim else _Recalling(self.encoder, self._codes), say)
+
+
+class _Recalling:
+    """An encoder that looks up what it has read before; a code depends on the text alone."""
+
+    def __init__(self, encoder: Encoder, codes: dict[bytes, np.ndarray]):
+        self._encoder, self._codes = encoder, codes
+        self.id, self.dim, self.late_dim = encoder.id, encoder.dim, encoder.late_dim
+
+    def chunks_with_tokens(self, chunks: Sequence[tuple[str, str | None, str]]) -> tuple[np.ndarray, list[np.ndarray]]:
+        keys = [_key(*chunk) for chunk in chunks]
+        new = [i for i, key in enumerate(keys) if key not in self._codes]
+        if new:
+            self._codes |= zip([keys[i] for i in new], self._encoder.chunks([chunks[i] for i in new]))
+        found = [self._codes[key] for key in keys]
+        return np.stack(found) if found else np.zeros((0, self.dim), np.int8), [np.zeros((0, 0), np.int8)] * len(found)
+
+
+def _key(path: str, symbol: str | None, text: str) -> bytes:
+    return hashlib.blake2b(chunk_text(path, symbol, text).encode("utf-8", "surrogateescape"), digest_size=16).digest()
+
+
+def _of_commits(root: Path, scratch: Path, cutoff: str, head: str, opened, part_of_text, limit: int, seed: int) -> list[Exam]:
+    """The exams of what was committed between two commits, over the tree of the first; one a part."""
+    history = History(repository_of(root), cutoff, head)
+    folder = commit_tree(history, scratch)
+    if folder is None:
+        return []
+    repository = opened(folder, "history")
+    made = commit_queries(root, folder, history, list(repository.chunks()), limit=limit, seed=seed)
+    taught = tuple(lessons_of_commits(repository, {}))
+    parts: dict[Part, list[Query]] = {}
+    for asked in made.queries:
+        parts.setdefault(part_of_text(asked.text), []).append(asked)
+    return [Exam("commit", part, repository, tuple(questions), taught) for part, questions in parts.items()]
+
+
+def _of_documentation(repository: Repository, root: Path, scratch: Path, opened, before: list[Exam], limit: int, seed: int) -> list[Exam]:
+    """The exams of documentation, over a copy in which what is asked is blank; one a part."""
+    source = before[0].repository if before else repository
+    made = docstring_queries(root, list(source.chunks()), scratch, limit=3 * limit, seed=seed)
+    if not made.queries:
+        return []
+    copy = opened(made.root, "documentation")
+    taught = before[0].taught if before else ()
+    parts: dict[Part, list[Query]] = {}
+    for asked in made.queries:
+        parts.setdefault(part_of(asked), []).append(asked)
+    return [Exam("docstring", part, copy, tuple(questions), taught) for part, questions in sorted(parts.items())]
+
+
+def questions_of(exams: Sequence[Exam], part: Part) -> list[str]:
+    """Digests of the questions of a part."""
+    return sorted({digest(asked.text) for exam in exams if exam.part == part for asked in exam.questions})

@@ -1,0 +1,91 @@
+"""Whether what was learned is kept: figures of the same questions before and after, and a verdict.
+
+Kept only if the gate's questions gain, by an interval of the paired difference that lies above zero, and the general questions lose
+nothing. The report's questions decide nothing; they say what the gain is.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from wayfind.evaluate.intervals import Interval, bootstrap, paired
+from wayfind.evaluate.queries import Gold, Query, query
+from wayfind.index.snapshot import Snapshot
+from wayfind.train.adapt.exams import Sheet
+
+FIGURE = "MRR@10"
+FIGURES = ("MRR@10", "recall@10")
+FEWEST = 20
+"""Gate questions below which nothing is kept: no interval of so few lies above zero but by luck."""
+LOSS = 0.005
+"""What the general questions may lose in the mean of FIGURE: the rounding of one question among a hundred."""
+GENERAL = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One figure of some questions, before and after, and the paired difference."""
+
+    kind: str
+    figure: str
+    before: Interval
+    after: Interval
+    gain: Interval
+
+    def as_fields(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether what was learned is kept, and why or why not."""
+
+    kept: bool
+    why: str
+
+
+def compare(kind: str, before: Sheet, after: Sheet, seed: int = 0) -> list[Compared]:
+    """The figures of one set of questions; none where there is no question."""
+    if not before.figures:
+        return []
+    columns = [(name, before.column(name), after.column(name)) for name in FIGURES]
+    return [Compared(kind, name, bootstrap(old, seed=seed), bootstrap(new, seed=seed), paired(new, old, seed=seed)) for name, old, new in columns]
+
+
+def together(sheets: Sequence[Sheet]) -> Sheet:
+    """Several sheets as one."""
+    return Sheet({key: value for sheet in sheets for key, value in sheet.figures.items()})
+
+
+def judge(gate: Sequence[Compared], general: Sequence[Compared]) -> Verdict:
+    """The verdict on all questions of the gate taken together, and on the general ones."""
+    gain = next((one.gain for one in gate if one.figure == FIGURE), None)
+    if gain is None or gain.n < FEWEST:
+        return Verdict(False, f"{gain.n if gain else 0} questions to judge by; {FEWEST} are needed")
+    said = f"{FIGURE} {gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}] on {gain.n} questions held out for the decision"
+    if gain.low <= 0:
+        return Verdict(False, f"no certain gain: {said}")
+    lost = next((one for one in general if one.figure == FIGURE and one.gain.mean < -LOSS), None)
+    if lost is not None:
+        return Verdict(False, f"{said}, but {lost.kind} questions lose {lost.gain.mean:+.3f}")
+    return Verdict(True, f"gains: {said}; general questions lose nothing")
+
+
+def general_questions(snapshot: Snapshot, most: int = GENERAL, seed: int = 0) -> list[Query]:
+    """Questions that must work whatever is learned: names of definitions as they are written, drawn by their content."""
+    times: dict[str, list[int]] = {}
+    for chunk, symbol in enumerate(snapshot.symbols):
+        if symbol and snapshot.kind_of(chunk) in ("function", "method", "class"):
+            times.setdefault(symbol.split(".")[-1], []).append(chunk)
+    alone = sorted(name for name, chunks in times.items() if len(chunks) == 1 and len(name) > 4)
+    drawn = random.Random(seed).sample(alone, min(most, len(alone)))
+    places = {name: times[name][0] for name in drawn}
+    return [query("name", name, [Gold(snapshot.paths[snapshot.file[c]], snapshot.symbols[c])]) for name, c in sorted(places.items())]
+
+
+def summary(compared: Sequence[Compared]) -> Mapping[str, Any]:
+    """The figures as they are stored with an adaptation."""
+    return {f"{one.kind} {one.figure}": {name: [round(v, 4) for v in (i.mean, i.low, i.high)] + [i.n] for name, i in (("before", one.before), ("after", one.after), ("gain", one.gain))} for one in compared}
