@@ -32,10 +32,10 @@ def by_level(searcher: Searcher, query: Query, ask: Ask, stale_files: int = 0) -
     ranked = [Ranked(int(chunk), float(near[chunk]), {level: round(float(near[chunk]), 6)}) for chunk in best]
     kept, copies = _fold(searcher, ranked, k)
     lexical = score(snapshot, searcher.scales, query)
-    results = _results(snapshot, query, lexical, kept, copies, ask)
+    results = _results(searcher, query, lexical, kept, copies, ask)
     held = max((float(lexical.covered[hit.chunk]) for hit in ranked[:LOOKED_AT]), default=0.0)
     sure = round(ranked[0].score * held, 3) if ranked else 0.0
-    return Answer(ask.text, state(searcher, stale_files), sure, not kept, _reason(searcher, level, bool(kept)), results)
+    return Answer(ask.text, state(snapshot, stale_files, searcher.adaptation), sure, not kept, _reason(searcher, level, bool(kept)), results)
 
 
 def _reason(searcher: Searcher, level: str, found: bool) -> str:

@@ -119,10 +119,17 @@ def learn_latent(repository: Repository, options: LatentOptions, as_json: bool =
 
 def check_installed(options: LatentOptions) -> None:
     """Raises UsageError where what is asked for needs a package that is not there."""
-    if missing := next((name for name in ("torch", "zuko", "safetensors", "onnxscript") if find_spec(name) is None), None):
+    if missing := next((name for name in ("torch", "zuko", "safetensors", "onnxscript") if _lacks(name)), None):
         raise UsageError(f"learning a model from random weights needs {missing}: pip install 'wayfind[train]'")
     if options.plot:
         _check_plot(options.plot)
+
+
+def _lacks(package: str) -> bool:
+    try:
+        return find_spec(package) is None
+    except ImportError:
+        return True
 
 
 def _wish(options: LatentOptions) -> Any:
@@ -228,7 +235,7 @@ def _as_data(outcome: Outcome) -> dict[str, Any]:
 
 
 def _check_plot(place: str) -> None:
-    if find_spec("matplotlib") is None:
+    if _lacks("matplotlib"):
         raise UsageError("drawing needs matplotlib: pip install 'wayfind[plot]'")
     if Path(place).suffix.lower() not in (".svg", ".png", ".pdf"):
         raise UsageError(f"--plot draws .svg, .png or .pdf, not {place}")

@@ -34,7 +34,7 @@ SYNTAX, STRUCTURE, SEMANTICS = range(3)
 Part = Literal["train", "valid", "gate", "report"]
 Key = tuple[str, str | None, int]
 """Path, symbol and first line of a definition."""
-FEWEST_PAIRS = 60
+FEWEST_PAIRS = 40
 """Questions in the part to learn from, below which nothing is learned."""
 MOST_CALLEES = 4
 MOST_ALIKE = 2
