@@ -23,7 +23,8 @@ SHOWN = 40
 """Words that are listed unless all are asked for."""
 BRIEF = 4
 """Identifiers of a word in a list of words."""
-MANY = {"docstring": "docstrings", "comment": "comments", "section": "sections", "test": "tests", "commit": "commits", "feedback": "marked results", "name": "names"}
+MANY = {"docstring": ("docstring", "docstrings"), "feedback": ("marked result", "marked results")}
+"""Origin -> what it is called, one and several."""
 
 
 @click.command("vocabulary")
@@ -41,8 +42,8 @@ def vocabulary_command(
 ) -> int:
     """Show what WORD has come to mean in the repository at PATH (default: the current folder); without it, what all words have.
 
-    A query's words count, at a low weight, as the identifiers that stand for them: `wayfind learn` finds those in docstrings,
-    comments, sections and tests. The exit code is 1 where a word means nothing more than itself.
+    A query's words count, at a low weight, as the identifiers that stand for them: `wayfind learn` finds those in docstrings
+    and in what was marked as good. The exit code is 1 where a word means nothing more than itself.
     """
     from wayfind.search.vocabulary import check_word, read_edits, write_edits
 
@@ -136,7 +137,7 @@ def _brief(meaning: Meaning) -> str:
 
 
 def _at_length(meaning: Meaning) -> str:
-    seen = ", ".join(f"{count} {MANY.get(origin, origin) if count > 1 else origin}" for origin, count in sorted(meaning.seen.items(), key=lambda item: (-item[1], item[0])))
+    seen = ", ".join(f"{count} {MANY.get(origin, (origin, origin))[count > 1]}" for origin, count in sorted(meaning.seen.items(), key=lambda item: (-item[1], item[0])))
     return f"{_brief(meaning)}{f'  from {seen}' if seen else ''}"
 
 
