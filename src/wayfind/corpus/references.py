@@ -22,7 +22,11 @@ _BEHIND = 240
 """Bytes before a called name that are read for its receiver."""
 _OWN = {"this": "self", "cls": "self", "Self": "self", "static": "self", "$this": "self", "@": "self", "base": "super", "parent": "super"}
 _SEPARATORS = (b".", b"::", b"->", b"\\")
-_STEP = re.compile(rb"[\w$@]+")
+_BEFORE_NAMES = (b".", b":", b">", b"\\", b" ", b"\n", b"\t")
+_LONGEST_IMPORT = 20_000
+_MOST_STEPS = 8
+_KEYWORDS = frozenset(b"return await not in if and or yield assert else elif while for match case throw typeof do is unless when".split())
+"""Words before a bracket that is no call's."""
 _REVERSED_CHAIN = re.compile(rb"[\w$@]+(?:\s*(?:\.[?&!]*|::|>-\??|\\)\s*[\w$@]+)*")
 _PARTING = re.compile(r"\s*(?:[?&!]*\.|::|\??->|\\)\s*")
 _TYPE_ARGUMENTS = re.compile(r"<[^<>]*>")
@@ -37,7 +41,7 @@ def references(source: Source, found: list[Definition], language: str) -> tuple[
     """
     calls = list(_calls(source, language))
     heads = list(_heads(source, found, language))
-    receivers = {one.owner.split(".")[1 if one.owner.startswith("self.") else 0] for one in calls if one.owner}
+    receivers = {step for owner in {one.owner for one in calls} for step in owner.split(".")}
     kept = [*_imports(source, language), *calls, *heads, *_typed(source, language, receivers)]
     return tuple(sorted(kept, key=lambda one: one.line))[:MOST]
 
@@ -61,20 +65,22 @@ def _calls(source: Source, language: str) -> Iterator[Reference]:
 
 def _receiver(code: bytes, at: int) -> str:
     """What stands before a called name, up to the separator; "" where there is none."""
-    before = code[max(0, at - _BEHIND) : at].rstrip()
-    if not before.endswith(_SEPARATORS):
+    if code[at - 1 : at] not in _BEFORE_NAMES:
         return ""
-    before = before[: -1 if before[-1:] in b".\\" else -2].rstrip(b" \t\r\n?&!")
-    called = before[-1:] == b")"
-    if called:
-        before = before[: _opening(before)].rstrip()
-    match = _REVERSED_CHAIN.match(before[::-1])
-    if match is None:
-        return "?"
-    chain = match[0][::-1].decode("utf-8", "replace")
-    rest = before[: len(before) - match.end()].rstrip()
-    steps = ".".join(_PARTING.split(chain)) + ("()" if called else "")
-    return f"?.{steps}" if rest.endswith(_SEPARATORS[:3]) else steps
+    before = code[max(0, at - _BEHIND) : at].rstrip()
+    steps: list[str] = []
+    while before.endswith(_SEPARATORS):
+        before = before[: -1 if before[-1:] in b".\\" else -2].rstrip(b" \t\r\n?&!")
+        called = before[-1:] == b")"
+        if called:
+            before = before[: _opening(before)].rstrip()
+        match = _REVERSED_CHAIN.match(before[::-1])
+        if match is None or len(steps) > _MOST_STEPS or (called and match[0][::-1] in _KEYWORDS):
+            return ".".join(["?", *steps])
+        chain = _PARTING.split(match[0][::-1].decode("utf-8", "replace"))
+        steps = [*chain[:-1], chain[-1] + ("()" if called else ""), *steps]
+        before = before[: len(before) - match.end()].rstrip()
+    return ".".join(steps)
 
 
 def _opening(before: bytes) -> int:
@@ -192,13 +198,19 @@ rarest sign, so that most of a text is passed over at the speed of a search for 
 _COLON = re.compile(
     rf":{_S}(?:&{_S})?(?:'\w+ )?(?:(?:mut|dyn|impl|readonly) ){{0,2}}(?:(?:Optional|Option|Box|Arc|Rc)[\[<](?:dyn )?)?[\"']?((?:[a-z_]\w{{0,40}}(?:\.|::)){{0,3}}[A-Z][\w.:]{{0,80}})"
 )
-_VARIABLE = re.compile(r"(?<![\w$@.>-])([\w$@.>-]{1,60})\??[ \t]*(?::[ \t]*[\w.\[\]\"'<>|, ]{1,60}?)?[ \t]*:?$")
+_VARIABLE = re.compile(r"(?<![\w$@.>-])(?<!param )([\w$@.>-]{1,60})\??[ \t]*(?::[ \t]*[\w.\[\]\"'<>|, ]{1,60}?)?[ \t]*:?$")
 """What stands before one of the two."""
 _BEFORE = re.compile(
     rf"(?<![\w.:>\\])({_T})(?:<[^;(){{}}\n]{{0,80}}>)?(?:\[\])?(?:{_S}[*&]{{1,2}}{_S}|[ \t]{{1,8}}[*&]{{0,2}})(\$?\w{{1,60}}){_S}(?=[=;,){{:(]|$)", re.MULTILINE
 )
 """`Foo x`, `Foo<T> *x`."""
 _GO = re.compile(r"\b([A-Za-z_]\w{0,60})(?:, ?\w{1,60}){0,4}[ \t]{1,8}[*\[\]]{0,3}([A-Za-z_][\w.]{0,80})[ \t]{0,8}(?=[,)`=\n]|$)", re.MULTILINE)
+_OWN_FIELD = {"python": r"self\.", "javascript": r"this\.", "typescript": r"this\.", "tsx": r"this\.", "java": r"this\.", "csharp": r"this\.", "php": r"\$this->", "ruby": "@"}
+_PASSED = {
+    language: re.compile(own + r"(\w{1,60})[ \t]{0,8}(?::[^=\n]{1,60})?=[ \t]{0,8}\$?([a-z_]\w{0,60})[ \t]{0,8};?[ \t]{0,8}$", re.MULTILINE)
+    for language, own in _OWN_FIELD.items()
+}
+"""`self.x = x`: the field is what the parameter is."""
 _WITH = re.compile(rf"\bwith ({_T})\([^\n]{{0,200}}\) as (\w+)")
 _COLONED = frozenset(("python", "typescript", "tsx", "rust", "kotlin", "swift", "scala"))
 _TYPE_FIRST = frozenset(("java", "csharp", "cpp", "php", "dart", "groovy", "objc"))
@@ -215,9 +227,14 @@ def _typed(source: Source, language: str, receivers: set[str]) -> Iterator[Refer
     for variable, kind, place in _declared(text, language):
         variable = variable.replace("$", "").replace("->", ".")
         variable = re.sub(r"^(?:this|cls|@)\.?(?=\w)", "self.", variable)
+        new, kind = ("new ", kind[4:]) if kind.startswith("new ") else ("", kind)
         if variable.removeprefix("self.") in wanted and (name := _plain_type(kind.removesuffix("()"), language) or kind.endswith("()") and kind[:-2]):
             name = _normal(".".join(_PARTING.split(name)), language) + ("()" if kind.endswith("()") else "")
-            yield Reference(starts.line(place), "type", variable, name)
+            yield Reference(starts.line(place), "type", variable, new + name)
+    if passed := _PASSED.get(language):
+        for match in passed.finditer(text):
+            if match[1] in wanted:
+                yield Reference(starts.line(match.start()), "type", f"self.{match[1]}", f"={match[2]}")
 
 
 def _declared(text: str, language: str) -> Iterator[tuple[str, str, int]]:
@@ -225,7 +242,7 @@ def _declared(text: str, language: str) -> Iterator[tuple[str, str, int]]:
     for match in _ASSIGNED.finditer(text):
         new, kind, sign = match.groups()
         if (sign == "(" or language in ("go", "rust", "cpp") or new) and (variable := _before(text, match.start())):
-            yield variable, kind if new or sign == "{" else f"{kind}()", match.start()
+            yield variable, f"new {kind}" if new else kind if sign == "{" else f"{kind}()", match.start()
     if language in _COLONED:
         for match in _COLON.finditer(text):
             if variable := _before(text, match.start()):
@@ -265,7 +282,7 @@ def _imports(source: Source, language: str) -> Iterator[Reference]:
     if reader is None:
         return
     for mark in source.imports:
-        for name, target in reader(source.text(mark.start, mark.end)):
+        for name, target in reader(source.text(mark.start, min(mark.end, mark.start + _LONGEST_IMPORT))):
             yield Reference(mark.first + 1, "import", name, target)
     if language in ("javascript", "typescript", "tsx") and b"require(" in source.code:
         text = source.text(0, len(source.code))
@@ -323,7 +340,7 @@ def _required(match: re.Match[str]) -> Bound:
 
 
 def _go(text: str) -> Bound:
-    for alias, path in re.findall(r"(?:([\w.]+)\s+)?\"([^\"]+)\"", text.removeprefix("import")):
+    for alias, path in re.findall(r"(?:(?<![\w.])([\w.]{1,80})[ \t]{1,8})?\"([^\"\n]{1,300})\"", text.removeprefix("import")):
         steps = [step for step in path.split("/") if not re.fullmatch(r"v\d+", step)]
         last = re.sub(r"^go-|[.-]go$|\.v\d+$", "", steps[-1]) if steps else path
         yield {"": last, ".": "*"}.get(alias, alias), path
@@ -377,7 +394,7 @@ def _used(tree: str, before: str) -> Bound:
 
 
 def _c(text: str) -> Bound:
-    if match := re.search(r"[\"<]([^\">]+)[\">]", text):
+    if match := re.search(r"[\"<]([^\"<>\n]{1,300})[\">]", text):
         yield "*", match[1]
 
 
@@ -401,7 +418,7 @@ def _php(text: str) -> Bound:
 
 
 def _ruby(text: str) -> Bound:
-    if match := re.search(r"(?:require|require_relative|load|autoload)\b[^'\"]*['\"]([^'\"]+)['\"]", text):
+    if match := re.search(r"(?:require|require_relative|load|autoload)\b[^'\"]{0,60}['\"]([^'\"]{1,300})['\"]", text):
         yield "*", match[1]
 
 

@@ -100,6 +100,11 @@ def edges_of(snapshot: Snapshot, is_test: np.ndarray) -> Edges:
     return Edges(table[:, 0].copy(), table[:, 2].copy(), table[:, 1].astype(np.uint8), values[:, 0].astype(np.float32), values[:, 1].astype(np.int32))
 
 
+def _surety(written: str) -> int:
+    """What is believed first of several types that a variable is given: that it is made so, its declaration, a call's."""
+    return 0 if written.startswith("new ") else 2 if written.endswith("()") else 3 if written.startswith("=") else 1
+
+
 class Meaning:
     """What names mean in the files of a snapshot."""
 
@@ -144,8 +149,8 @@ class Meaning:
         self._bound: dict[int, dict[str, str]] = defaultdict(dict)
         self._stars: dict[int, list[str]] = defaultdict(list)
         self._bases: dict[Type, list[tuple[str, str]]] = defaultdict(list)
-        self._local: dict[int, dict[str, str]] = defaultdict(dict)
-        self._fields: dict[Type, dict[str, str]] = defaultdict(dict)
+        self._local: dict[int, dict[str, tuple[int, str]]] = defaultdict(dict)
+        self._fields: dict[Type, dict[str, tuple[int, str]]] = defaultdict(dict)
         self._results: dict[int, tuple[str, str]] = {}
         self.files: list[tuple[int, list[int], list[list[int]], list[str]]] = []
         first = snapshot.chunk_file_first
@@ -172,20 +177,20 @@ class Meaning:
     def _note_type(self, file: int, chunk: int, variable: str, type_: str) -> None:
         kind, owner = self._kind[chunk], self._owner[chunk].rpartition(".")[2]
         if variable.startswith("self."):
-            self._fields[owner, file].setdefault(variable[5:], type_)
+            known, variable = self._fields[owner, file], variable[5:]
         elif kind in _DEFINING and kind not in _TYPE_KINDS:
-            self._local[chunk].setdefault(variable, type_)
-        elif self._symbols[chunk]:
-            self._fields[owner, file].setdefault(variable, type_)
+            known = self._local[chunk]
         else:
-            self._fields["", file].setdefault(variable, type_)
+            known = self._fields[owner if self._symbols[chunk] else "", file]
+        if variable not in known or _surety(type_) < _surety(known[variable][1]):
+            known[variable] = (chunk, type_)
 
     # Calls.
 
     def called(self, file: int, chunk: int, owner: str, name: str) -> tuple[tuple[int, float], ...]:
         """The definitions that a call `owner.name(…)` in a chunk may mean, with strengths."""
         first = owner.partition(".")[0].removesuffix("()")
-        local = self._local.get(chunk, {}).get(first, "") if first else ""
+        local = self._local.get(chunk, {}).get(first, (0, ""))[1] if first else ""
         key = (file, self._owner[chunk], owner, name, local, chunk if "()" in owner or "()" in local else 0)
         if key not in self._calls:
             found, strength = self._meant(file, chunk, owner, name)
@@ -245,7 +250,7 @@ class Meaning:
         if family in _THIS_IS_SILENT and (own := self._around(file, chunk)):
             if found := self._member(own, name, file):
                 return found, CERTAIN
-        if name in self._local.get(chunk, {}) and family in ("python", "js"):
+        if name in self._local.get(chunk, {}) and family in ("python", "js"):  # a variable that holds a function
             return [], 0.0
         if found := self._in_file.get((file, name)):
             return found, CERTAIN
@@ -302,7 +307,7 @@ class Meaning:
             type_ = self._returned(file, chunk, "", first[:-2], depth)
             return self._follow(file, chunk, type_, steps[1:], TYPED, depth) if type_ else (False, None, 0.0)
         if (written := self._local.get(chunk, {}).get(first)) is not None:
-            return self._follow(file, chunk, self._typed(file, chunk, written, depth), steps[1:], TYPED, depth, known=True)
+            return self._follow(file, chunk, self._typed(file, *written, depth), steps[1:], TYPED, depth, known=True)
         own = self._around(file, chunk)
         if own and self._family[file] in _THIS_IS_SILENT and (written := self._field(own, first)):
             return self._follow(file, chunk, self._typed(*written, depth), steps[1:], TYPED, depth, known=True)
@@ -316,7 +321,7 @@ class Meaning:
         if self._family[file] == "rust" and (files := self._modules.files(file, owner)):
             return True, files, CERTAIN
         if (written := self._fields.get(("", file), {}).get(first)) is not None:
-            return self._follow(file, chunk, self._typed(file, chunk, written, depth), steps[1:], TYPED, depth, known=True)
+            return self._follow(file, chunk, self._typed(file, *written, depth), steps[1:], TYPED, depth, known=True)
         return False, None, 0.0
 
     def _follow(
@@ -328,7 +333,11 @@ class Meaning:
                 return known, None, 0.0
             if isinstance(entity, tuple):
                 if step.endswith("()"):
-                    entity = self._result_of(self._member(entity, step[:-2], file), depth + 1)
+                    found = self._member(entity, step[:-2], file)
+                    maker = step == "new()" and self._family[file] == "ruby"
+                    entity = entity if maker else self._inner(entity, step[:-2]) or self._result_of(found, depth + 1)
+                elif inner := self._inner(entity, step):
+                    entity = inner
                 else:
                     written = self._field(entity, step)
                     entity = self._typed(*written, depth + 1) if written else None
@@ -358,6 +367,10 @@ class Meaning:
         """The class that a type's name, or a call that makes one, means in a file."""
         if depth > _DEEPEST:
             return None
+        if written.startswith("="):
+            passed = self._local.get(chunk, {}).get(written[1:])
+            return self._typed(file, *passed, depth + 1) if passed else None
+        written = written.removeprefix("new ")
         owner, _, name = written.rpartition(".")
         if written.endswith("()"):
             owner, _, name = written[:-2].rpartition(".")
@@ -368,7 +381,10 @@ class Meaning:
         """The heads of the classes that a name may mean in a file; empty where it comes from elsewhere."""
         if owner:
             target = self._bound.get(file, {}).get(owner)
-            entity = self._entity(file, target) if target is not None else None
+            entity = self._entity(file, target) if target is not None else self._class_named(file, owner.rpartition(".")[2])
+            if isinstance(entity, tuple):
+                inner = self._inner(entity, name)
+                return self._heads(inner) if inner else []
             if isinstance(entity, list):
                 return [one for one in self._in_modules(entity, name) if self._kind[one] in _TYPE_KINDS]
             if target is not None:
@@ -426,6 +442,13 @@ class Meaning:
     def _class_of(self, chunk: int) -> str:
         return self._owner[chunk].rpartition(".")[2]
 
+    def _inner(self, type_: Type, name: str) -> Type | None:
+        """The class of a name inside of another."""
+        for head in self._heads(type_)[:1]:
+            if any(self._kind[one] in _TYPE_KINDS for one in self._in_file.get((self._file[head], f"{self._symbols[head]}.{name}"), ())):
+                return name, self._file[head]
+        return None
+
     def _around(self, file: int, chunk: int) -> Type | None:
         owner = self._class_of(chunk)
         return (owner, file) if owner else None
@@ -467,10 +490,9 @@ class Meaning:
         """(file, chunk, type) as a class or a base of it declares a field."""
         for _ in range(_DEEPEST):
             own, home = type_
-            heads = self._heads(type_)
-            for file in dict.fromkeys([home, *(self._file[head] for head in heads)]):
+            for file in dict.fromkeys([home, *(self._file[head] for head in self._heads(type_))]):
                 if (written := self._fields.get((own, file), {}).get(name)) is not None:
-                    return file, heads[0] if heads else self._any_chunk(file), written
+                    return file, *written
             bases = [(base, self._file[head]) for owner, base in self._bases_of(type_) for head in self._types(home, owner, base)[:1]]
             if not bases or bases[0] == type_:
                 return None

@@ -1,0 +1,281 @@
+"""The graph of definitions: what calls, imports and bases mean in each language, across files, and what stays unsaid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from indexes import PLAIN, write
+
+import wayfind
+from wayfind.corpus.definitions import cut
+from wayfind.index.resolution import CERTAIN, UNIQUE
+from wayfind.search.graph import GRAPH_SIGNALS, Graph, graph_of, graph_signals
+
+Repository = wayfind.Repository
+
+
+def opened(root: Path, files: dict[str, str]) -> Repository:
+    repository = wayfind.open(write(root / "tree", files), home=root / "home", commits=0)
+    repository.refresh(options=PLAIN)
+    return repository
+
+
+def edges(repository: Repository, kind: str = "") -> dict[tuple[str, str], float]:
+    """(source, target) -> strength; a definition is named `file symbol`."""
+    searcher = repository.searcher()
+    graph, snapshot = graph_of(searcher), searcher.snapshot
+
+    def name(chunk: int) -> str:
+        return f"{snapshot.paths[snapshot.file[chunk]]} {snapshot.symbols[chunk]}".strip()
+
+    return {
+        (name(chunk), name(edge.chunk)): edge.strength
+        for chunk in range(snapshot.chunks)
+        for edge in graph.outgoing(chunk)
+        if not kind or edge.kind == kind
+    }
+
+
+LANGUAGES = {
+    "python": (
+        {
+            "shop/__init__.py": "from shop.cart import Cart\n",
+            "shop/base.py": "class Store:\n    def save(self, key):\n        return key\n\n\nclass Other:\n    def save(self, key):\n        return None\n",
+            "shop/cart.py": "from .base import Store\nfrom . import prices as p\n\n\nclass Cart(Store):\n    def pay(self):\n        total = p.total(self)\n        self.save(total)\n        return total\n",
+            "shop/prices.py": "def total(cart):\n    return 1\n",
+            "main.py": "import shop\nimport json\n\n\ndef run():\n    cart = shop.Cart()\n    cart.pay()\n    return json.dumps(cart)\n",
+            "other/prices.py": "def total(cart):\n    return 2\n\n\ndef dumps(value):\n    return value\n",
+        },
+        {
+            ("shop/cart.py Cart.pay", "shop/prices.py total"), ("shop/cart.py Cart.pay", "shop/base.py Store.save"),
+            ("main.py run", "shop/cart.py Cart"), ("main.py run", "shop/cart.py Cart.pay"),
+        },
+    ),
+    "javascript": (
+        {
+            "lib/app.js": "const { parse } = require('./parse')\nconst Router = require('./router')\n\nclass App {\n  constructor () {\n    this.router = new Router()\n  }\n\n  handle (text) {\n    this.router.route(parse(text))\n  }\n}\n\nmodule.exports = App\n",
+            "lib/parse.js": "function parse (text) {\n  return text\n}\n\nmodule.exports = { parse }\n",
+            "lib/router.js": "class Router {\n  route (request) {\n    return request\n  }\n}\n\nmodule.exports = Router\n",
+            "lib/other.js": "class Other {\n  route (request) {\n    return null\n  }\n}\n\nfunction parse () {\n  return 0\n}\n",
+        },
+        {("lib/app.js App.handle", "lib/parse.js parse"), ("lib/app.js App.handle", "lib/router.js Router.route"), ("lib/app.js App.constructor", "lib/router.js Router")},
+    ),
+    "typescript": (
+        {
+            "src/index.ts": "export * from './store'\nexport { slice as makeSlice } from './slice'\n",
+            "src/store.ts": "import type { Reducer } from './types'\n\nexport class Store {\n  constructor(private reducer: Reducer) {}\n\n  dispatch(action: string): string {\n    return this.reducer.apply(action)\n  }\n}\n\nexport function createStore(reducer: Reducer): Store {\n  return new Store(reducer)\n}\n",
+            "src/types.ts": "export class Reducer {\n  apply(action: string): string {\n    return action\n  }\n}\n",
+            "src/slice.ts": "export function slice(name: string): string {\n  return name\n}\n",
+            "src/main.ts": "import { createStore, makeSlice } from './index'\n\nexport function main() {\n  const store = createStore(null)\n  store.dispatch(makeSlice('a'))\n}\n",
+        },
+        {
+            ("src/store.ts Store.dispatch", "src/types.ts Reducer.apply"), ("src/store.ts createStore", "src/store.ts Store"),
+            ("src/main.ts main", "src/store.ts createStore"), ("src/main.ts main", "src/slice.ts slice"), ("src/main.ts main", "src/store.ts Store.dispatch"),
+        },
+    ),
+    "go": (
+        {
+            "go.mod": "module example.com/shop\n",
+            "main.go": 'package main\n\nimport (\n\t"fmt"\n\n\t"example.com/shop/cart"\n)\n\nfunc main() {\n\tc := cart.New("a")\n\tc.Pay(2)\n\tfmt.Println(helper())\n}\n',
+            "helper.go": "package main\n\nfunc helper() string {\n\treturn \"x\"\n}\n",
+            "cart/cart.go": "package cart\n\ntype Cart struct {\n\tstore *Store\n}\n\nfunc New(name string) *Cart {\n\treturn &Cart{}\n}\n\nfunc (c *Cart) Pay(times int) error {\n\treturn c.store.Keep(times)\n}\n",
+            "cart/store.go": "package cart\n\ntype Store struct {\n\tkept int\n}\n\nfunc (s *Store) Keep(times int) error {\n\treturn nil\n}\n",
+            "other/pay.go": "package other\n\ntype Till struct {\n\tsum int\n}\n\nfunc (t *Till) Pay(times int) error {\n\treturn nil\n}\n\nfunc helper() {}\n\nfunc Println() {}\n",
+        },
+        {
+            ("main.go main", "cart/cart.go New"), ("main.go main", "cart/cart.go Cart.Pay"), ("main.go main", "helper.go helper"),
+            ("cart/cart.go Cart.Pay", "cart/store.go Store.Keep"),
+        },
+    ),
+    "java": (
+        {
+            "src/main/java/shop/Cart.java": "package shop;\n\nimport shop.prices.Prices;\nimport static shop.prices.Rates.rate;\n\npublic class Cart extends Base {\n  private final Till till;\n\n  Cart(Till till) {\n    this.till = till;\n  }\n\n  int pay() {\n    log();\n    return till.take(Prices.total(this)) + rate();\n  }\n}\n",
+            "src/main/java/shop/Base.java": "package shop;\n\nclass Base {\n  void log() {\n    return;\n  }\n}\n",
+            "src/main/java/shop/Till.java": "package shop;\n\nclass Till {\n  int take(int sum) {\n    return sum;\n  }\n}\n",
+            "src/main/java/shop/prices/Prices.java": "package shop.prices;\n\npublic class Prices {\n  public static int total(Object cart) {\n    return 1;\n  }\n}\n",
+            "src/main/java/shop/prices/Rates.java": "package shop.prices;\n\npublic class Rates {\n  public static int rate() {\n    return 1;\n  }\n}\n",
+            "src/main/java/bank/Till.java": "package bank;\n\nclass Till {\n  int take(int sum) {\n    return 0;\n  }\n  void log() {\n    return;\n  }\n}\n",
+        },
+        {
+            ("src/main/java/shop/Cart.java Cart.pay", "src/main/java/shop/Base.java Base.log"), ("src/main/java/shop/Cart.java Cart.pay", "src/main/java/shop/Till.java Till.take"),
+            ("src/main/java/shop/Cart.java Cart.pay", "src/main/java/shop/prices/Prices.java Prices.total"), ("src/main/java/shop/Cart.java Cart.pay", "src/main/java/shop/prices/Rates.java Rates.rate"),
+        },
+    ),
+    "rust": (
+        {
+            "src/main.rs": "mod cart;\nmod store;\n\nuse crate::cart::Cart;\n\nfn main() {\n    let cart = Cart::new();\n    cart.pay(1);\n    store::flush_all();\n}\n",
+            "src/cart.rs": "use crate::store::Store;\n\npub struct Cart {\n    store: Store,\n}\n\nimpl Cart {\n    pub fn new() -> Self {\n        Cart { store: Store::open_at(1) }\n    }\n\n    pub fn pay(&self, sum: u32) -> u32 {\n        self.store.keep(sum)\n    }\n}\n",
+            "src/store.rs": "pub struct Store {\n    sum: u32,\n}\n\nimpl Store {\n    pub fn open_at(sum: u32) -> Store {\n        Store { sum }\n    }\n\n    pub fn keep(&self, sum: u32) -> u32 {\n        sum\n    }\n}\n\npub fn flush_all() {\n    return;\n}\n",
+            "src/other.rs": "pub struct Till {\n    sum: u32,\n}\n\nimpl Till {\n    pub fn pay(&self, sum: u32) -> u32 {\n        sum\n    }\n\n    pub fn keep(&self, sum: u32) -> u32 {\n        sum\n    }\n}\n",
+        },
+        {
+            ("src/main.rs main", "src/cart.rs Cart.new"), ("src/main.rs main", "src/cart.rs Cart.pay"), ("src/main.rs main", "src/store.rs flush_all"),
+            ("src/cart.rs Cart.new", "src/store.rs Store.open_at"), ("src/cart.rs Cart.pay", "src/store.rs Store.keep"),
+        },
+    ),
+    "c": (
+        {
+            "src/list.h": "#ifndef LIST_H\n#define LIST_H\nint list_add(int a, int b);\n#endif\n",
+            "src/list.c": '#include "list.h"\n\nstatic int check(int a)\n{\n    return a;\n}\n\nint list_add(int a, int b)\n{\n    return check(a) + b;\n}\n',
+            "src/main.c": '#include <stdio.h>\n#include "list.h"\n\nstatic int check(int a)\n{\n    return -a;\n}\n\nint main(void)\n{\n    check(1);\n    return list_add(1, 2);\n}\n',
+        },
+        {("src/list.c list_add", "src/list.c check"), ("src/main.c main", "src/main.c check"), ("src/main.c main", "src/list.c list_add")},
+    ),
+    "cpp": (
+        {
+            "shop/till.h": "#pragma once\n\nclass Till {\n public:\n  int take(int sum) {\n    return sum;\n  }\n};\n",
+            "shop/cart.cpp": '#include "till.h"\n\nclass Cart {\n public:\n  int pay(int sum) {\n    check(sum);\n    Till till;\n    return till.take(sum);\n  }\n\n  void check(int sum) {\n    return;\n  }\n};\n',
+            "bank/till.cpp": "class Vault {\n public:\n  int take(int sum) {\n    return 0;\n  }\n  void check(int sum) {\n    return;\n  }\n};\n",
+        },
+        {("shop/cart.cpp Cart.pay", "shop/till.h Till.take"), ("shop/cart.cpp Cart.pay", "shop/cart.cpp Cart.check")},
+    ),
+    "ruby": (
+        {
+            "lib/shop/cart.rb": "require_relative 'till'\n\nmodule Shop\n  class Cart < Base\n    def initialize\n      @till = Till.new\n    end\n\n    def pay(sum)\n      check(sum)\n      @till.take(sum)\n    end\n  end\nend\n",
+            "lib/shop/till.rb": "module Shop\n  class Till\n    def take(sum)\n      sum\n    end\n  end\nend\n",
+            "lib/shop/base.rb": "module Shop\n  class Base\n    def check(sum)\n      sum\n    end\n  end\nend\n",
+            "lib/bank.rb": "class Vault\n  def take(sum)\n    0\n  end\n\n  def check(sum)\n    0\n  end\nend\n",
+        },
+        {("lib/shop/cart.rb Cart.pay", "lib/shop/base.rb Base.check"), ("lib/shop/cart.rb Cart.pay", "lib/shop/till.rb Till.take"), ("lib/shop/cart.rb Cart.initialize", "lib/shop/till.rb Till")},
+    ),
+    "php": (
+        {
+            "src/Cart.php": "<?php\nnamespace Shop;\n\nuse Shop\\Money\\Till;\n\nclass Cart extends Base\n{\n    private Till $till;\n\n    public function pay(int $sum): int\n    {\n        $this->check($sum);\n        return $this->till->take($sum) + Till::rate();\n    }\n}\n",
+            "src/Base.php": "<?php\nnamespace Shop;\n\nclass Base\n{\n    public function check(int $sum): int\n    {\n        return $sum;\n    }\n}\n",
+            "src/Money/Till.php": "<?php\nnamespace Shop\\Money;\n\nclass Till\n{\n    public function take(int $sum): int\n    {\n        return $sum;\n    }\n\n    public static function rate(): int\n    {\n        return 1;\n    }\n}\n",
+            "src/Bank/Till.php": "<?php\nnamespace Shop\\Bank;\n\nclass Till\n{\n    public function take(int $sum): int\n    {\n        return 0;\n    }\n    public function check(int $sum): int\n    {\n        return 0;\n    }\n}\n",
+        },
+        {("src/Cart.php Cart.pay", "src/Base.php Base.check"), ("src/Cart.php Cart.pay", "src/Money/Till.php Till.take"), ("src/Cart.php Cart.pay", "src/Money/Till.php Till.rate")},
+    ),
+    "csharp": (
+        {
+            "src/Shop/Cart.cs": "using Shop.Money;\n\nnamespace Shop\n{\n    public class Cart : Base\n    {\n        private readonly Till till = new Till();\n\n        public int Pay(int sum)\n        {\n            Check(sum);\n            return till.Take(sum) + Rates.Rate();\n        }\n    }\n}\n",
+            "src/Shop/Base.cs": "namespace Shop\n{\n    public class Base\n    {\n        public void Check(int sum)\n        {\n            return;\n        }\n    }\n}\n",
+            "src/Shop/Money/Till.cs": "namespace Shop.Money\n{\n    public class Till\n    {\n        public int Take(int sum)\n        {\n            return sum;\n        }\n    }\n\n    public static class Rates\n    {\n        public static int Rate()\n        {\n            return 1;\n        }\n    }\n}\n",
+            "src/Bank/Vault.cs": "namespace Bank\n{\n    public class Vault\n    {\n        public int Take(int sum)\n        {\n            return 0;\n        }\n        public void Check(int sum)\n        {\n            return;\n        }\n    }\n}\n",
+        },
+        {
+            ("src/Shop/Cart.cs Cart.Pay", "src/Shop/Base.cs Base.Check"), ("src/Shop/Cart.cs Cart.Pay", "src/Shop/Money/Till.cs Till.Take"),
+            ("src/Shop/Cart.cs Cart.Pay", "src/Shop/Money/Till.cs Rates.Rate"), ("src/Shop/Cart.cs Cart", "src/Shop/Money/Till.cs Till"),
+        },
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_calls_across_files_mean_what_the_language_says(language: str, tmp_path: Path) -> None:
+    files, expected = LANGUAGES[language]
+    found = edges(opened(tmp_path, files), "calls")
+    assert found.keys() == expected | {pair for pair in found if pair[1].split(".")[-1] in ("__init__", "constructor", "initialize", "Cart")}
+    assert all(strength >= UNIQUE for strength in found.values())
+
+
+def test_a_name_with_several_meanings_is_never_certain(tmp_path: Path) -> None:
+    files = {
+        "a.py": "class Cart:\n    def settle(self):\n        return 1\n",
+        "b.py": "class Till:\n    def settle(self):\n        return 2\n",
+        "c.py": "def close_all(things):\n    for thing in things:\n        thing.settle()\n",
+    }
+    found = edges(opened(tmp_path, files), "calls")
+    assert found == {("c.py close_all", "a.py Cart.settle"): UNIQUE / 2, ("c.py close_all", "b.py Till.settle"): UNIQUE / 2}
+
+
+def test_a_name_from_outside_of_the_repository_makes_no_edge(tmp_path: Path) -> None:
+    files = {
+        "a.py": "import json\nfrom yaml import dump\nfrom other.place import Cart\n\n\ndef f(x):\n    cart = Cart()\n    cart.settle()\n    dump(x)\n    len(x)\n    return json.settle(x)\n",
+        "b.py": "class Till:\n    def settle(self):\n        return 2\n\n\ndef dump(x):\n    return x\n\n\ndef len(x):\n    return x\n",
+    }
+    assert edges(opened(tmp_path, files), "calls") == {}
+
+
+def test_a_variable_called_as_a_class_is_a_guess(tmp_path: Path) -> None:
+    files = {
+        "a.py": "class Cart:\n    def settle(self):\n        return 1\n",
+        "b.py": "class Till:\n    def settle(self):\n        return 2\n",
+        "c.py": "def close(cart):\n    cart.settle()\n",
+    }
+    found = edges(opened(tmp_path, files), "calls")
+    assert list(found) == [("c.py close", "a.py Cart.settle")]
+    assert UNIQUE < found["c.py close", "a.py Cart.settle"] < CERTAIN
+
+
+def test_tests_point_at_what_they_test_and_bases_at_what_derives(tmp_path: Path) -> None:
+    files = {
+        "cart.py": "class Base:\n    pass\n\n\nclass Cart(Base):\n    def pay(self):\n        return 1\n",
+        "tests/test_cart.py": "from cart import Cart\n\n\ndef helper():\n    return Cart()\n\n\ndef test_pay():\n    assert Cart().pay() == 1\n    assert helper()\n",
+    }
+    repository = opened(tmp_path, files)
+    assert edges(repository, "inherits") == {("cart.py Cart", "cart.py Base"): CERTAIN}
+    assert ("tests/test_cart.py test_pay", "cart.py Cart.pay") in edges(repository, "tests")
+    assert ("tests/test_cart.py test_pay", "tests/test_cart.py helper") in edges(repository, "calls")
+    assert ("tests/test_cart.py", "cart.py Cart") in edges(repository, "imports")
+
+
+def test_the_graph_is_the_same_however_the_index_grew(tmp_path: Path) -> None:
+    files = LANGUAGES["python"][0]
+    grown = opened(tmp_path / "a", dict(list(files.items())[:2]))
+    for name, text in list(files.items())[2:]:
+        write(tmp_path / "a" / "tree", {name: text})
+        grown.refresh(options=PLAIN)
+    assert edges(grown) == edges(opened(tmp_path / "b", files))
+
+
+def test_the_graph_is_kept_by_content_and_a_damaged_file_is_made_again(tmp_path: Path) -> None:
+    repository = opened(tmp_path, LANGUAGES["go"][0])
+    before = edges(repository)
+    (kept,) = repository.snapshot().folder.glob("*.graph")
+    assert kept.stat().st_mode & 0o777 == 0o600
+    whole = kept.read_bytes()
+    kept.write_bytes(whole[:40] + b"\0" * 40 + whole[80:])
+    again = wayfind.open(repository.root, home=tmp_path / "home", commits=0)
+    assert edges(again) == before
+    assert kept.read_bytes() == whole
+    write(repository.root, {"new.go": "package main\n\nfunc more() {\n\thelper()\n}\n"})
+    repository.refresh(options=PLAIN)
+    assert edges(repository).keys() - before.keys() == {("new.go more", "helper.go helper")}
+    assert len(list(repository.snapshot().folder.glob("*.graph"))) == 2
+
+
+def test_centrality_is_what_a_slow_walk_gives() -> None:
+    from wayfind.index.resolution import Edges
+
+    dice = np.random.default_rng(0)
+    pairs = np.unique(dice.integers(0, 12, (40, 2)), axis=0)
+    pairs = pairs[pairs[:, 0] != pairs[:, 1]]
+    strength = np.full(len(pairs), 0.5, np.float32)
+    graph = Graph(Edges(pairs[:, 0], pairs[:, 1], np.zeros(len(pairs), np.uint8), strength, np.ones(len(pairs), np.int32)), 12)
+    matrix = np.zeros((12, 12))
+    for source, target in pairs:
+        matrix[target, source] = 1 / (pairs[:, 0] == source).sum()
+    matrix[:, matrix.sum(0) == 0] = 1 / 12
+    values, vectors = np.linalg.eig(0.85 * matrix + 0.15 / 12)
+    expected = np.abs(np.real(vectors[:, np.argmax(np.real(values))]))
+    assert np.allclose(graph.centrality, expected / expected.max(), atol=0.01)
+
+
+def test_the_signals_of_candidates_are_shares(tmp_path: Path) -> None:
+    repository = opened(tmp_path, LANGUAGES["python"][0])
+    searcher = repository.searcher()
+    chosen = np.arange(searcher.snapshot.chunks)
+    signals = graph_signals(searcher, chosen)
+    assert signals.shape == (len(chosen), len(GRAPH_SIGNALS))
+    assert ((signals >= 0) & (signals <= 1)).all()
+    named = {f"{searcher.snapshot.paths[file]} {symbol}": number for number, (file, symbol) in enumerate(zip(searcher.snapshot.file, searcher.snapshot.symbols))}
+    assert signals[named["shop/prices.py total"], 1] == 1.0
+    assert signals[named["other/prices.py total"], 1] == 0.0
+    assert signals[named["shop/cart.py Cart.pay"], 2] == 1.0
+    assert graph_signals(searcher, chosen[:0]).shape == (0, len(GRAPH_SIGNALS))
+
+
+RECEIVERS = {
+    "f(x)": "", "self.store.f(x)": "self.store", "a.b.f(x)": "a.b", "make(1).f(x)": "make()", "rows[0].f(x)": "?", "super().f(x)": "super",
+    "cls.f(x)": "self", "one(1).two(2).f(x)": "one().two()", "(a or b).f(x)": "?", "'text'.f(x)": "?", "a[1].b.f(x)": "?.b",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("call", RECEIVERS)
+def test_the_receiver_is_what_stands_before_the_name(call: str) -> None:
+    made = cut(f"def g():\n    return {call}\n", "python").references
+    assert [one.owner for one in made if one.name == "f"] == [RECEIVERS[call]]
