@@ -140,12 +140,12 @@ def _learnt(repository: Repository, known: Lessons, made: Sequence[Exam], seed: 
     encoder = Known().encoder
     codes = Codes(encoder) if encoder else None
     own = tuple(known.of("train"))
-    material = Material(_drawn(train, lambda place: place % SLICE != 0), own, repository, codes, seed)
     valid = _drawn(train, lambda place: place % SLICE == 0)
+    material = Material(_drawn(train, lambda place: place % SLICE != 0), _unasked(own, valid), repository, codes, seed)
     chosen, tried = _chosen(material, valid, components, say)
     if not chosen:
         return Learnt(None, Verdict(False, "no component helped on questions that it had not seen"), {}, tried)
-    whole, parts = replace(material, drawn=_drawn(train, lambda place: True)), Parts()
+    whole, parts = replace(material, drawn=_drawn(train, lambda place: True), lessons=own), Parts()
     for name in chosen:
         say(f"learn {name}", 0, 0)
         parts = components[name](whole, parts)
@@ -213,6 +213,12 @@ def _drawn(train: Sequence[Exam], wanted: Callable[[int], bool]) -> tuple[Drawn,
     """Questions by their place among those of their exam in the order of their ids, which is drawn by content."""
     found = [Drawn(exam, tuple(q for place, q in enumerate(sorted(exam.questions, key=lambda q: q.id)) if wanted(place))) for exam in train]
     return tuple(one for one in found if one.questions)
+
+
+def _unasked(taught: Sequence[Lesson], asked: Sequence[Drawn]) -> tuple[Lesson, ...]:
+    """The lessons about other code than what these questions ask for: its documentation is the question."""
+    gold = {(place.path, place.symbol) for one in asked for question in one.questions for place in question.gold}
+    return tuple(one for one in taught if not any((place.path, place.symbol) in gold for place in one.targets))
 
 
 def _shuffled(exam: Exam, seed: int) -> Exam:
