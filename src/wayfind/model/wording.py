@@ -17,7 +17,7 @@ SIGNS = (",", ".", "'", "-", "/")
 """All that is written beside words."""
 MOST_PARTS = 8
 """Parts of a name that is restored at most."""
-_TOKEN = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|->|#)[A-Za-z_$][\w$]*)*(?:\(\))?|\d[\w.]*|[,.'/-]|\S")
+_TOKEN = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|->|#)[A-Za-z_$][\w$]*)*(?:\(\))?|\d\w*(?:\.\w+)*|[,.'/-]|\S")
 _IDENTIFIER = re.compile(r"[^\W\d][\w$]*")
 _NAMELIKE = re.compile(r"[_$\d]|[a-z][A-Z]|[A-Z]{2,}[a-z]{2}|\.\w|::|->|#|\(\)")
 _WORD = re.compile(r"[a-z]+")

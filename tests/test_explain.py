@@ -1,0 +1,261 @@
+"""Explanations that are written: they name only what stands in the code, are the same everywhere and always, kept once written,
+and come from one place. The decoder is a tiny one that was trained on a made-up language (`explainers.py`)."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from explainers import PART, bundle_of, function
+from hypothesis import given
+from hypothesis import strategies as st
+
+import wayfind
+from wayfind import config
+from wayfind.errors import ModelError, UsageError
+from wayfind.index.explanations import ExplanationStore
+from wayfind.model import bundle
+from wayfind.model.explainer import Explainer
+from wayfind.model.reading import LONGEST, MOST, places, reading, undocumented
+from wayfind.model.wording import Known, invented, joined, names_in, repeats, spelled, written
+from wayfind.model.wordpiece import WordPiece
+from wayfind.search.explain import explain
+from wayfind.types import Chunk, Target
+
+SOURCE = Path(wayfind.__file__).parent
+COMMON = {"the", "of", "a", "returns", "from"}
+
+
+@pytest.fixture(scope="module")
+def explainer(tmp_path_factory: pytest.TempPathFactory) -> Explainer:
+    return Explainer(bundle_of(tmp_path_factory.mktemp("bundle")))
+
+
+@pytest.fixture
+def in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository, and the tiny decoder as the model in use."""
+    bundle_of(tmp_path / "bundle")
+    monkeypatch.setenv("WAYFIND_MODEL", str(tmp_path / "bundle"))
+    (tmp_path / "repo").mkdir()
+    texts = [function("load", "file", "user")[1], function("save", "record", "tree")[1], 'def documented(x):\n    """Says what it does itself."""\n    return x']
+    (tmp_path / "repo" / "a.py").write_text("\n\n\n".join(texts) + "\n", encoding="utf-8")
+    return tmp_path
+
+
+# What is written -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("verb", "noun", "other"), [("load", "file", "user"), ("save", "record", "tree"), ("open", "image", "page"), ("parse", "token", "index")])
+def test_the_decoder_reads_the_code_and_copies_names(explainer: Explainer, verb: str, noun: str, other: str) -> None:
+    chunk, text = function(verb, noun, other)
+    said = explainer.write(reading(chunk, text, "python"))
+    assert f"{noun}Path" in said and f"the {noun} of the {other}" in said
+
+
+def test_a_name_that_was_never_seen_is_copied_whole(explainer: Explainer) -> None:
+    chunk = Chunk(1, 2, "function", "load_query", "def load_query(zork)")
+    said = explainer.write(reading(chunk, "def load_query(zork):\n    return load(zork.queryPath)", "python"))
+    assert "queryPath" in said
+
+
+@given(st.lists(st.sampled_from(["parse_header", "maxSize", "Set.add", "the", "of", "zork", "HTTPClient", "0x1F", "file", "returns"]), min_size=1, max_size=6), st.booleans())
+def test_nothing_is_found_invented_that_stands_in_the_text_and_everything_that_does_not(words: list[str], present: bool) -> None:
+    sentence = " ".join(words) + "."
+    text = f"def f(): {' '.join(words)}" if present else "def f(): pass"
+    lacking = invented(sentence, text, COMMON)
+    assert lacking == ([] if present else [word for word in words if word not in COMMON])
+
+
+def test_names_in_parts_and_inflected_words_count_as_present() -> None:
+    text = "def serialise(maxSize): pass"
+    assert not invented("Serialises the max size.", text, COMMON)
+    assert invented("Serialises the min size.", text, COMMON) == ["min"]
+    assert invented("Returns 3 of MAX_SIZE.", text, COMMON) == ["3"]
+    assert invented("Returns a JSON of `maxSize`.", text, COMMON) == ["JSON"]
+
+
+def test_a_name_in_capitals_is_a_name_even_if_its_parts_are_common() -> None:
+    assert invented("Returns theOf.", "pass", COMMON) == ["theOf"]
+    assert not Known("pass", COMMON).word("theof") and Known("pass", COMMON).word("of")
+
+
+def test_names_are_restored_as_they_stand_and_marks_without_a_name_vanish() -> None:
+    names = names_in("class ProtoComment: max_size = 3")
+    assert written("returns a [NAME] proto comment of [NAME] max size".split(), names, {}) == "Returns a ProtoComment of max_size."
+    assert written("returns a [NAME] proto thing".split(), names, {}) == "Returns a proto thing."
+
+
+@given(st.lists(st.sampled_from(["ProtoComment", "max_size", "sorted", "by", "re-raised", "JSON"]), min_size=2, max_size=6))
+def test_what_is_spelled_is_written_again(words: list[str]) -> None:
+    sentence = "Returns " + " ".join(words) + "."
+    again = written(spelled(sentence).removesuffix(" .").split(), names_in("ProtoComment max_size"), {"json": "JSON"})
+    assert again == sentence
+
+
+def test_pieces_are_joined_to_words_and_repetitions_seen() -> None:
+    assert joined(["a", "##b", "##c", "d"]) == ["abc", "d"]
+    assert repeats("the the file".split()) and repeats("a b c d a b c".split()) and not repeats("a b c d a b d".split())
+
+
+# What is read --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "docstring"),
+    [
+        ('def f(x):\n    """Zork the file.\n\n    Then zork it again.\n    """\n    return zap(x)', "Zork the file.\n\nThen zork it again."),
+        ("/**\n * Zork the file.\n * @param x zork\n */\nint f(int x) {\n  return zap(x);\n}", "Zork the file.\n@param x zork"),
+        ("// Zork the file.\nfunc f(x int) {\n\tzap(x)\n}", "Zork the file."),
+        ("# Zork the file.\ndef f(x)\n  zap(x)\nend", "Zork the file."),
+    ],
+)
+def test_documentation_is_hidden_and_code_is_not(text: str, docstring: str) -> None:
+    bare = undocumented(Chunk(1, 3, "function", "f", "f(x)", docstring), text)
+    assert "zork" not in bare.lower() and "zap(x)" in bare
+
+
+def test_a_reading_is_no_longer_than_the_reader(explainer: Explainer) -> None:
+    text = "def f(x):\n    # " + "word " * 500 + "\n" + "\n".join(f"    call_{n}(argument_{n})" for n in range(500))
+    ids, parts = places(reading(Chunk(1, 502, "function", "A.f", "def f(x)"), text, "python"), WordPiece((PART / "decoder-pieces.txt").read_text()))
+    assert len(ids) == len(parts) <= LONGEST and {part: parts.count(part) for part in set(parts)}.items() <= {part: min(n, parts.count(part)) for part, n in MOST.items()}.items()
+
+
+# Always the same -----------------------------------------------------------------------------------------------------------
+
+SAY = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from explainers import *
+from wayfind.model.explainer import Explainer
+e = Explainer(bundle_of(Path(sys.argv[2])), threads=int(sys.argv[3]))
+for one in made_up(40):
+    print(e.write(one.reading), [round(c.score, 6) for c in e.candidates(one.reading)])
+"""
+
+
+def test_two_processes_write_the_same(tmp_path: Path) -> None:
+    done = [
+        subprocess.run([sys.executable, "-c", SAY, Path(__file__).parent, tmp_path / f"bundle{n}", str(n)], capture_output=True, text=True, check=True).stdout
+        for n in (1, 2)
+    ]
+    assert done[0] == done[1] and done[0].count("Path") >= 30
+
+
+def test_what_was_written_is_kept_by_content_and_model(in_use: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chunk, text = function("load", "file", "user")
+    first = explain(chunk, text, "python", "generated", in_use / "home")
+    calls = []
+    monkeypatch.setattr(Explainer, "write", lambda self, read: calls.append(read) or "Other.")
+    assert explain(chunk, text, "python", "generated", in_use / "home") == first and not calls
+    assert explain(chunk, text.replace("filePath", "urlPath"), "python", "generated", in_use / "home").text == "Other." and len(calls) == 1
+    assert explain(chunk, text, "python", "generated").text == "Other."
+    store = ExplanationStore(in_use / "home")
+    assert store.count() == 2
+    store.thin(1)
+    assert store.count() == 1
+    assert os.stat(store.path).st_mode & 0o077 == 0
+
+
+def test_a_store_that_cannot_be_used_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    store = ExplanationStore(tmp_path / "file" / "home")
+    store.put("m", "r", "Says.")
+    assert store.get("m", "r") is None and store.count() == 0
+    (tmp_path / "explanations.sqlite").write_bytes(b"no database, only bytes" * 100)
+    assert ExplanationStore(tmp_path).get("m", "r") is None
+
+
+# Which sentence is shown ---------------------------------------------------------------------------------------------------
+
+
+def _by_symbol(in_use: Path, mode: str) -> dict[str, Target]:
+    with wayfind.open(in_use / "repo", home=in_use / "home") as repository:
+        return {result.symbol: result.explanation for result in repository.search("load file save record documented", explain=mode).results}
+
+
+def test_auto_writes_what_nobody_described_and_leaves_what_people_wrote(in_use: Path) -> None:
+    shown = _by_symbol(in_use, "auto")
+    assert shown["load_file"] == Target("Loads the file of the user from filePath.", "generated")
+    assert shown["documented"] == Target("Says what it does itself.", "docstring")
+
+
+def test_source_writes_nothing_and_generated_all(in_use: Path) -> None:
+    assert {one.provenance for one in _by_symbol(in_use, "source").values()} == {"synthetic", "docstring"}
+    shown = _by_symbol(in_use, "generated")
+    assert shown["load_file"].provenance == "generated"
+    assert shown["documented"].provenance in ("generated", "synthetic") and "itself" not in shown["documented"].text
+
+
+def test_where_the_decoder_is_sure_of_nothing_the_template_speaks(in_use: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Explainer, "write", lambda self, read: "")
+    chunk, text = function("load", "file", "user")
+    assert explain(chunk, text, "python", "generated") == Target("Loads the file, given user.", "synthetic")
+    synthetic = Chunk(1, 2, "function", "load_file", "def load_file(user)", target=Target("Loads it.", "synthetic"))
+    assert explain(synthetic, text, "python", "auto") == Target("Loads it.", "synthetic")
+
+
+def test_a_decoder_that_trusts_nothing_writes_nothing(tmp_path: Path) -> None:
+    chunk, text = function("load", "file", "user")
+    assert Explainer(bundle_of(tmp_path, least=1.0)).write(reading(chunk, text, "python")) == ""
+
+
+def test_a_bundle_without_a_decoder_explains_as_before(tmp_path: Path, in_use: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle.write(tmp_path / "bare", "bare", {}, {}, {})
+    monkeypatch.setenv("WAYFIND_MODEL", str(tmp_path / "bare"))
+    assert _by_symbol(in_use, "auto")["load_file"].provenance == "synthetic"
+    with pytest.raises(UsageError, match="no decoder"):
+        _by_symbol(in_use, "generated")
+
+
+def test_a_decoder_that_reads_otherwise_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="version"):
+        Explainer(bundle_of(tmp_path, reading="0"))
+
+
+def test_a_changed_file_is_refused(tmp_path: Path) -> None:
+    found = bundle_of(tmp_path)
+    (tmp_path / "decoder-words.txt").write_text("other\n")
+    with pytest.raises(ModelError, match="not the file"):
+        Explainer(found)
+
+
+def test_every_interface_takes_its_sentences_from_one_place() -> None:
+    """Nothing but `search.explain` asks the decoder, and nothing else builds a generated target."""
+    asking, naming = set(), set()
+    for path in SOURCE.rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        own = path.relative_to(SOURCE).as_posix()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module == "wayfind.model.explainer":
+                asking.add(own)
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Target" and any(isinstance(one, ast.Constant) and one.value == "generated" for one in node.args):
+                naming.add(own)
+    assert asking == {"search/explain.py"} and naming == {"search/explain.py"}
+
+
+def test_writing_needs_no_network(in_use: Path) -> None:
+    code = (
+        "import socket, sys\n"
+        "def refuse(*a, **k): raise AssertionError('network used')\n"
+        "socket.socket = refuse; socket.create_connection = refuse; socket.getaddrinfo = refuse\n"
+        "import wayfind\n"
+        "print(wayfind.open(sys.argv[1], home=sys.argv[2]).search('load file', explain='generated').results[0].explanation.provenance)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, in_use / "repo", in_use / "home2"], capture_output=True, text=True)
+    assert done.stdout.strip() == "generated", done.stderr
+
+
+def test_the_decoder_of_the_seeds_never_saw_its_target_and_ours_sees_no_documentation(in_use: Path) -> None:
+    """Origin defects 6 and 7: a decoder that can read its answer learns to copy it."""
+    text = 'def documented(x):\n    """Says what it does itself."""\n    return x'
+    chunk = Chunk(1, 3, "function", "documented", "def documented(x)", "Says what it does itself.", target=Target("Says what it does itself.", "docstring"))
+    assert "itself" not in reading(chunk, text, "python")
+    assert reading(chunk, text, "python") == reading(Chunk(1, 2, "function", "documented", "def documented(x)"), "def documented(x):\n    return x", "python")
+
+
+def test_the_setting_may_ask_for_generated_explanations() -> None:
+    assert config.SETTINGS["explain"].read("generated") == "generated"
