@@ -423,7 +423,7 @@ def _ruby(text: str) -> Bound:
 
 
 def _lua(text: str) -> Bound:
-    for name, module in re.findall(r"(\w+)\s*=\s*require\s*\(?\s*['\"]([^'\"]+)['\"]", text):
+    for name, module in re.findall(r"(?<!\w)(\w{1,60})\s{0,8}=\s{0,8}require\s*\(?\s*['\"]([^'\"]+)['\"]", text):
         yield name, module
 
 
