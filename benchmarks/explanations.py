@@ -237,13 +237,13 @@ def table(asked: Sequence[Example], said: dict[str, list[str]]) -> list[str]:
         rouges = {name: [rouge(texts[n], asked[n].reference) for n in mine] for name, texts in said.items()}
         for name, texts in said.items():
             recalls = [value for n in mine if (value := recall(texts[n], asked[n])) is not None]
-            difference = "" if name == "template" else _shown(paired(rouges[name], rouges["template"]))
-            shown = [_shown(bootstrap([bleu(texts[n], asked[n].reference) for n in mine])), _shown(bootstrap(rouges[name])), _shown(bootstrap([100 * one for one in recalls])) if recalls else ""]
-            lines.append(f"{name:36}{shown[0]:22}{shown[1]:22}{shown[2]:24}{difference}")
+            difference = "" if name == "template" else shown(paired(rouges[name], rouges["template"]))
+            cells = [shown(bootstrap([bleu(texts[n], asked[n].reference) for n in mine])), shown(bootstrap(rouges[name])), shown(bootstrap([100 * one for one in recalls])) if recalls else ""]
+            lines.append(f"{name:36}{cells[0]:22}{cells[1]:22}{cells[2]:24}{difference}")
     return lines
 
 
-def _shown(found) -> str:
+def shown(found) -> str:
     return f"{found.mean:.1f} [{found.low:.1f}, {found.high:.1f}]"
 
 

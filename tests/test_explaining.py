@@ -1,0 +1,184 @@
+"""Training of the decoder: it learns a made-up language whole, every option reaches what it names, what is exported writes what the
+network writes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("onnxscript")
+import torch  # noqa: E402
+from explainers import CONFIG, bundle_of, function, laid, made_up  # noqa: E402
+
+from wayfind.errors import UsageError  # noqa: E402
+from wayfind.model.explainer import Explainer as Served  # noqa: E402
+from wayfind.model.reading import places, reading  # noqa: E402
+from wayfind.train.decoder import generate  # noqa: E402
+from wayfind.train.explainer import Explainer, Readings, padded  # noqa: E402
+from wayfind.train.explaining import ExplainerConfig, Material, Training, Words, is_explainer, manual_lessons, network_of, prepared, read_config, target_ids, train_explainer  # noqa: E402
+from wayfind.train.explaining_export import add_part, export_part  # noqa: E402
+
+torch.set_num_threads(1)
+
+
+def trained(folder: Path, config: ExplainerConfig, steps: int, **loop: object) -> Training:
+    config = replace(config, loop=replace(config.loop, steps=config.loop.steps, **loop))
+    (folder / "out").mkdir(exist_ok=True)
+    learned, words = prepared(config, folder / "out", False)
+    training = Training(config, network_of(config, words), learned, words, folder / "out", lambda line: None)
+    for _ in range(steps):
+        training._step()
+        training.step += 1
+    return training
+
+
+def test_the_made_up_language_is_learned_exported_and_written_without_torch(tmp_path: Path) -> None:
+    part = train_explainer(read_config(laid(tmp_path)), tmp_path / "out")
+    assert part is not None
+    served = Served(bundle_of(tmp_path / "bundle", part))
+    held_out = [one for one in made_up() if one.part == "valid"][:20]
+    assert sum(served.write(one.reading).rstrip(".") == one.sentence for one in held_out) >= 18
+
+
+def test_the_exported_graphs_say_what_the_network_says(tmp_path: Path) -> None:
+    training = trained(tmp_path, read_config(laid(tmp_path)), 120)
+    training._save("best")
+    export_part(tmp_path / "out", tmp_path / "part")
+    served = Served(bundle_of(tmp_path / "bundle", tmp_path / "part"))
+    vocabulary, network = training.words.vocabulary, training.network.eval()
+    alike = 0
+    for one in made_up(30):
+        ids, parts = places(one.reading, vocabulary)
+        latent, source = network.read(Readings(padded([ids]), padded([parts])))
+        (own,) = generate(network.decoder, latent, source, 15, 1)
+        beams = served._writer.beams(torch.tensor([ids]).numpy(), torch.tensor([parts]).numpy(), _Anything())
+        alike += list(beams[0].symbols[:-1]) == own
+    assert alike >= 27
+
+
+class _Anything:
+    def word(self, word: str) -> bool:
+        return True
+
+
+def test_teaching_hides_the_target(tmp_path: Path) -> None:
+    """Origin defect 6: what is said at a place may not depend on the symbol there, or on those after it."""
+    training = trained(tmp_path, read_config(laid(tmp_path)), 0)
+    network = training.network.eval()
+    read, target, _ = training.material.batch([0, 1])
+    latent, source = network.read(read)
+    other = target.clone()
+    other[:, 4:] = 7
+    one, two = network.decoder(latent, source, target), network.decoder(latent, source, other)
+    assert torch.allclose(one[:, :5], two[:, :5], atol=1e-6) and not torch.allclose(one[:, 5], two[:, 5], atol=1e-6)
+
+
+def test_the_reader_does_not_see_padding(tmp_path: Path) -> None:
+    training = trained(tmp_path, read_config(laid(tmp_path)), 0)
+    network = training.network.eval()
+    read, target, _ = training.material.batch([0])
+    wide = Readings(*(torch.nn.functional.pad(one, (0, 9)) for one in read))
+    assert torch.allclose(network.nll(read, target), network.nll(wide, target), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["transformer", "gru"])
+def test_both_decoders_learn_and_export(kind: str, tmp_path: Path) -> None:
+    config = read_config(laid(tmp_path, CONFIG.replace("{pieces", f"{{kind: {kind}, pieces").replace("steps: 240", "steps: 40")))
+    seen: list[dict] = []
+    part = train_explainer(config, tmp_path / "out", report=seen.append)
+    assert part is not None and json.loads((part / "part.json").read_text())["part"]["kind"] == kind
+    said = Served(bundle_of(tmp_path / "bundle", part))
+    assert isinstance(said.write(made_up(1)[0].reading), str)
+    assert [line["event"] for line in seen][-2:] == ["evaluation", "exported"]
+
+
+def test_a_manual_explanation_reaches_the_loss_with_its_weight(tmp_path: Path) -> None:
+    (tmp_path / "repo").mkdir()
+    (tmp_path / "repo" / "a.py").write_text(function("load", "file", "user")[1] + "\n")
+    (tmp_path / "manual.json").write_text(json.dumps([{"id": 1, "file": "./a.py", "line_range": "1-2", "component": "load_file", "explanation": "Loads the table of the user from filePath"}]))
+    (lesson,) = manual_lessons({str(tmp_path / "manual.json"): str(tmp_path / "repo")}, 5.0)
+    assert lesson.weight == 5.0 and lesson.sentence.startswith("Loads the table") and "load_file" in lesson.reading
+    training = trained(tmp_path, read_config(laid(tmp_path)), 0)
+    network, words = training.network.eval(), training.words
+
+    def loss(weight: float) -> float:
+        rows = Material([*made_up(3), replace(lesson, weight=weight)], words, "transformer", 16)
+        return float(network.nll(*rows.batch(range(4))).detach())
+
+    assert loss(5.0) != loss(1.0) and loss(1e9) == pytest.approx(float(network.nll(*Material([lesson], words, "transformer", 16).batch([0])).detach()), rel=1e-3)
+
+
+def test_stories_teach_the_decoder_before(tmp_path: Path) -> None:
+    (tmp_path / "stories.txt").write_text("\n<|endoftext|>\n".join(["loads the file of the user. opens the page"] * 40))
+    config = read_config(laid(tmp_path, CONFIG.replace("vocabulary: vocab.txt", "vocabulary: vocab.txt, stories: stories.txt").replace("steps: 240", "steps: 240, story_steps: 60")))
+    training = trained(tmp_path, config, 60)
+    after = float(training._story_loss().detach())
+    fresh = trained(tmp_path, config, 0)
+    assert after < 0.5 * float(fresh._story_loss().detach())
+    with pytest.raises(UsageError, match="data.stories"):
+        trained(tmp_path, replace(config, data=replace(config.data, stories="")), 0)
+
+
+def test_interrupted_and_resumed_it_computes_what_it_would_have(tmp_path: Path) -> None:
+    config = read_config(laid(tmp_path, CONFIG.replace("steps: 240", "steps: 12").replace("evaluate_every: 80", "evaluate_every: 6")))
+    for folder in ("whole", "parts"):
+        (tmp_path / folder).mkdir()
+    whole = Training(config, *_begun(config, tmp_path / "whole"), lambda line: None)
+    whole.run(False)
+    begun = Training(config, *_begun(config, tmp_path / "parts"), lambda line: None)
+    for _ in range(6):
+        begun._step()
+        begun.step += 1
+    begun._evaluate()
+    resumed = Training(config, *_begun(config, tmp_path / "parts"), lambda line: None)
+    resumed.run(True)
+    for name, value in whole.network.state_dict().items():
+        assert torch.equal(value, resumed.network.state_dict()[name]), name
+
+
+def _begun(config: ExplainerConfig, folder: Path) -> tuple[Explainer, list, Words, Path]:
+    learned, words = prepared(config, folder, (folder / "words.json").is_file())
+    return network_of(config, words), learned, words, folder
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        (("kind: transformer", "kind: lstm"), "transformer, gru"),
+        (("steps: 240", "stepz: 240"), "did you mean `steps`"),
+        (("hidden: 24", "hidden: 25"), "multiple"),
+        (("vocabulary: vocab.txt", "vocabulary: ''"), "vocab.txt"),
+        (("lessons: lessons.jsonl.gz", "lessons: ''"), "pairs"),
+    ],
+)
+def test_a_wrong_option_is_refused(changed: tuple[str, str], told: str, tmp_path: Path) -> None:
+    text = CONFIG.replace("{pieces", "{kind: transformer, pieces").replace(*changed)
+    with pytest.raises(UsageError, match=told):
+        read_config(laid(tmp_path, text))
+
+
+def test_a_part_is_put_into_a_bundle_and_replaced_there(tmp_path: Path) -> None:
+    from explainers import PART
+
+    base = bundle_of(tmp_path / "base")
+    again = add_part(base.folder, PART, tmp_path / "both")
+    again.check()
+    assert again.parts == base.parts and again.digests == base.digests
+
+
+def test_only_a_configuration_with_an_explainer_trains_one(tmp_path: Path) -> None:
+    assert is_explainer(laid(tmp_path)) and is_explainer(Path(__file__).parent.parent / "training" / "explainer.yaml")
+    assert not is_explainer(Path(__file__).parent.parent / "training" / "tiny.yaml") and not is_explainer(tmp_path / "none.yaml")
+
+
+def test_sentences_become_pieces_with_an_end(tmp_path: Path) -> None:
+    training = trained(tmp_path, read_config(laid(tmp_path)), 0)
+    vocabulary = training.words.vocabulary
+    ids = target_ids("Loads the file from filePath", vocabulary, "transformer", 16)
+    pieces = training.words.pieces.split("\n")
+    assert [pieces[number] for number in ids] == ["loads", "the", "file", "from", "[NAME]", "file", "path", ".", "[SEP]"]
+    assert reading(*function("load", "file", "user"), "python")

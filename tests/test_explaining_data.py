@@ -1,0 +1,80 @@
+"""What the decoder learns from: true sentences only, common words, stories read one by one. No torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from explainers import made_up
+
+from wayfind.errors import NotFound, UsageError
+from wayfind.train.explaining_data import Lesson, cleaned, common_words, lessons, read_lessons, stories, true_lessons, write_lessons
+from wayfind.train.pairs import Pair, to_line
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("Return the `name` of a node (if any). Never fails.", "Returns the name of a node"),
+        ("This method will parse the header: see RFC.", "Parses the header"),
+        ("TODO: explain this", ""),
+        ("See https://example.org for all of it", ""),
+        ("We open the file for you", ""),
+        ("Opens", ""),
+        ("Devuelve la suma de los valores para el total", ""),
+        ("a_b c_d e_f g_h are all of them", ""),
+        ("HttpClient sends requests to a host", "HttpClient sends requests to a host"),
+    ],
+)
+def test_a_documentation_is_learned_as_one_sentence_in_the_third_person_or_not_at_all(given: str, kept: str) -> None:
+    assert cleaned(given) == kept
+
+
+def test_a_sentence_that_says_what_the_code_does_not_hold_is_no_lesson() -> None:
+    common = {"returns": "returns", "the": "the", "of": "of"}
+    held = Lesson("Returns the colour of maxSize", "f\n\n\ndef f(colour): maxSize", "python", "a/b")
+    invents = Lesson("Returns the colour of minSize", "f\n\n\ndef f(colour): maxSize", "python", "a/b")
+    assert true_lessons([held, invents], common) == [held]
+
+
+def test_only_words_of_several_projects_are_common_and_no_names() -> None:
+    found = common_words(made_up())
+    assert {"loads", "the", "of", "file"} <= found.keys() and not {"filepath", "filePath"} & found.keys()
+    assert not common_words([Lesson("Frobnicates the zork", "", "python", "one/project")] * 50)
+
+
+def test_a_word_is_kept_as_it_is_mostly_written() -> None:
+    assert common_words([Lesson("Reads some JSON here", "", "python", f"o/{n}") for n in range(4)])["json"] == "JSON"
+
+
+def test_lessons_are_cut_out_of_the_repositories_that_pairs_name(tmp_path: Path) -> None:
+    source = tmp_path / "trees" / "acme+shop" / "shop.py"
+    source.parent.mkdir(parents=True)
+    source.write_text('class Cart:\n    def add(self, item):\n        """Add an item to the cart."""\n        self.items.append(item)\n')
+    pair = Pair("Add an item to the cart", "shop.py\nCart.add\n...", "python", "docstring", "acme/shop", path="shop.py", symbol="Cart.add", part="valid")
+    (tmp_path / "pairs" / "train").mkdir(parents=True)
+    (tmp_path / "pairs" / "train" / "a.jsonl").write_text(to_line(pair) + "\n")
+    (tmp_path / "pairs" / "manifest.json").write_text('{"shards": {"train/a.jsonl": {}}}')
+    (found,) = lessons(tmp_path / "pairs", tmp_path / "trees")
+    assert (found.sentence, found.part, found.origin) == ("Adds an item to the cart", "valid", "acme/shop")
+    assert "Cart.add" in found.reading and "to the cart" not in found.reading
+    with pytest.raises(NotFound, match="repositories"):
+        list(lessons(tmp_path / "pairs", tmp_path / "nowhere"))
+
+
+def test_lessons_are_read_as_they_were_written(tmp_path: Path) -> None:
+    given = made_up(20)
+    assert write_lessons(tmp_path / "a.jsonl.gz", given) == 20 and read_lessons(tmp_path / "a.jsonl.gz") == given
+    with pytest.raises(NotFound):
+        read_lessons(tmp_path / "b.jsonl.gz")
+
+
+def test_stories_are_read_one_by_one(tmp_path: Path) -> None:
+    file = tmp_path / "stories.txt"
+    file.write_text("Once there was\na cat.\n<|endoftext|>\n\nA dog ran. It fell.\n<|endoftext|>\n<|endoftext|>Last one<|endoftext|>", encoding="utf-8")
+    assert list(stories(file)) == ["Once there was a cat.", "A dog ran. It fell.", "Last one"]
+    with pytest.raises(NotFound):
+        list(stories(tmp_path / "none.txt"))
+    file.write_text("\n<|endoftext|>\n")
+    with pytest.raises(UsageError, match="endoftext"):
+        list(stories(file))
