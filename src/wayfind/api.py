@@ -53,6 +53,7 @@ class Repository:
         """Without `adapted`, what was learned of the repository is left aside."""
         self._tree, self._options, self._adapted = tree, options, adapted
         self._searcher: Searcher | None = None
+        self._adopted: adaptations.Adaptation | None = None
         self._learned = ""
         self.stale_files = 0
 
@@ -99,6 +100,14 @@ class Repository:
             self._searcher, self._learned = Searcher(self._searcher.snapshot, adaptation=self._adaptation(learned)), learned
         return self._searcher
 
+    def adopt(self, adaptation: adaptations.Adaptation | None) -> None:
+        """Search with this adaptation from now on, whatever lies beside the index; None: as the index says."""
+        self._adopted, self._searcher = adaptation, None
+
+    def adaptation(self) -> adaptations.Adaptation | None:
+        """What was learned of the repository and is in use, if anything is."""
+        return self._adopted or self._adaptation(adaptations.current(self.learned_folder) if self._adapted else "")
+
     @property
     def tree(self) -> Tree:
         """The working tree and where its index lies."""
@@ -112,7 +121,7 @@ class Repository:
     def _adaptation(self, identity: str) -> adaptations.Adaptation | None:
         """The adaptation of an id. One that is damaged or gone stops no search; `status` says so."""
         try:
-            return adaptations.load(self.learned_folder, identity) if identity else None
+            return self._adopted or (adaptations.load(self.learned_folder, identity) if identity else None)
         except (ModelError, NotFound):
             return None
 

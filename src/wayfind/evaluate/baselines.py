@@ -56,10 +56,17 @@ def words(pool: Pool) -> System:
     return lambda text, k: hits(search(searcher, Ask(text, k)).results)
 
 
-def default_systems() -> tuple[str, ...]:
+def unlearned(pool: Pool) -> System:
+    """Wayfind without what it learned of the repository: what learning brings is the difference to this."""
+    searcher = Searcher(pool.repo.snapshot())
+    return lambda text, k: hits(search(searcher, Ask(text, k)).results)
+
+
+def default_systems(learned: bool = False) -> tuple[str, ...]:
     """What is compared unless something else is asked for."""
     bundle = current()
-    return ("wayfind", "words", *SYSTEMS[1:]) if bundle and "encoder" in bundle.parts else SYSTEMS
+    own = ("wayfind", "unlearned") if learned else ("wayfind",)
+    return (*own, *(("words",) if bundle and "encoder" in bundle.parts else ()), *SYSTEMS[1:])
 
 
 def bm25(pool: Pool) -> System:
@@ -116,7 +123,7 @@ def system(name: str, pool: Pool) -> System:
     from wayfind.evaluate import adapters  # it needs Pool and Hit from here
 
     kind, _, argument = name.partition(":")
-    made = {"wayfind": wayfind, "words": words, "bm25": bm25, "ripgrep": ripgrep, "random": chance}
+    made = {"wayfind": wayfind, "unlearned": unlearned, "words": words, "bm25": bm25, "ripgrep": ripgrep, "random": chance}
     if name in made:
         return made[name](pool)
     if kind == "command" and argument:

@@ -141,6 +141,11 @@ def part_of(asked: Query) -> Part:
     return part(asked.gold[0].path)
 
 
+def digest(text: str) -> str:
+    """Sixteen hexadecimal digits that stand for a question, letter case and spacing aside."""
+    return hashlib.sha256(" ".join(text.lower().split()).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
 def words(text: str) -> list[str]:
     """Lower-case words of a text, identifiers split, stop words removed, in order."""
     return [word for word in (found.lower() for found in WORD.findall(text)) if word not in STOP_WORDS]

@@ -19,11 +19,12 @@ from wayfind.evaluate.from_commits import commit_queries, commit_tree, cut
 from wayfind.evaluate.from_docstrings import docstring_queries
 from wayfind.evaluate.from_tests import test_queries
 from wayfind.evaluate.metrics import figures, precision_ceiling
-from wayfind.evaluate.queries import PARTS, Hit, Part, Query, QuerySet, is_test, judge
+from wayfind.evaluate.queries import PARTS, Hit, Part, Query, QuerySet, digest, is_test, judge
 from wayfind.evaluate.scratch import GitError
 from wayfind.evaluate.spec import read_spec, spec_queries
 from wayfind.index.home import default_home
 from wayfind.index.vectors import lend
+from wayfind.model.adaptation import Adaptation
 
 KINDS = ("docstring", "commit", "test")
 MOST_COMMITS = 150
@@ -94,7 +95,6 @@ def evaluate(
     Raises UsageError, NotFound, StorageError.
     """
     _check(kinds, parts, k, limit)
-    systems = tuple(systems) or default_systems()
     asked = read_spec(Path(spec)) if spec is not None else None
     root = repo_path if repo_path is not None else asked.corpus if asked else None
     if root is None:
@@ -105,9 +105,11 @@ def evaluate(
     say = progress or (lambda what, done, total: None)
     try:
         with tempfile.TemporaryDirectory(prefix="wayfind-eval-", ignore_cleanup_errors=True) as folder:
-            run = _Run(Path(folder), systems, k, seed, limit, tuple(parts), say)
+            run = _Run(Path(folder), (), k, seed, limit, tuple(parts), say)
             with _index(root, home, say) as pool:
                 pool = replace(pool, seed=seed)
+                learned = pool.repo.adaptation()
+                run = replace(run, learned=learned, systems=tuple(systems) or default_systems(learned is not None))
                 lend(Path(home) if home else default_home(), run.folder / "home")
                 if asked is not None:
                     sets = [_ask(spec_queries(asked, root, pool.chunks), pool, run)]
@@ -115,7 +117,7 @@ def evaluate(
                     sets = [_MAKERS[kind](pool, run) for kind in kinds]
     except OSError as refused:
         raise StorageError(f"the evaluation needs room for a copy of the tree in {tempfile.gettempdir()}: {refused}") from refused
-    return Report(root, systems, tuple(sets), k, seed, tuple(parts))
+    return Report(root, run.systems, tuple(sets), k, seed, tuple(parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +131,19 @@ class _Run:
     limit: int
     parts: tuple[Part, ...]
     say: Progress
+    learned: Adaptation | None = None
+    """What was learned of the repository and is in use; then nothing that it has seen is asked."""
+
+    @property
+    def by_file(self) -> tuple[Part, ...]:
+        """The parts of questions whose part is that of their file."""
+        return ("report",) if self.learned and self.parts == PARTS else self.parts
 
 
 def _docstring(pool: Pool, run: _Run) -> SetReport:
     run.say("docstring: copying the tree and removing documentation", 0, 0)
     try:
-        made = docstring_queries(pool.root, pool.chunks, run.folder / "docstring", limit=run.limit, seed=run.seed, parts=run.parts)
+        made = docstring_queries(pool.root, pool.chunks, run.folder / "docstring", limit=run.limit, seed=run.seed, parts=run.by_file)
     except GitError as refused:
         return _nothing("docstring", f"git: {refused}")
     return _ask_in_copy(made, run)
@@ -159,7 +168,7 @@ def _commit(pool: Pool, run: _Run) -> SetReport:
 
 
 def _test(pool: Pool, run: _Run) -> SetReport:
-    return _ask(test_queries(pool.root, pool.chunks, limit=run.limit, seed=run.seed, parts=run.parts), pool, run)
+    return _ask(test_queries(pool.root, pool.chunks, limit=run.limit, seed=run.seed, parts=run.by_file), pool, run)
 
 
 _MAKERS = {"docstring": _docstring, "commit": _commit, "test": _test}
@@ -183,7 +192,9 @@ def _ask_in_copy(made: QuerySet, run: _Run) -> SetReport:
 
 
 def _ask(made: QuerySet, pool: Pool, run: _Run) -> SetReport:
-    """Ask every system every query of a set."""
+    """Ask every system every query of a set that was not learned from."""
+    pool.repo.adopt(run.learned)
+    made = _unseen(made, run.learned)
     if not made.queries:
         return _nothing(made.kind, made.note, made)
     answered: list[Answered] = []
@@ -198,6 +209,17 @@ def _ask(made: QuerySet, pool: Pool, run: _Run) -> SetReport:
     size = sum(not is_test(c) for c in pool.chunks) if made.without_tests else len(pool.chunks)
     ceiling = sum(precision_ceiling(q.gold) for q in made.queries) / len(made.queries)
     return SetReport(made.kind, made.queries, tuple(answered), size, dict(made.dropped), made.note, ceiling)
+
+
+def _unseen(made: QuerySet, learned: Adaptation | None) -> QuerySet:
+    """The set without the questions that learning was fitted to or decided by."""
+    if learned is None:
+        return made
+    seen = set().union(*learned.about.get("used", {}).values())
+    kept = tuple(asked for asked in made.queries if digest(asked.text) not in seen)
+    left_out = len(made.queries) - len(kept)
+    note = f"{made.note}; search has learned from this repository, so only questions are asked that learning did not see ({left_out} left out)"
+    return replace(made, queries=kept, note=note)
 
 
 def _nothing(kind: str, why: str, made: QuerySet | None = None) -> SetReport:

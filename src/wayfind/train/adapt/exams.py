@@ -21,7 +21,7 @@ from wayfind.evaluate.baselines import hits
 from wayfind.evaluate.from_commits import HELD_OUT, NEWEST_COMMITS, History, clean_subject, commit_queries, commit_tree
 from wayfind.evaluate.from_docstrings import docstring_queries
 from wayfind.evaluate.metrics import figures
-from wayfind.evaluate.queries import Part, Query, judge, part_of
+from wayfind.evaluate.queries import Part, Query, digest, judge, part_of
 from wayfind.evaluate.scratch import git, repository_of
 from wayfind.index.refresh import Progress
 from wayfind.index.snapshot import Snapshot
@@ -31,7 +31,7 @@ from wayfind.model.encoder import Encoder, current_encoder
 from wayfind.model.text import chunk_text
 from wayfind.search.engine import Ask, search
 from wayfind.search.searcher import Searcher
-from wayfind.train.adapt.lessons import Lesson, Split, digest, lessons_of_commits
+from wayfind.train.adapt.lessons import Lesson, Split, lessons_of_commits
 
 MOST = {"commit": 150, "docstring": 100}
 """Questions of a kind in a part: enough for an interval of some 0.04 on MRR, and asked in a few seconds."""

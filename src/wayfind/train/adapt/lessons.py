@@ -7,7 +7,6 @@ by a hash of their path, and of the history the newest tenth goes to `report`, t
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from typing import Literal
 
 from wayfind.api import Repository
 from wayfind.evaluate.from_commits import HELD_OUT, MOST_FUNCTIONS, NEWEST_COMMITS, clean_subject, cut
-from wayfind.evaluate.queries import Gold, Part, part
+from wayfind.evaluate.queries import Gold, Part, digest, part
 from wayfind.evaluate.scratch import GitError, git
 from wayfind.search import feedback
 from wayfind.search.searcher import EXAMPLE_PATH
@@ -89,11 +88,6 @@ def lessons(repository: Repository) -> Lessons:
     dropped: Counter[str] = Counter()
     found = [*_of_text(repository, dropped), *_of_history(repository, split, dropped), *_of_feedback(repository, dropped)]
     return Lessons(tuple(_once(found, dropped)), split, dropped)
-
-
-def digest(query: str) -> str:
-    """Sixteen hexadecimal digits that stand for a question, letter case and spacing aside."""
-    return hashlib.sha256(" ".join(query.lower().split()).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def split_history(root: Path) -> Split:

@@ -20,7 +20,7 @@ import numpy as np
 
 from wayfind import __version__
 from wayfind.api import Repository, open_repository
-from wayfind.errors import StorageError, UsageError
+from wayfind.errors import ModelError, NotFound, StorageError, UsageError
 from wayfind.evaluate.queries import Query
 from wayfind.evaluate.scratch import GitError, git, repository_of, tree_at
 from wayfind.index.refresh import Progress
@@ -30,7 +30,7 @@ from wayfind.search.searcher import Searcher
 from wayfind.search.vocabulary import as_data
 from wayfind.train.adapt import query_map, terms, weights, words
 from wayfind.train.adapt.exams import Exam, Known, answered, exams, gold_of, questions_of, take
-from wayfind.train.adapt.gate import FIGURE, Compared, Verdict, compare, general_questions, judge, summary, together
+from wayfind.train.adapt.gate import ALL, FIGURE, Compared, Verdict, compare, general_questions, judge, summary, together
 from wayfind.train.adapt.lessons import Lesson, Lessons, lessons
 from wayfind.train.adapt.memory import Codes, remember
 
@@ -193,10 +193,24 @@ def _judged(
     asked = general_questions(repository.snapshot(), seed=0)
     snapshot = repository.snapshot()
     general = compare("name", answered(Searcher(snapshot), asked), answered(Searcher(snapshot, adaptation=draft), asked), seed)
-    verdict = judge([one for one in gate if one.kind == "all"], general)
+    verdict = judge(gate, general, _against_present(repository, made, draft, seed))
     figures = {"gate": summary(gate), "report": summary(report), "general": summary(general), "why": verdict.why}
     final = parts.adaptation((*taught, *marked), codes, {**about, "figures": figures})
     return Learnt(final, verdict, {}, tried, tuple(gate), tuple(report), tuple(general))
+
+
+def _against_present(repository: Repository, made: Sequence[Exam], draft: Adaptation, seed: int) -> Compared | None:
+    """The gate's questions asked of what is in use, then of what was learned now: a later run goes on from where the last one got.
+    None where nothing is in use, or it was made for another model."""
+    try:
+        present = adaptations.load(repository.learned_folder, adaptations.current(repository.learned_folder))
+    except (ModelError, NotFound):
+        return None
+    exams_of_gate = [exam for exam in made if exam.part == "gate"]
+    if present.model != draft.model or not exams_of_gate:
+        return None
+    before, after = (together([take(exam, one) for exam in exams_of_gate]) for one in (present, draft))
+    return next(one for one in compare(ALL, before, after, seed) if one.figure == FIGURE)
 
 
 def _compared(made: Sequence[Exam], part: str, adaptation: Adaptation, seed: int, say: Progress) -> list[Compared]:
@@ -205,7 +219,7 @@ def _compared(made: Sequence[Exam], part: str, adaptation: Adaptation, seed: int
     for number, exam in enumerate(one for one in made if one.part == part):
         say(f"judge by {part}", number, 0)
         before[exam.kind], after[exam.kind] = take(exam, None), take(exam, adaptation)
-    found = compare("all", together(list(before.values())), together(list(after.values())), seed) if before else []
+    found = compare(ALL, together(list(before.values())), together(list(after.values())), seed) if before else []
     return found + [one for kind in before for one in compare(kind, before[kind], after[kind], seed)]
 
 

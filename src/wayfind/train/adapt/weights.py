@@ -35,6 +35,8 @@ RATE = 0.03
 LARGEST = float(np.log(2))
 """Factors lie between a half and two."""
 MOST_ADDED = 1.5
+FIXED = "meaning"
+"""Only ratios of weights order results; this one stays, so that confidence, which reads it, stays calibrated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ def fit(given: Candidates) -> dict[str, float]:
     added = np.array([name in REMEMBERED for name in SIGNALS])
     base, taken = np.array([WEIGHTS[name] for name in SIGNALS]), np.array([DEMOTED[name] for name in DEMOTIONS])
     seen = (given.signals != 0).any(0)
-    free = np.concatenate([seen & (added | (base > 0)), (given.demotions != 0).any(0)])
+    free = np.concatenate([seen & (added | (base > 0)) & (np.array(SIGNALS) != FIXED), (given.demotions != 0).any(0)])
     values = np.concatenate([np.where(added & seen, 0.1, 0.0), np.zeros(len(DEMOTIONS))])
     low = np.concatenate([np.where(added, 0.0, -LARGEST), np.full(len(DEMOTIONS), -LARGEST)])
     high = np.concatenate([np.where(added, MOST_ADDED, LARGEST), np.full(len(DEMOTIONS), LARGEST)])

@@ -1,0 +1,100 @@
+"""Learning on public repositories: report-part figures before and after, kept or not, and what the gate makes of shuffled answers.
+
+    python benchmarks/learning.py run FOLDER_OR_MIRROR … --results FILE [--shuffled N] [--home FOLDER]
+
+Each repository is cloned from where it lies (nothing is fetched), indexed and learned from as `wayfind learn` does. One line of JSON a
+run is appended to FILE; `python benchmarks/learning.py table FILE` prints the table. With --shuffled N every repository is learned from
+N times with the answers exchanged between the questions, seeds 1 to N, which the gate must refuse.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import closing
+from pathlib import Path
+
+import wayfind
+from wayfind.train.adapt.gate import summary
+from wayfind.train.adapt.run import Learnt, learn
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    actions = parser.add_subparsers(dest="action", required=True)
+    run = actions.add_parser("run")
+    run.add_argument("repositories", nargs="+", type=Path)
+    run.add_argument("--results", type=Path, required=True)
+    run.add_argument("--shuffled", type=int, default=0)
+    run.add_argument("--home", type=Path)
+    table = actions.add_parser("table")
+    table.add_argument("results", type=Path)
+    given = parser.parse_args()
+    if given.action == "table":
+        print(table_of([json.loads(line) for line in given.results.read_text().splitlines()]))
+    else:
+        with tempfile.TemporaryDirectory(prefix="learning-") as scratch:
+            for place in given.repositories:
+                for line in runs(place, Path(scratch), given.home, given.shuffled):
+                    with open(given.results, "a", encoding="utf-8") as out:
+                        out.write(json.dumps(line) + "\n")
+
+
+def runs(place: Path, scratch: Path, home: Path | None, shuffled: int):
+    """One line for the repository as it is, then one for every run with shuffled answers."""
+    name = name_of(place)
+    root = clone(place, scratch / name.replace("/", "+"))
+    with closing(wayfind.open(root, home=home or scratch / "home")) as repository:
+        repository.refresh()
+        repository.encode()
+        for seed in range(shuffled + 1):
+            began, used = time.monotonic(), time.process_time()
+            learnt = learn(repository, shuffled=seed or None)
+            yield line_of(name, repository.snapshot().chunks, learnt, seed, time.monotonic() - began, time.process_time() - used)
+
+
+def clone(place: Path, target: Path) -> Path:
+    """A clone of a repository or of a bare mirror on this machine, its objects shared."""
+    if not target.exists():
+        subprocess.run(["git", "clone", "-q", "--shared", os.fspath(place), os.fspath(target)], check=True)
+    return target
+
+
+def name_of(place: Path) -> str:
+    """`owner/name` of a mirror `owner+name/repo`, else the folder's name."""
+    return (place.parent if place.name == "repo" else place).name.replace("+", "/")
+
+
+def line_of(name: str, chunks: int, learnt: Learnt, shuffled: int, seconds: float, processor: float) -> dict:
+    return {
+        "repository": name, "chunks": chunks, "shuffled": shuffled, "kept": learnt.verdict.kept, "why": learnt.verdict.why,
+        "lessons": learnt.counts, "tried": learnt.tried, "components": learnt.adaptation.about["components"] if learnt.adaptation else [],
+        "weights": learnt.adaptation.about.get("weights") if learnt.adaptation else None,
+        "gate": summary(learnt.gate), "report": summary(learnt.report), "general": summary(learnt.general),
+        "seconds": round(seconds, 1), "processor_seconds": round(processor, 1),
+    }  # fmt: skip
+
+
+def table_of(lines: list[dict]) -> str:
+    """The runs as text, report part, and how many of the shuffled ones were kept."""
+    rows = []
+    for line in (one for one in lines if not one["shuffled"]):
+        rows.append(f"{line['repository']}: {line['chunks']:,} chunks, {'kept' if line['kept'] else 'not kept'} ({line['why']}); {', '.join(line['components']) or 'nothing'}")
+        rows.append(f"  {sum(line['lessons'].values()):,} lessons, {line['processor_seconds']:.0f} s of processor time")
+        for name, of in line["report"].items():
+            before, after, gain = (of[key] for key in ("before", "after", "gain"))
+            mark = "*" if gain[1] > 0 else "-" if gain[2] < 0 else " "
+            rows.append(f"  {name:<22} {before[0]:.3f} -> {after[0]:.3f}  {gain[0]:+.3f} [{gain[1]:+.3f}, {gain[2]:+.3f}] {mark} {gain[3]} questions")
+    shuffled = [one for one in lines if one["shuffled"]]
+    if shuffled:
+        rows.append(f"shuffled answers: {sum(one['kept'] for one in shuffled)} of {len(shuffled)} runs kept")
+    return "\n".join(rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

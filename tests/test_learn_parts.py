@@ -1,0 +1,204 @@
+"""The parts of learning that need no index: slopes against differences, files of adaptations, the gate's verdicts."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from wayfind.errors import ModelError, NotFound
+from wayfind.evaluate.intervals import Interval
+from wayfind.model import adaptation as adaptations
+from wayfind.search.rank import DEMOTED, DEMOTIONS, SIGNALS, WEIGHTS
+from wayfind.search.learned import REMEMBERED
+from wayfind.train.adapt import query_map, weights
+from wayfind.train.adapt.gate import Compared, judge
+
+
+def slope_by_differences(value, at: np.ndarray, step: float = 1e-5) -> np.ndarray:
+    found = np.zeros(at.shape)
+    for place in np.ndindex(at.shape):
+        up, down = at.copy(), at.copy()
+        up[place] += step
+        down[place] -= step
+        found[place] = (value(up) - value(down)) / (2 * step)
+    return found
+
+
+def some_pairs(rng: np.random.Generator, questions: int = 7, rows: int = 11, dim: int = 6) -> query_map.Pairs:
+    right = np.zeros((questions, rows), bool)
+    right[np.arange(questions), rng.integers(0, rows, questions)] = True
+    right[0, :2] = True
+    out = ~right & (rng.random((questions, rows)) < 0.2)
+    chunks = query_map.unit(rng.standard_normal((rows, dim))).astype(np.float32)
+    return query_map.Pairs(query_map.unit(rng.standard_normal((questions, dim))), chunks, right, out)
+
+
+def test_slopes_of_the_query_map_are_those_of_its_loss():
+    rng = np.random.default_rng(0)
+    given, rows = some_pairs(rng), np.arange(7)
+    down, up = 0.3 * rng.standard_normal((3, 6)), 0.3 * rng.standard_normal((6, 3))
+    _, by_down, by_up = query_map.loss_and_gradient(given, rows, down, up)
+    loss = lambda a, b: query_map.loss_and_gradient(given, rows, a, b)[0]  # noqa: E731
+    np.testing.assert_allclose(by_down, slope_by_differences(lambda a: loss(a, up), down, 1e-3), atol=5e-3)
+    np.testing.assert_allclose(by_up, slope_by_differences(lambda b: loss(down, b), up, 1e-3), atol=5e-3)
+
+
+def test_the_query_map_learns_a_rotation_and_begins_as_the_identity():
+    rng = np.random.default_rng(1)
+    dim, rows = 24, 60
+    codes = rng.integers(-127, 128, (rows, dim)).astype(np.int8)
+    turn = np.eye(dim)[:, np.r_[1, 0, 2:dim]]
+    asked = np.rint(codes @ turn).astype(np.int8)
+    given = query_map.pairs(asked, [[i] for i in range(rows)], codes, np.arange(rows))
+    learned = query_map.fit([given])
+    before = query_map.loss_and_gradient(given, np.arange(rows), np.zeros((16, dim)), np.zeros((dim, 16)))[0]
+    after = query_map.loss_and_gradient(given, np.arange(rows), learned["map.down"].astype(float), learned["map.up"].astype(float))[0]
+    assert after < 0.5 * before
+
+
+def test_copies_and_the_right_file_are_no_negatives():
+    codes = np.array([[100, 0, 0], [99, 1, 0], [0, 100, 0], [0, 0, 100]], np.int8)
+    given = query_map.pairs(np.array([[100, 0, 0]], np.int8), [[0]], codes, np.array([0, 1, 0, 2]))
+    assert given.right.tolist() == [[True, False, False, False]]
+    assert given.left_out.tolist() == [[False, True, True, False]]
+
+
+def some_candidates(rng: np.random.Generator, questions: int = 9, size: int = 12) -> weights.Candidates:
+    signals = rng.random((questions * size, len(SIGNALS)))
+    demotions = (rng.random((questions * size, len(DEMOTIONS))) < 0.3).astype(float)
+    right = np.zeros(questions * size, bool)
+    right[rng.integers(0, size, questions) + size * np.arange(questions)] = True
+    return weights.Candidates(signals, demotions, right, size * np.arange(questions), np.ones(questions))
+
+
+def test_slopes_of_the_ranker_are_those_of_its_loss():
+    rng = np.random.default_rng(2)
+    given = some_candidates(rng)
+    added = np.array([name in REMEMBERED for name in SIGNALS])
+    base, taken = np.array([WEIGHTS[name] for name in SIGNALS]), np.array([DEMOTED[name] for name in DEMOTIONS])
+    values = np.concatenate([np.where(added, 0.3, 0.1), np.full(len(DEMOTIONS), -0.2)])
+    found = weights.gradient(given, values, added, base, taken)
+    expected = slope_by_differences(lambda v: weights.loss(given, v, added, base, taken), values)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_factors_stay_between_a_half_and_two_and_go_where_the_answers_are():
+    rng = np.random.default_rng(3)
+    given = some_candidates(rng, questions=40)
+    given.signals[:, SIGNALS.index("symbol")] = given.right
+    given.signals[:, SIGNALS.index("file")] = ~given.right
+    learned = weights.fit(given)
+    assert learned["symbol"] > 1.2 and learned["file"] < 0.8
+    assert all(0.499 <= learned[name] <= 2.001 for name in (*SIGNALS, *DEMOTIONS) if name not in REMEMBERED)
+    assert learned["meaning"] == 1.0
+    assert learned == weights.fit(given)
+
+
+def interval(mean: float, low: float, high: float, n: int = 100) -> Interval:
+    return Interval(mean, low, high, n)
+
+
+def compared(gain: Interval, kind: str = "all") -> Compared:
+    return Compared(kind, "MRR@10", gain, gain, gain)
+
+
+@pytest.mark.parametrize(
+    ("gate", "general", "present", "kept", "why"),
+    [
+        ([compared(interval(0.05, 0.01, 0.09))], [compared(interval(0.0, -0.01, 0.01), "name")], None, True, "gains"),
+        ([compared(interval(0.05, 0.0, 0.09))], [], None, False, "no certain gain"),
+        ([compared(interval(0.05, 0.01, 0.09, n=12))], [], None, False, "12 questions to judge by"),
+        ([], [], None, False, "0 questions"),
+        ([compared(interval(0.05, 0.01, 0.09))], [compared(interval(-0.02, -0.05, 0.01), "name")], None, False, "name questions lose"),
+        ([compared(interval(0.05, 0.01, 0.09)), compared(interval(-0.04, -0.07, -0.01), "docstring")], [], None, False, "docstring questions lose"),
+        ([compared(interval(0.05, 0.01, 0.09))], [], compared(interval(-0.02, -0.05, 0.01)), False, "what is in use is better"),
+    ],
+)
+def test_kept_is_only_what_gains_for_certain_and_loses_nowhere(gate, general, present, kept, why):
+    verdict = judge(gate, general, present)
+    assert verdict.kept is kept and why in verdict.why
+
+
+def some_adaptation(seed: int = 0) -> adaptations.Adaptation:
+    rng = np.random.default_rng(seed)
+    return adaptations.made("model", {"map.down": rng.random((2, 3)).astype(np.float32)}, {"seed": seed})
+
+
+def test_an_adaptation_is_read_as_it_was_written_and_its_id_is_its_content(tmp_path):
+    one = some_adaptation()
+    adaptations.store(tmp_path, one)
+    again = adaptations.load(tmp_path, one.id)
+    assert again.id == one.id == some_adaptation().id != some_adaptation(1).id
+    assert np.array_equal(again.arrays["map.down"], one.arrays["map.down"]) and again.about == {"seed": 0}
+    assert all(path.stat().st_mode & 0o077 == 0 for path in tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("place", [0, 30, 120, -40, -1])
+def test_an_adaptation_with_one_changed_byte_is_refused(tmp_path, place):
+    data = bytearray(adaptations.packed(some_adaptation()))
+    data[place] ^= 1
+    with pytest.raises(ModelError):
+        adaptations.unpacked(bytes(data), "file")
+    path = tmp_path / f"{some_adaptation().id}.adaptation"
+    path.write_bytes(bytes(data))
+    with pytest.raises(ModelError):
+        adaptations.load(tmp_path, some_adaptation().id)
+
+
+def test_going_back_goes_to_the_one_before_and_then_to_nothing(tmp_path):
+    first, second = some_adaptation(1), some_adaptation(2)
+    for one in (first, second):
+        adaptations.store(tmp_path, one)
+        adaptations.use(tmp_path, one.id)
+    assert adaptations.current(tmp_path) == second.id
+    assert adaptations.roll_back(tmp_path) == first.id == adaptations.current(tmp_path)
+    assert adaptations.roll_back(tmp_path) == "" == adaptations.current(tmp_path)
+    with pytest.raises(NotFound):
+        adaptations.roll_back(tmp_path)
+
+
+def test_no_more_are_kept_than_can_be_gone_back_to(tmp_path):
+    for seed in range(adaptations.MOST_KEPT + 3):
+        adaptations.store(tmp_path, some_adaptation(seed))
+        adaptations.use(tmp_path, some_adaptation(seed).id)
+    assert len(list(tmp_path.glob("*.adaptation"))) == adaptations.MOST_KEPT == len(adaptations.line(tmp_path))
+
+
+WRITER = """
+import sys
+from pathlib import Path
+import numpy as np
+from wayfind.model import adaptation as adaptations
+folder, seed = Path(sys.argv[1]), 0
+while True:
+    seed += 1
+    one = adaptations.made("m", {"a": np.full(50_000, seed, np.int64)}, {"seed": seed})
+    adaptations.store(folder, one)
+    adaptations.use(folder, one.id)
+    if seed == 1:
+        print("ready", flush=True)
+"""
+
+
+def test_a_writer_killed_anywhere_leaves_a_whole_adaptation_in_use(tmp_path):
+    for wait in (0.0, 0.013, 0.031, 0.047):
+        with subprocess.Popen([sys.executable, "-c", WRITER, tmp_path], stdout=subprocess.PIPE) as writer:
+            assert writer.stdout.readline().strip() == b"ready"
+            time.sleep(wait)
+            writer.send_signal(signal.SIGKILL)
+        found = adaptations.load(tmp_path, adaptations.current(tmp_path))
+        assert (found.arrays["a"] == found.about["seed"]).all()
+
+
+def test_a_pointer_that_cannot_be_read_counts_as_nothing_learned(tmp_path):
+    for content in ("", "{", "[]", json.dumps({"line": 3})):
+        (tmp_path / adaptations.CURRENT).write_text(content)
+        assert adaptations.current(tmp_path) == ""
+    assert adaptations.current(tmp_path / "nowhere") == "" and os.path.isdir(tmp_path)
