@@ -269,6 +269,18 @@ def test_a_folder_whose_status_was_asked_for_is_not_taken_for_indexed(ask, own: 
     assert json.loads(printed)["results"][0]["path"] == "catalogue/search.js"
 
 
+def test_explain_never_indexes_the_whole_home_for_a_file_outside_of_any_repository(ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = tmp_path / "user"
+    (own / "notes").mkdir(parents=True)
+    (own / "other.py").write_text("def other():\n    return 1\n")
+    (own / "notes" / "late.py").write_text("def late():\n    return 2\n")
+    monkeypatch.setattr(Path, "home", lambda: own)
+    for here in (own, tmp_path):
+        monkeypatch.chdir(here)
+        printed = ask("explain", f"{own}/notes/late.py:1", "--json")[1]
+        assert json.loads(printed)["index"]["files"] == 1
+
+
 def test_explain_takes_a_place_as_search_printed_it(ask, library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(library.parent)
     place = ask("late reader pays", library.name)[1].split("\n\n")[1].split()[0]

@@ -71,9 +71,8 @@ def test_help_ends_with_examples_that_run(name: str, place: dict) -> None:
         (("late", "fee"), 'a query of several words goes in quotes: wayfind "late fee"'),
         (("how", "late", "fees", "work"), 'wayfind "how late fees work"'),
         (("search", "how", "late", "fees", "-k", "3"), 'wayfind "how late fees"'),
-        (("-late fee",), 'a query that starts with a dash comes after two dashes: wayfind -- "-late fee"'),
-        (("-late",), 'wayfind -- "-late"'),
-        (("-kind of fee",), 'wayfind -- "-kind of fee"'),
+        (("-late",), 'a query that starts with a dash comes after two dashes: wayfind -- "-late"'),
+        (("search", "-late fee"), 'wayfind -- "-late fee"'),
     ],
 )
 def test_a_query_that_was_mistaken_for_something_else_is_hinted_at(arguments: tuple[str, ...], said: str, library: Path, home: Path) -> None:
@@ -86,6 +85,18 @@ def test_other_mistakes_are_not_taken_for_that(arguments: tuple[str, ...], libra
     ran = command(*arguments, home=home, cwd=library)
     assert ran.returncode == 2
     assert "dashes" not in ran.stderr.decode() and ("quotes" in ran.stderr.decode()) == (arguments[0] == "fine")
+
+
+def test_a_folder_that_is_not_there_is_not_taken_for_a_word(library: Path, home: Path) -> None:
+    ran = command("fine", "no/such/place", home=home, cwd=library)
+    assert ran.returncode == 2 and b"quotes" not in ran.stderr
+
+
+@pytest.mark.parametrize("query", ["-late fee", "-path:docs fine", "-lang:python"])
+def test_a_query_that_begins_with_what_must_not_be_needs_no_dashes(query: str, library: Path, home: Path) -> None:
+    bare = command(query, "-l", home=home, cwd=library)
+    assert (bare.returncode, bare.stdout) == ((ran := command("-l", "--", query, home=home, cwd=library)).returncode, ran.stdout)
+    assert bare.returncode < 2
 
 
 def test_the_hint_for_a_dash_works(library: Path, home: Path) -> None:

@@ -389,3 +389,18 @@ def test_renamed_definitions_are_told_by_their_text() -> None:
     assert renamed(before, after) == {"A": "B", "A.f": "B.f", "A.g": "B.g", "one": "uno"}
     assert renamed(after, before) == {"B": "A", "B.f": "A.f", "B.g": "A.g", "uno": "one"}
     assert renamed(before, before) == {}
+
+
+def test_a_definition_renamed_and_edited_at_once_is_told_by_most_of_its_lines() -> None:
+    body = "    rows = read(path)\n    rows.sort()\n    kept = [row for row in rows if row]\n"
+    other = "    with open(path) as file:\n        return parse(file)\n"
+    before = extract(f"def load(path):\n{body}    return kept\n\ndef scan(path):\n{other}".encode(), "a.py")
+    after = extract(f"def fetch(path, most):\n{body}    return kept[:most]\n\ndef walk(where):\n    yield where\n".encode(), "a.py")
+    assert renamed(before, after) == {"load": "fetch"}
+
+
+def test_of_two_like_texts_none_is_taken_for_the_other() -> None:
+    body = "    rows = read(path)\n    rows.sort()\n    return rows\n"
+    before = extract(f"def load(path):\n{body}".encode(), "a.py")
+    after = extract(f"def one(path, x):\n{body}\ndef two(path, y):\n{body}".encode(), "a.py")
+    assert renamed(before, after) == {}

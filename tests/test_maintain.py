@@ -14,7 +14,8 @@ from wayfind.corpus import languages
 from wayfind.errors import IndexDamaged, NotFound
 from wayfind.index import maintain
 from wayfind.index import refresh as refreshing
-from wayfind.index.maintain import doctor, forget, gc, sizes
+from wayfind.index.lock import held
+from wayfind.index.maintain import doctor, forget, gc, sizes, tidy
 from wayfind.index.refresh import open_tree, refresh
 from wayfind.index.snapshot import open_snapshot
 from wayfind.index.store import ContentStore
@@ -61,6 +62,27 @@ def test_gc_takes_nothing_that_is_in_use(home: Path, tmp_path: Path) -> None:
     done = gc(home, now=time.time() + 400 * DAY)
     assert (done.gone, done.evicted, done.contents) == ((), (), 0)
     assert image(root, home) == before
+
+
+def test_gc_unasked_runs_once_a_week_and_never_beside_another(home: Path, tmp_path: Path) -> None:
+    refreshed(tree(tmp_path, "a", 1), home)
+    (home / "trees" / "a-folder-that-is-gone").mkdir()
+    now = time.time()
+    assert tidy(home, now) is None and tidy(home, now + 6 * DAY) is None
+    with held(home, alone=False, wait=1.0):
+        assert tidy(home, now + 8 * DAY) is None
+    assert tidy(home, now + 9 * DAY) is None
+    assert tidy(home, now + 16 * DAY) is not None
+
+
+def test_gc_unasked_keeps_the_index_of_a_folder_that_may_come_back(home: Path, tmp_path: Path) -> None:
+    root = tree(tmp_path, "a", 1)
+    refreshed(root, home)
+    shutil.rmtree(root)
+    now = time.time()
+    assert tidy(home, now) is None
+    assert tidy(home, now + 8 * DAY).gone == ()
+    assert tidy(home, now + 40 * DAY).gone == (str(root),)
 
 
 def test_the_index_of_a_folder_that_is_gone_goes(home: Path, tmp_path: Path) -> None:

@@ -67,6 +67,12 @@ def test_impossible_filter_is_an_error_that_names_it(text):
         parse(text)
 
 
+@pytest.mark.parametrize("text", ["sym:", "-path:", " lang: "])
+def test_a_filter_alone_without_a_value_is_an_error_that_shows_one(text):
+    with pytest.raises(UsageError, match=f"for example {text.strip()}"):
+        parse(text)
+
+
 def test_bad_expression_is_an_error():
     with pytest.raises(UsageError, match="not valid"):
         parse("x", Filters(regex="("))

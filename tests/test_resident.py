@@ -109,6 +109,7 @@ def test_a_first_search_through_it_indexes(serve, own: Path, repository: Path) -
     code, out, _ = run("search", "late reader pays", repository, home=own)
     assert code == 0 and b"loans.py:25" in out
     (entry,) = status(own)["repositories"]
+    assert entry["encoded"] is None or 0 <= entry["encoded"] <= 1
     assert entry["state"] == "ready" and entry["root"] == str(repository)
 
 

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from wayfind.corpus import identity, languages
-from wayfind.errors import IndexDamaged, IndexError_, IndexVersion, NotFound, StorageError
+from wayfind.errors import IndexBusy, IndexDamaged, IndexError_, IndexVersion, NotFound, StorageError
 from wayfind.index.catalogue import Catalogue, Manifest
 from wayfind.index.late import late_names, read_late
 from wayfind.index.lock import held
@@ -30,6 +30,11 @@ KEPT_SECONDS = 86_400
 """Content stays so long after a tree let it go: who changes back to a branch within a day finds it extracted."""
 WAIT = 60.0
 """Seconds that `gc`, `forget` and repairs wait for running refreshes."""
+TIDY_EVERY = 7 * 86_400
+"""Seconds between two rounds of `tidy`."""
+GONE_SECONDS = 30 * 86_400
+_TIDIED = "tidied"
+"""Its time of modification is when `tidy` last looked."""
 STUB_SECONDS = 3_600
 """An index that has no generation and was not touched for so long was begun by a process that is gone."""
 LEAST_FREE = 200_000_000
@@ -134,20 +139,42 @@ def sizes(home: Path) -> Sizes:
     )
 
 
-def gc(home: Path, limit_bytes: int | None = None, now: float | None = None) -> Collected:
+def tidy(home: Path, now: float | None = None) -> Collected | None:
+    """`gc` without being asked: once in `TIDY_EVERY` seconds, without a limit, and not where another process is at work.
+
+    A folder that is gone keeps its index for `GONE_SECONDS` after its last use: a disk may come back. None where nothing was
+    done. The first call only begins the count. Raises StorageError, IndexDamaged.
+    """
+    moment, stamp = time.time() if now is None else now, home / _TIDIED
+    try:
+        last = stamp.stat().st_mtime
+    except OSError:
+        last = None
+    if last is not None and 0 <= moment - last < TIDY_EVERY or not home.is_dir():
+        return None
+    stamp.touch(mode=0o600)
+    os.utime(stamp, (moment, moment))
+    try:
+        return None if last is None else gc(home, now=moment, wait=0.0, gone_seconds=GONE_SECONDS)
+    except IndexBusy:
+        return None
+
+
+def gc(home: Path, limit_bytes: int | None = None, now: float | None = None, wait: float = WAIT, gone_seconds: float = 0.0) -> Collected:
     """Remove what no index needs: indexes of folders that are gone, segments that no generation names, content that no
     tree has referred to for a day. With a limit, then also the other content without a tree, and the trees used longest
     ago, until the home folder is below it.
 
-    now: seconds since 1970. Waits for running refreshes. Raises IndexBusy, StorageError, IndexDamaged (content store).
+    now: seconds since 1970; wait: seconds to wait for running refreshes; gone_seconds: an index stays so long after its last
+    use though its folder is gone. Raises IndexBusy, StorageError, IndexDamaged (content store).
     """
     if not home.is_dir():
         return Collected()
     moment = time.time() if now is None else now
     before = _bytes_below(home)
-    with held(home, alone=True, wait=WAIT), contextlib.closing(ContentStore(home / _CONTENT)) as store:
+    with held(home, alone=True, wait=wait), contextlib.closing(ContentStore(home / _CONTENT)) as store:
         trees = list(_trees(home))
-        gone = [tree for tree in trees if _is_gone(tree, moment)]
+        gone = [tree for tree in trees if _is_gone(tree, moment) and moment - tree.used >= gone_seconds]
         for tree in gone:
             _remove(tree.folder)
         keep = sorted((tree for tree in trees if tree not in gone), key=lambda tree: (tree.used, tree.root))

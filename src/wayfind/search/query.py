@@ -26,6 +26,8 @@ TITLE = 5
 _LONGEST_WITH_SYNTAX = 300
 
 _FILTER = re.compile(r'(?:(?<=\s)|^)(?P<no>-?)(?P<name>sym|symbol|path|file|lang|language|kind):(?P<value>"[^"]*"|\S+)')
+_LONE_FILTER = re.compile(r"-?(sym|symbol|path|file|lang|language|kind):")
+_EXAMPLE = {"sym": "Session.get", "symbol": "Session.get", "path": "src", "file": "src", "lang": "python", "language": "python", "kind": "class"}
 _PHRASE = re.compile(r'(?:(?<=\s)|^)"([^"]+)"(?=\s|$)')
 _EXCLUDED = re.compile(r'(?:(?<=\s)|^)-(?:"([^"]+)"|([^\W\d]\w+(?:[.:#>/-]+\w+)*(?:\(\))?))(?=\s|$)')
 _IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|#|->|/)[A-Za-z_$][\w$]*)*(?:\(\))?[!?]?")
@@ -108,8 +110,11 @@ class Query:
 
 
 def parse(text: str, filters: Filters = Filters()) -> Query:
-    """Understand a query; `filters` are added to those written in it. Raises UsageError for an unknown language or kind."""
+    """Understand a query; `filters` are added to those written in it. Raises UsageError for an unknown language or kind, and for
+    a filter without a value and nothing else."""
     text = text[:LONGEST]
+    if lone := _LONE_FILTER.fullmatch(text.strip()):
+        raise UsageError(f"{lone[0]} says nothing yet: write behind the colon what is meant, for example {lone[0]}{_EXAMPLE[lone[1]]}")
     free = text
     if "\n" not in text.strip() and len(text) <= _LONGEST_WITH_SYNTAX:
         free, written = _take_syntax(text)

@@ -22,7 +22,7 @@ def hinting(arguments: Sequence[str]) -> Iterator[None]:
         raise
     except NotFound as error:
         words = _words(arguments[1:])
-        if arguments[:1] == ["search"] and len(words) > 1 and str(error).startswith("no such folder"):
+        if arguments[:1] == ["search"] and str(error).startswith("no such folder") and _are_words(words):
             raise NotFound(f"{error}\n{_quoted(words)}") from error
         raise
 
@@ -35,6 +35,11 @@ def _hint(wrong: click.UsageError, given: Sequence[str]) -> str:
     if len(words) > 2 and not isinstance(wrong, (click.BadParameter, click.NoSuchOption)):
         return _quoted(words)
     return ""
+
+
+def _are_words(words: Sequence[str]) -> bool:
+    """Whether the quotes of a query were forgotten, rather than a folder mistyped: nothing behind the first word looks like a path."""
+    return len(words) > 1 and not any(sign in word for word in words[1:] for sign in "/\\~.")
 
 
 def _words(given: Sequence[str]) -> list[str]:

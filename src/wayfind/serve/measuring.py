@@ -38,6 +38,9 @@ def eval_command(
 
     The questions come from the repository: a docstring asks for the function from which it was removed, the subject of a
     commit for the functions that it changed, a test for what it tests. Without a question the exit code is 1.
+
+    What is searched are copies of the tree, indexed for this; with a model their vectors are made too, which takes most of
+    the time (with WAYFIND_MODEL=none none are made).
     """
     from wayfind.evaluate import report as reports
     from wayfind.evaluate.run import KINDS, evaluate

@@ -151,12 +151,13 @@ def root_around(file: str) -> str | None:
     """The folder to open for a file when no PATH is given; None stands for the current one.
 
     The current folder or else the nearest around the file that is indexed; where none is, the repository around the file,
-    or else the current folder if it holds the file, or else the file's own. Raises NotFound.
+    or else the current folder if it holds the file and is not the user's home or above it, or else the file's own. Raises
+    NotFound.
     """
     whole, here = Path(os.path.abspath(file)), Path.cwd()
     around = sorted(whole.parents, key=lambda folder: folder != here)  # stable: nearest first after the current one
     found = next(filter(_is_indexed, around), None) or next((folder for folder in whole.parents if (folder / ".git").exists()), None)
-    if found is None and here not in around:
+    if found is None and (here not in around or here in (home := Path.home()).parents or here == home):
         if not whole.exists():
             raise NotFound(f"no such file: {file}")
         found = whole.parent

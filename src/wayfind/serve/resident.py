@@ -146,7 +146,10 @@ class Resident:
 
     def status(self) -> dict[str, Any]:
         """How the process stands."""
-        repositories = [{"root": os.fspath(entry.root), "state": entry.state, "watching": entry.watching} for entry in self.workspace.entries]
+        repositories = [
+            {"root": os.fspath(entry.root), "state": entry.state, "watching": entry.watching, "encoded": entry.encoded, "encoding": entry.encoding}
+            for entry in self.workspace.entries
+        ]
         return {
             "pid": os.getpid(), "version": __version__, "home": os.fspath(self.place.home), "seconds": round(time.monotonic() - self.began, 1),
             "idle_seconds": self.idle, "requests": self.requests, "memory": _memory(), "repositories": repositories,
@@ -317,5 +320,6 @@ def _ask(place: Address, what: str) -> int:
 def _say(told: dict[str, Any], head: str) -> int:
     click.echo(f"{head} process {told['pid']}, wayfind {told['version']}, {counted(told['requests'], 'request')} in {told['seconds']:,.0f} s, {told['memory'] / 1e6:,.0f} MB")
     for entry in told["repositories"]:
-        click.echo(f"  {shown(entry['root'])}: {entry['state']}, {shown(entry['watching'])}")
+        vectors = "" if entry.get("encoded") is None else f", vectors {entry['encoded']:.0%}{' and growing' if entry.get('encoding') else ''}"
+        click.echo(f"  {shown(entry['root'])}: {entry['state']}{vectors}, {shown(entry['watching'])}")
     return FOUND

@@ -145,6 +145,24 @@ class Entry:
         watch = self._watch
         return f"watching {watch.folders:,} folders" if watch else f"looking at the files at each search: {self._unwatched}"
 
+    @property
+    def encoding(self) -> bool:
+        """Whether vectors are being made behind the searches."""
+        return self._encoding is not None and self._encoding.poll() is None
+
+    @property
+    def encoded(self) -> float | None:
+        """Share of the chunks whose vectors are stored, 0 to 1; None without an index, without a model, or while it is not to be had at once."""
+        if not self._has_index or not self._reading.acquire(timeout=_LOOK):
+            return None
+        try:
+            found = engine.state(self._repository.snapshot(), 0)
+        except WayfindError:
+            return None
+        finally:
+            self._reading.release()
+        return None if found.model == "lexical" else found.encoded
+
     def wait(self, seconds: float | None = None) -> bool:
         """Wait for a first index that is under way. Returns whether there is an index."""
         with self._turn:
