@@ -151,6 +151,23 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
+class Relation:
+    """How a result is connected with another definition: with the one that was asked for, or with an earlier result."""
+
+    kind: str
+    """What the result does: `calls`, `called by`, `imports`, `imported by`, `inherits`, `inherited by`, `tests`, `tested by`,
+    `sibling`, `similar`."""
+    path: str
+    start_line: int
+    symbol: str | None
+    line: int
+    """The line that refers, in the file of the caller; 0 where there is none."""
+    strength: float
+    """1 where syntax settles it; less where it rests on a declared type, a variable's name or a shared name; of `similar` the
+    nearness."""
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """One answer. `score` is comparable between results of one query; `signals` are its addends."""
 
@@ -169,6 +186,8 @@ class Result:
     """`path:line` of near-identical copies that were folded into this result."""
     reasons: tuple[Reason, ...] = ()
     """The question's words by what they bring to the score, the most first; only where they were asked for."""
+    relations: tuple[Relation, ...] = ()
+    """How it is connected, the strongest first; only of `related` and of a search by the graph."""
 
 
 @dataclass(frozen=True, slots=True)

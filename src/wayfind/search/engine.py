@@ -47,6 +47,8 @@ class Ask:
     """Search by this level of the latent model that was learned here, and by nothing else."""
     reasons: bool = False
     """Say of each result which words of the question bring how much of its score: an encoding a word."""
+    graph: bool = False
+    """Return the definitions that calls connect, in the order of the flow."""
 
 
 def search(searcher: Searcher, ask: Ask, stale_files: int = 0) -> Answer:
@@ -64,6 +66,10 @@ def search(searcher: Searcher, ask: Ask, stale_files: int = 0) -> Answer:
         from wayfind.search.level import by_level  # it stands on what is here
 
         return by_level(searcher, query, ask, stale_files)
+    if ask.graph:
+        from wayfind.search.flow import by_graph  # so does this
+
+        return by_graph(searcher, query, ask, stale_files)
     return answer(searcher, query, ask, stale_files)
 
 
@@ -75,7 +81,7 @@ def answer(searcher: Searcher, query: Query, ask: Ask, stale_files: int = 0) -> 
     lexical = score(snapshot, searcher.scales, query)
     k = min(ask.k, MOST_RESULTS)
     candidates = features(searcher, query, lexical, mask) if query.terms else NONE
-    scored = ordered(searcher, candidates, _enough(k))
+    scored = ordered(searcher, query, candidates, _enough(k))
     ranked = [*scored, *_unscored(query, mask, scored, k)]
     kept, copies = _fold(searcher, ranked, k)
     results = _results(searcher, query, lexical, kept, copies, ask)
@@ -176,7 +182,7 @@ def related(searcher: Searcher, path: str, line: int, k: int = 10, mode: Mode = 
     mask[own] = False
     lexical = score(snapshot, searcher.scales, query)
     candidates = features(searcher, query, lexical, mask)
-    ranked = ordered(searcher, candidates, _enough(k))
+    ranked = ordered(searcher, query, candidates, _enough(k))
     kept, copies = _fold(searcher, ranked, k)
     ask = Ask(f"{path}:{line}", k, explain=mode)
     sure = trust.confidence(query, candidates, ranked)

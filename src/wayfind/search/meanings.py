@@ -46,6 +46,15 @@ class Meanings:
             value = np.append(value, np.nan)[self._vectors.row]
         return value
 
+    def like(self, chunk: int) -> np.ndarray:
+        """Cosine of every chunk with one of them, by its own vector; nan where a chunk is not encoded yet."""
+        row = int(self._vectors.row[chunk])
+        if row < 0:
+            self._encode([one for one in [chunk] if one not in self._made])
+        wanted = self._vectors.codes[row] if row >= 0 else self._made[chunk]
+        value = np.maximum(cosines(self._vectors.codes, wanted, self._vectors.norms), 0.0)
+        return value if self._whole else np.append(value, np.nan)[self._vectors.row]
+
     def completed(self, near: np.ndarray, text: str, chosen: np.ndarray, merit: np.ndarray) -> np.ndarray:
         """The same without nan: of the chosen chunks the most deserving are encoded now, the rest gets the middle value. What
         other queries had encoded saves time and changes nothing: the same generation gives the same answer."""
