@@ -38,7 +38,7 @@ class Record:
     weight: float = 0.0
     """Of the latent signal in the default ranking; 0: it did not pass the gate, and only --level uses it."""
     beside: str = ""
-    """The model (`none` or its id) beside which the gate judged; with another, the signal is not used."""
+    """The model (its id, empty for words alone) beside which the gate judged; with another, the signal is not used."""
     best: dict[str, str] = field(default_factory=dict)
     """Task -> the level that is best on it, of the gate's part."""
     figures: dict[str, Any] = field(default_factory=dict)
@@ -137,6 +137,31 @@ class Levels:
             first += len(numbers)
             made.append(own)
         return made
+
+
+@dataclass(frozen=True, slots=True)
+class Fused:
+    """What a latent model adds to the default ranking: the nearness on one level, times a weight."""
+
+    levels: Levels
+    level: str
+    weight: float
+
+    def scores(self, text: str) -> np.ndarray:
+        """Of every chunk, float64 [chunks], at least 0."""
+        return self.weight * self.levels.nearness(text, self.level)
+
+
+def fused(snapshot: Snapshot, model: str) -> Fused | None:
+    """What was learned for a snapshot's tree and passed its gate beside this model (its id, empty for words alone), if anything. A
+    record that cannot be read adds nothing: --level says what is wrong with it."""
+    try:
+        record = read_record(snapshot.folder)
+        if record is None or not record.weight or record.beside != model:
+            return None
+        return Fused(levels_of(snapshot), record.best.get("semantics") or LEVELS[-1], record.weight)
+    except (ModelError, UsageError):
+        return None
 
 
 def levels_of(snapshot: Snapshot) -> Levels:

@@ -18,6 +18,7 @@ from a file that has one already is damped. Every addend is in the answer (`sign
 | meaning_file | the largest of the candidates of its file |
 | meaning_alone | `meaning` times the share of the query's weight that no candidate holds: where words fail, meaning counts more |
 | late | late interaction: mean over the query's tokens of the best cosine with a token of the chunk; 0 without token vectors |
+| latent | nearness by the latent model that was learned here, times the weight that its gate found; 0 without one |
 | remembered, remembered_file | questions like this one that the chunk, or its file, answered before; only after `wayfind learn` |
 | often, often_file | how often the chunk, or its file, was changed or asked for; only after `wayfind learn` |
 | literal | the chunk holds the whole query, of three words or more, word for word |
@@ -72,6 +73,7 @@ WEIGHTS = {
     "meaning_file": 1.5,
     "meaning_alone": 2.0,
     "late": 0.0,
+    "latent": 1.0,
 }
 WEIGHTS |= dict.fromkeys(REMEMBERED, 0.0)
 DEMOTED = {"test": 0.5, "example": 0.4, "legacy": 0.3, "prose": 0.6, "data": 0.5, "head": 0.15}
@@ -144,6 +146,9 @@ def features(
         chosen = np.union1d(chosen, asked_now[near[asked_now] >= NEAR])
     if remembered is not None:
         chosen = np.union1d(chosen, _nearest(remembered[0], allowed))
+    latent = None if query.kind == "identifier" or searcher.latent is None else searcher.latent.scores(query.text)
+    if latent is not None:
+        chosen = np.union1d(chosen, _nearest(latent, allowed))
     files = snapshot.file[chosen]
     symbol, symbol_exact = _symbol_signals(searcher, query, lexical, chosen, words)
     whole = 1.0 if query.kind == "identifier" else 0.3
@@ -164,6 +169,7 @@ def features(
             _learned(lexical, wide, chosen, files),
             *_meanings(near, chosen, files, lexical.covered),
             np.zeros(len(chosen)) if near is None or searcher.late is None else searcher.late.scores(query.text, chosen, made),
+            np.zeros(len(chosen)) if latent is None else latent[chosen],
             *_remembered(remembered, searcher, chosen),
         ]
     ).reshape(len(chosen), len(SIGNALS))

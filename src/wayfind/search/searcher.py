@@ -15,6 +15,7 @@ from wayfind.model.adaptation import Adaptation
 from wayfind.model.encoder import current_encoder
 from wayfind.search import lexical
 from wayfind.search.late import Late
+from wayfind.search.latents import Fused, fused
 from wayfind.search.learned import Learned
 from wayfind.search.meanings import Meanings
 from wayfind.search.mentions import Places
@@ -74,6 +75,12 @@ class Searcher:
         """The chunks' token vectors, where the model makes them."""
         encoder = current_encoder() if self._model else None
         return Late(self.snapshot, encoder) if encoder and encoder.late_dim else None
+
+    @cached_property
+    def latent(self) -> Fused | None:
+        """The latent model that was learned here, where it passed its gate beside the model in use."""
+        encoder = current_encoder() if self._model else None
+        return fused(self.snapshot, encoder.id if encoder else "") if self._model else None
 
     @property
     def vocabulary(self) -> Vocabulary:

@@ -40,6 +40,7 @@ class LatentOptions:
     minutes: float | None = None
     resume: bool = False
     anew: bool = False
+    no_fusion: bool = False
     plot: str | None = None
 
     @property
@@ -51,6 +52,7 @@ class LatentOptions:
 def latent_options(command: Command) -> Command:
     """Give a command the options of a latent model, as parameters of the names in `LatentOptions`."""
     for option in (
+        click.option("--no-fusion", is_flag=True, help="Do not try it in searches without --level, which takes longest.  [default: try]"),
         click.option("--plot", metavar="FILE", help="Draw loss and held-out MRR into FILE (.svg, .png; extra [plot])."),
         click.option("--anew", is_flag=True, help="Begin from random weights, though a model was learned before."),
         click.option("--resume", is_flag=True, help="Go on with a training that was interrupted."),
@@ -62,7 +64,7 @@ def latent_options(command: Command) -> Command:
         click.option("--hidden-dim", type=click.IntRange(8), help="Size of the encoder's states.  [default: 256]"),
         click.option("--latent-dim", type=click.IntRange(2), help="Dimensions of the latent and of the vectors.  [default: 256]"),
         click.option("--batch-size", type=click.IntRange(2), help="Questions a step.  [default: 64]"),
-        click.option("--epochs", "--num-epochs", "epochs", type=click.IntRange(1), help="Times that all is read.  [default: 30]"),
+        click.option("--epochs", "--num-epochs", "epochs", type=click.IntRange(1), help="Times that all is read.  [default: 12]"),
     ):
         command = option(command)
     return command
@@ -139,14 +141,14 @@ def _wish(options: LatentOptions) -> Any:
     said = {"epochs": options.epochs, "batch": options.batch_size, "rate": options.lr, "seed": options.seed, "device": options.device, "minutes": options.minutes}
     sizes = {"latent": options.latent_dim, "hidden": options.hidden_dim, "layers": options.layers}
     given = lambda values: {name: value for name, value in values.items() if value is not None}  # noqa: E731
-    return Wish(Schedule(**given(said)), **given(sizes), resume=options.resume, anew=options.anew)
+    return Wish(Schedule(**given(said)), **given(sizes), resume=options.resume, anew=options.anew, fuse=not options.no_fusion)
 
 
 class _Lines:
     """Every line of the log as JSON."""
 
     def __call__(self, line: dict[str, Any]) -> None:
-        if line["event"] != "step":
+        if line["event"] not in ("step", "stage"):
             click.echo(json.dumps(line))
 
     def clear(self) -> None:
@@ -163,6 +165,8 @@ class _Words:
         event = line["event"]
         if event == "step":
             self._bar(line)
+        elif event == "stage" and self._on:
+            sys.stderr.write(f"\r\x1b[Kjudging: {line['stage']}")
         elif event in SAID:
             self.clear()
             click.echo(SAID[event](line))
@@ -225,7 +229,7 @@ def _advice(outcome: Outcome) -> list[str]:
     lines = [f"  off by default, not best at their own task: {', '.join(off)}"] if off else []
     if record.weight:
         return [*lines, f"  passed the gate: it takes part in every search with weight {record.weight:g}"]
-    return [*lines, "  " + (record.figures.get("gate", {}).get("why") or "takes no part in searches without --level")]
+    return [*lines, "  " + (record.figures.get("fusion", {}).get("why") or "takes no part in searches without --level")]
 
 
 def _as_data(outcome: Outcome) -> dict[str, Any]:

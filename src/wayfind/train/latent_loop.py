@@ -24,6 +24,7 @@ from wayfind.errors import Collapsed, NotFound, TrainingError, UsageError
 from wayfind.model.wordpiece import WordPiece
 from wayfind.train.batches import generator
 from wayfind.train.collapse import Health, Pull, check_alive, health, pulls
+from wayfind.train.decoder import PAD, character_ids
 from wayfind.train.latent import LatentBatch, LatentLosses
 from wayfind.train.latent_network import LatentNetwork, NetworkConfig
 from wayfind.train.latent_tokens import Asked, Drill, Tokens, epoch_drills
@@ -45,12 +46,12 @@ class Schedule:
     the end of an epoch. `mined`: hard negatives a batch row, from the second epoch on, refreshed every epoch; `margin`: what lies
     nearer to a question than its answer less this is taken for another right answer."""
 
-    epochs: int = 30
+    epochs: int = 12
     batch: int = 64
     rate: float = 2e-3
     seed: int = 0
     device: str = "auto"
-    patience: int = 8
+    patience: int = 5
     minutes: float = 8.0
     mined: float = 0.5
     candidates: int = 10
@@ -200,7 +201,15 @@ class LatentTraining:
         level = torch.full((len(key),), drill.level)
         sides = [self._encoded(rows) for rows in (query, [*code, *(tokens.passages[row] for row in extra)])]
         to = {"device": self.device}
-        return LatentBatch(*sides, level.to(**to), torch.from_numpy(excluded).to(**to), torch.from_numpy(weight).to(**to)), len(query) + len(keys)
+        explanation = self._explanations(query).to(**to) if drill.level == 2 and not drill.of_words and self.tokens.config.latent.weights.explanation else None
+        return LatentBatch(*sides, level.to(**to), torch.from_numpy(excluded).to(**to), torch.from_numpy(weight).to(**to), explanation), len(query) + len(keys)
+
+    def _explanations(self, query: list[np.ndarray]) -> Tensor:
+        """What a decoder is to say of the codes: the questions, as pieces or as bytes, without the marks in front."""
+        sizes = self.tokens.config.latent.decoder
+        said = [own[2:].tolist() for own in query] if sizes.kind == "transformer" else [character_ids(self.tokens.text(own), sizes.length) for own in query]
+        rows = [torch.tensor(own[: sizes.length]) for own in said]
+        return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PAD)
 
     def _same_question(self, query: list[np.ndarray]) -> Callable[[int], np.ndarray]:
         """Which codes answer an equal question: they are no negatives."""

@@ -20,8 +20,9 @@ from wayfind.model.latent import LatentEncoder
 from wayfind.model.wordpiece import WordPiece
 from wayfind.search.latents import RECORD, Levels, Record, as_json, folder_of, read_record
 from wayfind.train.latent_export import export
+from wayfind.train.latent_gate import judged
 from wayfind.train.latent_figures import AsEncoder, TaskFigures, between_levels, by_task
-from wayfind.train.latent_loop import BEST, Learned, LatentTraining, Report, Schedule, words_in
+from wayfind.train.latent_loop import BEST, Learned, LatentTraining, Report, Schedule, _write, words_in
 from wayfind.train.latent_network import LatentNetwork, NetworkConfig
 from wayfind.train.latent_pairs import Material, read_material
 from wayfind.train.latent_tokens import Tokens, learn_words
@@ -44,6 +45,8 @@ class Wish:
     resume: bool = False
     anew: bool = False
     """Begin from random weights, though there is a model to go on from."""
+    fuse: bool = True
+    """Try it in default searches too; else only --level uses it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +79,16 @@ def learn(repository: Repository, wish: Wish, report: Report) -> Outcome:
     record, encoder = _bundled(learned.network, words, folder, wish)
     gate, tasks = by_task(encoder, material, "gate"), by_task(encoder, material, "report")
     record = replace(record, best={one.task: one.best for one in gate}, figures=_figures(learned, tasks, before))
+    if wish.fuse:
+        found = judged(repository, encoder, record.best.get("semantics") or encoder.levels[-1], _saying(report), wish.schedule.seed)
+        record = replace(record, weight=found.weight, beside=found.beside, figures={**record.figures, "fusion": {**found.figures, "why": found.why}})
     _use(folder, record)
     sample = material.bodies[:: max(1, len(material.bodies) // SAMPLE)]
     return Outcome(record, learned, tuple(tasks), tuple(before), between_levels(encoder, sample), start is not None)
+
+
+def _saying(report: Report) -> Callable[[str, int, int], None]:
+    return lambda stage, done, total: report({"event": "stage", "stage": stage, "done": done, "total": total})
 
 
 def _former(folder: Path, wish: Wish) -> Path | None:

@@ -53,6 +53,7 @@ class Tokens:
 
     def __init__(self, material: Material, words: WordPiece, config: NetworkConfig) -> None:
         self.words, self.config = words, config
+        self._pieces: dict[int, str] | None = None
         number = {key: place for place, key in enumerate(material.keys)}
         self.passages = tuple(self._passage(one) for one in material.passages)
         self.bodies = tuple(self._passage(one) for one in material.bodies)
@@ -76,6 +77,13 @@ class Tokens:
         value /= np.average(value, weights=np.maximum(holding, 1e-9))
         value[:MARKED] = 0.1
         return value
+
+    def text(self, ids: np.ndarray) -> str:
+        """The words that ids stand for, without special tokens and marks."""
+        if self._pieces is None:
+            self._pieces = {number: piece for piece, number in self.words._number.items()}
+        pieces = [self._pieces[number] for number in ids.tolist() if number >= MARKED]
+        return " ".join(pieces).replace(" ##", "")
 
     def padded(self, rows: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
         """Ids and mask of some texts, padded to the longest of them."""
