@@ -59,7 +59,7 @@ def feedback_command(
             found = _found(around.repository.snapshot(), entries) if entries and around.tree.catalogue.generation() else [None] * len(entries)
             click.echo(_dumped({"feedback": [_object(entry, at) for entry, at in zip(entries, found)]}) if as_json else "\n".join(_listed(entries, found)))
             return FOUND if entries else NOTHING
-    if was_opened and mark is not None and path is None:
+    if was_opened and mark not in (None, "good", "bad") and path is None:
         mark, path = None, mark  # QUERY FILE:LINE PATH --opened
     if query is None or place is None or (mark is None) != was_opened or (mark is not None and mark not in ("good", "bad")):
         raise UsageError(_USAGE)
