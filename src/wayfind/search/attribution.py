@@ -48,7 +48,7 @@ class Attribution:
 
     def __init__(self, searcher: Searcher, query: Query, lexical: Lexical):
         self._searcher, self._query, self._lexical = searcher, query, lexical
-        self._weights = dict(zip(SIGNALS, weights_of(searcher)[0].tolist()))
+        self._weights = dict(zip(SIGNALS, weights_of(searcher, query)[0].tolist()))
         self._asked = _asked(searcher, query, lexical)
         self._postings = {t: searcher.snapshot.frequencies(t) for some in self._asked.terms.values() for t, _ in some}
         self._meant: dict[str, np.ndarray] = {}
@@ -125,7 +125,7 @@ class Attribution:
         total = sum(weight for _, weight in self._asked.weighted) or 1.0
         met = {word: weight for word, weight, there in kept if there}
         symbol, symbol_exact = symbol_shares(self._searcher.snapshot.symbols[chunk], met, self._query.written, total)
-        return {"name": name, "name_exact": name_exact, "folder": folder, "symbol": symbol, "symbol_exact": symbol_exact}
+        return {"name": name, "name_exact": name_exact, "folder": folder, "symbol": symbol, "symbol_exact": symbol_exact, "symbol_both": symbol * symbol_exact}
 
     def _lost_meaning(self, chunk: int) -> dict[str, float]:
         """Word -> what nearness loses without it, times its weight."""

@@ -12,6 +12,7 @@ from a file that has one already is damped. Every addend is in the answer (`sign
 | name, name_exact | share of the query met by the file's name; share of the name met by the query |
 | folder | share of the query met by the folders |
 | symbol, symbol_exact | the same two for the chunk's symbol |
+| symbol_both | their product: the name says what is asked, and nothing else |
 | definition | the chunk defines the identifier that is the query; 0.3 for one that stands in a longer query |
 | mentioned | the query names the file (path, module, frame of a trace); twice that for the line, and for a line that a diff changes |
 | meaning | nearness of the chunk's vector to the query's (cosine); 0 without a model |
@@ -28,8 +29,10 @@ from a file that has one already is damped. Every addend is in the answer (`sign
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -56,35 +59,20 @@ NAMED = 0.3
 STEM_VALUE = 0.85
 """What a word of a name counts that shares its stem with a word of the query and is another: `reserve` for "reservations"."""
 
-WEIGHTS = {
-    "lexical": 1.0,
-    "covered": 0.15,
-    "file": 0.8,
-    "name": 0.5,
-    "name_exact": 0.15,
-    "folder": 0.2,
-    "symbol": 0.45,
-    "symbol_exact": 0.2,
-    "definition": 1.0,
-    "mentioned": 0.5,
-    "literal": 0.5,
-    "learned": 1.0,
-    "meaning": 1.0,
-    "meaning_file": 1.5,
-    "meaning_alone": 2.0,
-    "late": 0.0,
-    "latent": 1.0,
-}
-WEIGHTS |= dict.fromkeys(REMEMBERED, 0.0)
-DEMOTED = {"test": 0.5, "example": 0.4, "legacy": 0.3, "prose": 0.6, "data": 0.5, "head": 0.15}
-"""Weights and demotions were chosen on held-out queries of 24 repositories outside every benchmark, then checked on the
-development sets: docs/LOG.md, "Ranker". The optimum is flat: halving or doubling one of them moves a mean by less than 0.01."""
+_TABLE = json.loads(Path(__file__).with_name("ranker.json").read_text(encoding="utf-8"))
+WEIGHTS: dict[str, float] = _TABLE["weights"]
+WEIGHTS |= {**dict.fromkeys(REMEMBERED, 0.0), "latent": 1.0}
+BY_KIND: dict[str, dict[str, float]] = {"question": _TABLE["question"], **dict.fromkeys(("text", "trace", "code"), _TABLE["long"])}
+"""What weighs differently in a question of words and in a long text: of many words some always are the whole name of something."""
+DEMOTED: dict[str, float] = _TABLE["demoted"]
+"""All of it was chosen on questions of repositories outside every benchmark by benchmarks/calibration.py, then checked on the
+development sets: docs/LOG.md, "Ranker"."""
 SIGNALS, DEMOTIONS = tuple(WEIGHTS), tuple(DEMOTED)
 NONE = (np.zeros(0, np.int64), np.zeros((0, len(SIGNALS))), np.zeros((0, len(DEMOTIONS))))
 """No candidates."""
 MOST_DEMOTED = 0.95
 """Share that a learned demotion takes at most."""
-DAMPING = 0.8
+DAMPING: float = _TABLE["damping"]
 """Factor on the n-th result of one file: DAMPING**(n-1)."""
 
 _HEADS = [KINDS.index(kind) for kind in ("module", "block")]
@@ -163,14 +151,15 @@ def features(
             folder[files],
             symbol,
             symbol_exact,
+            symbol * symbol_exact,
             definition,
             mentioned[files] + np.array([lines.get(chunk, 0.0) for chunk in chosen.tolist()]),
             [chunk in exact for chunk in chosen.tolist()],
             _learned(lexical, wide, chosen, files),
             *_meanings(near, chosen, files, lexical.covered),
             np.zeros(len(chosen)) if near is None or searcher.late is None else searcher.late.scores(query.text, chosen, made),
-            np.zeros(len(chosen)) if latent is None else latent[chosen],
             *_remembered(remembered, searcher, chosen),
+            np.zeros(len(chosen)) if latent is None else latent[chosen],
         ]
     ).reshape(len(chosen), len(SIGNALS))
     demotions = (
@@ -281,13 +270,13 @@ def _nearest(near: np.ndarray, allowed: np.ndarray | None) -> np.ndarray:
 
 def rank(searcher: Searcher, query: Query, lexical: Lexical, allowed: np.ndarray | None, k: int) -> list[Ranked]:
     """The best `k` chunks with the addends of their scores; ties by path and line."""
-    return ordered(searcher, features(searcher, query, lexical, allowed), k)
+    return ordered(searcher, query, features(searcher, query, lexical, allowed), k)
 
 
-def ordered(searcher: Searcher, candidates: tuple[np.ndarray, np.ndarray, np.ndarray], k: int) -> list[Ranked]:
+def ordered(searcher: Searcher, query: Query, candidates: tuple[np.ndarray, np.ndarray, np.ndarray], k: int) -> list[Ranked]:
     """The best `k` of the candidates that `features` gave."""
     chosen, signals, demotions = candidates
-    weights, taken = weights_of(searcher)
+    weights, taken = weights_of(searcher, query)
     gross = signals @ weights
     factors = 1 - demotions * taken
     net = gross * factors.prod(1)
@@ -308,11 +297,12 @@ def ordered(searcher: Searcher, candidates: tuple[np.ndarray, np.ndarray, np.nda
     return ranked
 
 
-def weights_of(searcher: Searcher) -> tuple[np.ndarray, np.ndarray]:
-    """Weights of SIGNALS and of DEMOTIONS, as learned where something was learned."""
+def weights_of(searcher: Searcher, query: Query) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of SIGNALS and of DEMOTIONS for this kind of query, as learned where something was learned."""
+    base = WEIGHTS | BY_KIND.get(query.kind, {})
     if searcher.learned:
-        return searcher.learned.weights(SIGNALS, WEIGHTS), np.minimum(searcher.learned.weights(DEMOTIONS, DEMOTED), MOST_DEMOTED)
-    return np.array([WEIGHTS[name] for name in SIGNALS]), np.array([DEMOTED[name] for name in DEMOTIONS])
+        return searcher.learned.weights(SIGNALS, base), np.minimum(searcher.learned.weights(DEMOTIONS, DEMOTED), MOST_DEMOTED)
+    return np.array([base[name] for name in SIGNALS]), np.array([DEMOTED[name] for name in DEMOTIONS])
 
 
 def damp(files: np.ndarray, scores: np.ndarray, k: int, damping: float = DAMPING) -> tuple[list[int], list[float]]:
