@@ -134,6 +134,12 @@ def test_the_documentation_and_nothing_else_is_taken_out_of_the_code(language):
     assert left.count("\n") >= 2
 
 
+def test_an_assertion_of_smt_lib_counts_where_a_comment_says_what_it_says():
+    text = "(declare-const x Int)\n; Nobody is in two rooms at once.\n(assert (forall ((p Int))\n  (= (room p) (room p))))\n(assert (> x 0))\n\n(assert (< x 9))\n(check-sat)\n"
+    found = [(chunk.symbol, chunk.docstring, chunk.start_line, chunk.end_line) for chunk in declarations(text, "smtlib")]
+    assert found == [("x", "", 1, 1), ("assert", "Nobody is in two rooms at once.", 2, 5)]
+
+
 @given(st.from_regex(r"[a-z]{3,8}(_[a-z]{3,8}){1,3}", fullmatch=True))
 def test_a_masked_name_is_nowhere_whatever_its_spelling(name):
     camel = name.split("_")[0] + "".join(part.title() for part in name.split("_")[1:])

@@ -20,7 +20,8 @@ MOST_LINES = 200
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How a language declares (the group `name` in the pattern), and how its comments begin and end."""
+    """How a language declares (the group `name` in the pattern; what `statement` matches counts where a comment stands above it,
+    which tells what it says), and how its comments begin and end."""
 
     declares: re.Pattern[str]
     line: str = ""
@@ -43,7 +44,9 @@ DECLARED: dict[str, Style] = {
         r"(?:LOCAL\s+|RECURSIVE\s+)?(?:(?:THEOREM|LEMMA|COROLLARY|ASSUME|AXIOM)\s+)?(?P<name>[A-Za-z]\w*)(?:\([^)]*\)|\[[^\]]*\])?\s*==(?!=)",
         r"\*", _STARS,
     ),
-    "smtlib": _style(r"\((?:define-(?:funs?|funs?-rec|const|sort)|declare-(?:fun|datatypes?|const|sort))\s+\|?(?P<name>[^\s|()]+)", ";"),
+    "smtlib": _style(
+        r"\((?:(?:define-(?:funs?|funs?-rec|const|sort)|declare-(?:fun|datatypes?|const|sort))\s+\|?(?P<name>[^\s|()]+)|(?P<statement>assert)\b)", ";",
+    ),
     "r": _style(r"`?(?P<name>[\w.]+)`?\s*(?:<-|=)\s*function\s*\(", "#"),
     "coq": _style(
         r"(?:(?:Local|Global|Program|#\[[^\]]*\])\s+)*(?:Theorem|Lemma|Corollary|Proposition|Definition|Fixpoint|CoFixpoint|Inductive|Record|Class|Instance|Axiom)"
@@ -66,8 +69,9 @@ def declarations(text: str, language: str) -> list[Chunk]:
     [('twice', 'Twice a number.', 1, 3)]
     """
     style, lines = DECLARED[language], text.split("\n")
-    starts = [(number, found["name"]) for number, line in _code(lines, style) if (found := style.declares.match(line))]
-    above = {number: _comment_above(lines, number, style) for number, _ in starts}
+    found = [(number, match.groupdict()) for number, line in _code(lines, style) if (match := style.declares.match(line))]
+    above = {number: _comment_above(lines, number, style) for number, _ in found}
+    starts = [(number, groups["name"] or groups.get("statement", "")) for number, groups in found if groups["name"] or above[number] < number]
     firsts = [above[number] for number, _ in starts] + [len(lines) + 1]
     chunks = []
     for (number, name), following in zip(starts, firsts[1:], strict=True):
