@@ -23,14 +23,15 @@ import re
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from math import log, sqrt
 from pathlib import Path
 
 from wayfind.corpus.definitions import definitions
 from wayfind.corpus.languages import language_of
 from wayfind.corpus.targets import documented
+from wayfind.corpus.templates import sentence
 from wayfind.corpus.walk import walk
 from wayfind.evaluate.from_tests import own_name
 from wayfind.evaluate.intervals import bootstrap, paired
@@ -40,6 +41,7 @@ from wayfind.model.reading import reading, undocumented
 from wayfind.model.text import plain
 from wayfind.search.searcher import EXAMPLE_PATH, TEST_PATH
 from wayfind.train.explaining_data import cleaned
+from wayfind.types import Chunk
 
 SETTINGS = "part.json"
 LANGUAGES = {
@@ -69,10 +71,13 @@ class Example:
     reading: str
     text: str
     """Its lines without the documentation."""
+    template: str
+    """What the template says of it."""
 
-    @property
-    def template(self) -> str:
-        return self.reading.split("\n")[2]
+
+def template(chunk: Chunk, bare: str, language: str) -> str:
+    """What the template says of a chunk whose documentation is hidden."""
+    return sentence(replace(chunk, docstring=""), bare, language)
 
 
 def examples_of(trees: Path, language: str, repository: str, most: int, seed: int) -> list[Example]:
@@ -92,7 +97,7 @@ def examples_of(trees: Path, language: str, repository: str, most: int, seed: in
             said = said[len(name) :].strip() if re.match(rf"{re.escape(name)}\s+[a-z]", said) else said
             own = "\n".join(lines[chunk.start_line - 1 : chunk.end_line])
             if reference := cleaned(said):
-                found.append(Example(language, repository, path, chunk.symbol, reference, reading(chunk, own, language), undocumented(chunk, own)))
+                found.append(Example(language, repository, path, chunk.symbol, reference, reading(chunk, own, language), bare := undocumented(chunk, own), template(chunk, bare, language)))
         if len(found) >= most:
             break
     return found
@@ -247,14 +252,14 @@ def shown(found) -> str:
     return f"{found.mean:.1f} [{found.low:.1f}, {found.high:.1f}]"
 
 
-def samples(asked: Sequence[Example], said: Sequence[str], template: Callable[[Example], str], count: int, seed: int) -> list[str]:
+def samples(asked: Sequence[Example], said: Sequence[str], count: int, seed: int) -> list[str]:
     """So many drawn sentences a language, each with its function and what its author said."""
     lines = []
     for language in LANGUAGES:
         mine = [number for number, example in enumerate(asked) if example.language == language]
         for number in random.Random(f"{seed} samples {language}").sample(mine, min(count, len(mine))):
             example = asked[number]
-            source = "template" if said[number] == template(example) else "decoder"
+            source = "template" if said[number] == example.template else "decoder"
             lines += ["", f"{language} | {example.repository} | {example.path} | {example.symbol} | {source}", f"  says   {said[number]}", f"  author {example.reference}"]
     return lines
 
@@ -280,7 +285,7 @@ def main() -> None:
     print(f"commit   {commit}\nmachine  {len(os.sched_getaffinity(0))} cores, no accelerator\ncommand  benchmarks/explanations.py --trees TREES {' '.join(f'--part {name}=PART' for name in parts)} --seed {given.seed}")
     print("\n".join([*notes, *table(asked, said)]))
     if given.samples and parts:
-        print("\n".join(samples(asked, next(iter(said.values())), lambda example: example.template, given.samples, given.seed)))
+        print("\n".join(samples(asked, next(iter(said.values())), given.samples, given.seed)))
 
 
 if __name__ == "__main__":

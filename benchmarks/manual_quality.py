@@ -17,7 +17,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from explanations import Example, Neighbours, bleu, lacks, loaded, recall, rouge, shown
+from explanations import Example, Neighbours, bleu, lacks, loaded, recall, rouge, shown, template
 
 from wayfind.corpus import manual
 from wayfind.corpus.extract import extract
@@ -49,7 +49,7 @@ def explained(tree: Path) -> list[Explained]:
         assert not isinstance(record, str), f"{entry.file}: {record}"
         chunk = next(one for one in record.chunks if one.symbol == entry.component and one.start_line == entry.start_line)
         own = record.lines(chunk.start_line, chunk.end_line)
-        example = Example("python", "httpie/cli", entry.file, entry.component, entry.explanation, reading(chunk, own, "python"), undocumented(chunk, own))
+        example = Example("python", "httpie/cli", entry.file, entry.component, entry.explanation, reading(chunk, own, "python"), bare := undocumented(chunk, own), template(chunk, bare, "python"))
         found.append(Explained(entry, example, documented(chunk)))
     return found
 
@@ -62,7 +62,7 @@ def documentation_of(tree: Path) -> list[Example]:
         for chunk in () if isinstance(record, str) else record.chunks:
             if chunk.docstring and chunk.symbol and (said := cleaned(documented(chunk))):
                 own = record.lines(chunk.start_line, chunk.end_line)
-                found.append(Example("python", "httpie/cli", str(file.relative_to(tree)), chunk.symbol, said, "", undocumented(chunk, own)))
+                found.append(Example("python", "httpie/cli", str(file.relative_to(tree)), chunk.symbol, said, "", undocumented(chunk, own), ""))
     return found
 
 

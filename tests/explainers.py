@@ -21,7 +21,7 @@ CONFIG = """
 name: tiny
 explainer: {pieces: 300, width: 24, hidden: 24, heads: 2, reader: 1, layers: 1, length: 16, dropout: 0.0}
 data: {lessons: lessons.jsonl.gz, vocabulary: vocab.txt}
-loop: {batch: 32, steps: 240, rate: 8.0e-3, evaluate_every: 80}
+loop: {batch: 32, steps: 120, rate: 1.0e-2, evaluate_every: 60}
 """
 
 
@@ -32,7 +32,7 @@ def function(verb: str, noun: str, other: str) -> tuple[Chunk, str]:
     return Chunk(1, 2, "function", name, f"def {name}({other})"), text
 
 
-def made_up(count: int = 500) -> list[Lesson]:
+def made_up(count: int = 320) -> list[Lesson]:
     drawn, lessons = random.Random(0), []
     for number in range(count):
         verb, (noun, other) = drawn.choice(sorted(VERBS)), drawn.sample(NOUNS, 2)

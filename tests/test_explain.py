@@ -259,3 +259,13 @@ def test_the_decoder_of_the_seeds_never_saw_its_target_and_ours_sees_no_document
 
 def test_the_setting_may_ask_for_generated_explanations() -> None:
     assert config.SETTINGS["explain"].read("generated") == "generated"
+
+
+def test_what_was_written_counts_in_the_size_of_a_home_and_is_thinned(in_use: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from wayfind.index import explanations, maintain
+
+    _by_symbol(in_use, "generated")
+    assert maintain.sizes(in_use / "home").explanations > 0
+    monkeypatch.setattr(explanations.ExplanationStore.thin, "__defaults__", (1,))
+    maintain.gc(in_use / "home")
+    assert ExplanationStore(in_use / "home").count() == 1

@@ -87,7 +87,7 @@ def test_the_reader_does_not_see_padding(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["transformer", "gru"])
 def test_both_decoders_learn_and_export(kind: str, tmp_path: Path) -> None:
-    config = read_config(laid(tmp_path, CONFIG.replace("{pieces", f"{{kind: {kind}, pieces").replace("steps: 240", "steps: 40")))
+    config = read_config(laid(tmp_path, CONFIG.replace("{pieces", f"{{kind: {kind}, pieces").replace("steps: 120", "steps: 40")))
     seen: list[dict] = []
     part = train_explainer(config, tmp_path / "out", report=seen.append)
     assert part is not None and json.loads((part / "part.json").read_text())["part"]["kind"] == kind
@@ -114,7 +114,7 @@ def test_a_manual_explanation_reaches_the_loss_with_its_weight(tmp_path: Path) -
 
 def test_stories_teach_the_decoder_before(tmp_path: Path) -> None:
     (tmp_path / "stories.txt").write_text("\n<|endoftext|>\n".join(["loads the file of the user. opens the page"] * 40))
-    config = read_config(laid(tmp_path, CONFIG.replace("vocabulary: vocab.txt", "vocabulary: vocab.txt, stories: stories.txt").replace("steps: 240", "steps: 240, story_steps: 60")))
+    config = read_config(laid(tmp_path, CONFIG.replace("vocabulary: vocab.txt", "vocabulary: vocab.txt, stories: stories.txt").replace("steps: 120", "steps: 120, story_steps: 60")))
     training = trained(tmp_path, config, 60)
     after = float(training._story_loss().detach())
     fresh = trained(tmp_path, config, 0)
@@ -124,7 +124,7 @@ def test_stories_teach_the_decoder_before(tmp_path: Path) -> None:
 
 
 def test_interrupted_and_resumed_it_computes_what_it_would_have(tmp_path: Path) -> None:
-    config = read_config(laid(tmp_path, CONFIG.replace("steps: 240", "steps: 12").replace("evaluate_every: 80", "evaluate_every: 6")))
+    config = read_config(laid(tmp_path, CONFIG.replace("steps: 120", "steps: 12").replace("evaluate_every: 60", "evaluate_every: 6")))
     for folder in ("whole", "parts"):
         (tmp_path / folder).mkdir()
     whole = Training(config, *_begun(config, tmp_path / "whole"), lambda line: None)
@@ -149,7 +149,7 @@ def _begun(config: ExplainerConfig, folder: Path) -> tuple[Explainer, list, Word
     ("changed", "told"),
     [
         (("kind: transformer", "kind: lstm"), "transformer, gru"),
-        (("steps: 240", "stepz: 240"), "did you mean `steps`"),
+        (("steps: 120", "stepz: 240"), "did you mean `steps`"),
         (("hidden: 24", "hidden: 25"), "multiple"),
         (("vocabulary: vocab.txt", "vocabulary: ''"), "vocab.txt"),
         (("lessons: lessons.jsonl.gz", "lessons: ''"), "pairs"),

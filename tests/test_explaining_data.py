@@ -8,8 +8,10 @@ import pytest
 from explainers import made_up
 
 from wayfind.errors import NotFound, UsageError
+from wayfind.model.reading import reading
 from wayfind.train.explaining_data import Lesson, cleaned, common_words, lessons, read_lessons, stories, true_lessons, write_lessons
 from wayfind.train.pairs import Pair, to_line
+from wayfind.types import Chunk
 
 
 @pytest.mark.parametrize(
@@ -47,19 +49,18 @@ def test_a_word_is_kept_as_it_is_mostly_written() -> None:
     assert common_words([Lesson("Reads some JSON here", "", "python", f"o/{n}") for n in range(4)])["json"] == "JSON"
 
 
-def test_lessons_are_cut_out_of_the_repositories_that_pairs_name(tmp_path: Path) -> None:
-    source = tmp_path / "trees" / "acme+shop" / "shop.py"
-    source.parent.mkdir(parents=True)
-    source.write_text('class Cart:\n    def add(self, item):\n        """Add an item to the cart."""\n        self.items.append(item)\n')
-    pair = Pair("Add an item to the cart", "shop.py\nCart.add\n...", "python", "docstring", "acme/shop", path="shop.py", symbol="Cart.add", part="valid")
-    (tmp_path / "pairs" / "train").mkdir(parents=True)
-    (tmp_path / "pairs" / "train" / "a.jsonl").write_text(to_line(pair) + "\n")
-    (tmp_path / "pairs" / "manifest.json").write_text('{"shards": {"train/a.jsonl": {}}}')
-    (found,) = lessons(tmp_path / "pairs", tmp_path / "trees")
+def test_lessons_are_the_pairs_of_documentation_read_as_search_reads_the_chunk(tmp_path: Path) -> None:
+    text = "    def add(self, item):\n        self.items.append(item)"
+    pair = Pair("Add an item to the cart", f"src/shop.py\nCart.add\n{text}", "python", "docstring", "acme/shop", path="src/shop.py", symbol="Cart.add", part="valid")
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "a.jsonl").write_text(to_line(pair) + "\n" + to_line(Pair("other words", "x = 1")) + "\n")
+    (tmp_path / "manifest.json").write_text('{"shards": {"train/a.jsonl": {}}}')
+    (found,) = lessons(tmp_path)
     assert (found.sentence, found.part, found.origin) == ("Adds an item to the cart", "valid", "acme/shop")
-    assert "Cart.add" in found.reading and "to the cart" not in found.reading
-    with pytest.raises(NotFound, match="repositories"):
-        list(lessons(tmp_path / "pairs", tmp_path / "nowhere"))
+    documented = '    def add(self, item):\n        """Add an item to the cart."""\n        self.items.append(item)'
+    assert found.reading == reading(Chunk(1, 3, "method", "Cart.add", "def add(self, item)", "Add an item to the cart."), documented, "python")
+    with pytest.raises(NotFound, match="manifest"):
+        list(lessons(tmp_path / "nowhere"))
 
 
 def test_lessons_are_read_as_they_were_written(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from wayfind.corpus import identity, languages
 from wayfind.errors import IndexBusy, IndexDamaged, IndexError_, IndexVersion, NotFound, StorageError
 from wayfind.index.catalogue import Catalogue, Manifest
+from wayfind.index.explanations import FILE, ExplanationStore
 from wayfind.index.late import late_names, read_late
 from wayfind.index.lock import held
 from wayfind.index.refresh import VERSIONS, sweep
@@ -71,10 +72,12 @@ class Sizes:
     late: int
     """Token vectors as they lie in each tree."""
     trees: tuple[TreeSize, ...]
+    explanations: int = 0
+    """Sentences that a decoder wrote, of all trees together."""
 
     @property
     def total(self) -> int:
-        return self.content + self.segments + self.catalogues + self.vectors + self.late
+        return self.content + self.segments + self.catalogues + self.vectors + self.late + self.explanations
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +192,7 @@ def gc(home: Path, limit_bytes: int | None = None, now: float | None = None, wai
                 keys.pop(evicted[-1].folder, None)
                 contents += _drop_unused(store, keys, None) if not unread else 0
         _drop_vectors(home, store)
+        _thin_explanations(home)
         _vacuum(store, thorough=limit_bytes is not None)
     left = _bytes_below(home)
     return Collected(
@@ -219,6 +223,7 @@ def forget(root: str | os.PathLike[str], home: Path) -> Forgotten:
         else:
             contents = _drop_unused(store, others, None)
         _drop_vectors(home, store)
+        _thin_explanations(home)
         _vacuum(store, thorough=True)
     return Forgotten(tree.root or os.fspath(root), contents, max(before - _bytes_below(home), 0))
 
@@ -344,6 +349,13 @@ def _drop_vectors(home: Path, store: ContentStore) -> None:
         _remove_database(home / _VECTORS)
     except StorageError:  # a full disk has no room for the copy that giving room back takes
         pass
+
+
+def _thin_explanations(home: Path) -> None:
+    """Forget the oldest of the sentences that a decoder wrote, where there are very many."""
+    if (home / FILE).exists():
+        with contextlib.closing(ExplanationStore(home)) as written:
+            written.thin()
 
 
 def _vacuum(store: ContentStore, thorough: bool) -> None:

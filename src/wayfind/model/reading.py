@@ -1,4 +1,4 @@
-"""What the decoder reads of a chunk: its kind, its symbol, what its facts say, and its lines without the documentation.
+"""What the decoder reads of a chunk: its language, its symbol, and its lines without the documentation.
 
 Training and search make the same text with the same function. Documentation is hidden from it always, so that what is
 generated is what the code says.
@@ -9,21 +9,19 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import NamedTuple
 
-from wayfind.corpus.templates import sentence
 from wayfind.model.text import plain
 from wayfind.model.wordpiece import WordPiece
 from wayfind.types import Chunk
 
 READING_VERSION = "1"
 """Raised whenever the text of a chunk changes; a decoder says which it was trained on."""
-READ = 6_000
+READ = 3_000
 """Characters of a chunk that are read."""
-KIND, SYMBOL, FACTS, COMMENT, CODE = range(1, 6)
+LANGUAGE, SYMBOL, COMMENT, CODE = range(1, 5)
 """The part of a chunk that a piece stands in; 0 is padding."""
-MOST = {KIND: 4, SYMBOL: 16, FACTS: 20, COMMENT: 24, CODE: 56}
+MOST = {LANGUAGE: 2, SYMBOL: 14, COMMENT: 20, CODE: 48}
 """Pieces that are read of each part."""
 LONGEST = sum(MOST.values())
 REPEATED = 2
@@ -44,14 +42,17 @@ class Places(NamedTuple):
 
 
 def reading(chunk: Chunk, text: str, language: str) -> str:
-    """The reading of a chunk whose lines are `text`: a line each of kind and language, symbol and facts; then the code.
+    """The reading of a chunk whose lines are `text`.
 
-    >>> reading(Chunk(1, 2, "method", "Router.add", "def add(self, path)"), "def add(self, path): ...", "python").split("\\n")[:3]
-    ['method python', 'Router.add', 'A Router adds, given path.']
+    >>> reading(Chunk(1, 2, "method", "Router.add", "def add(self, path)"), "def add(self, path): ...", "python")
+    'python\\nRouter.add\\ndef add(self, path): ...'
     """
-    bare = undocumented(chunk, text[:READ])
-    said = sentence(replace(chunk, docstring=""), bare, language)
-    return "\n".join([f"{chunk.kind} {language}", chunk.symbol or "", said.replace("\n", " "), bare])
+    return read_text(language, chunk.symbol or "", undocumented(chunk, text))
+
+
+def read_text(language: str, symbol: str, bare: str) -> str:
+    """The reading of lines that hold no documentation: a line each of language and symbol, then the lines."""
+    return "\n".join([language, symbol, bare[:READ]])
 
 
 def undocumented(chunk: Chunk, text: str) -> str:
@@ -74,13 +75,13 @@ def undocumented(chunk: Chunk, text: str) -> str:
 
 def places(read: str, vocabulary: WordPiece) -> Places:
     """The pieces of a reading: words alone, signs are not read."""
-    kind, symbol, facts, *lines = read.split("\n")
+    language, symbol, *lines = read.split("\n")
     comments = [line for line in lines if _COMMENT_SIGN.match(line)]
     code = [line for line in lines if not _COMMENT_SIGN.match(line)]
     ids: list[int] = []
     parts: list[int] = []
     for part, words in (
-        (KIND, _spoken(kind)), (SYMBOL, _spoken(" ".join(re.split(r"[.:#]+", symbol)[-2:]))), (FACTS, _spoken(facts)),
+        (LANGUAGE, _spoken(language)), (SYMBOL, _spoken(" ".join(re.split(r"[.:#]+", symbol)[-2:]))),
         (COMMENT, _spoken(" ".join(comments))), (CODE, _fresh(_spoken(" ".join(code)))),
     ):
         found = vocabulary.ids(" ".join(words), MOST[part])

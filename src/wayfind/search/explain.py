@@ -10,10 +10,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
+from wayfind.corpus.templates import sentence
 from wayfind.errors import UsageError
 from wayfind.index.explanations import ExplanationStore
 from wayfind.model.explainer import Explainer, current_explainer
-from wayfind.model.reading import reading
+from wayfind.model.reading import reading, undocumented
 from wayfind.types import Chunk, Target
 
 Mode = Literal["source", "generated", "auto", "none"]
@@ -36,12 +37,10 @@ def explain(chunk: Chunk, text: str, language: str, mode: Mode = "auto", home: P
         raise UsageError("the model in use has no decoder, so nothing can be generated; use --explain source or auto")
     if explainer is None or chunk.kind not in CODE or mode == "auto" and chunk.target.provenance not in explainer.better_than:
         return chunk.target
-    read = reading(chunk, text, language)
-    said = _written(explainer, read, home)
-    if said:
+    if said := _written(explainer, reading(chunk, text, language), home):
         return Target(said, "generated")
-    template = read.split("\n")[2]
-    return Target(template, "synthetic") if mode == "generated" and template else chunk.target
+    template = sentence(chunk, undocumented(chunk, text), language) if mode == "generated" else ""
+    return Target(template, "synthetic") if template else chunk.target
 
 
 def _written(explainer: Explainer, read: str, home: Path | None) -> str:

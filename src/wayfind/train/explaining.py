@@ -2,7 +2,7 @@
 
     name: explainer
     explainer: {kind: transformer}
-    data: {pairs: data/base, trees: repositories, vocabulary: vocab.txt}
+    data: {pairs: data/base, vocabulary: vocab.txt}
     loop: {steps: 3000}
 
 An unknown key names the nearest key; paths are relative to the file. All randomness comes from (seed, step).
@@ -69,13 +69,9 @@ class DataConfig:
     """What is learned from."""
 
     pairs: str = ""
-    """Folder of `wayfind data build`: its pairs of documentation and code say which definitions are learned from."""
-    trees: str = ""
-    """Folder with the repositories of the pairs, as `owner+name`."""
+    """Folder of `wayfind data build`: its pairs of documentation and code are learned from."""
     lessons: str = ""
     """File of lessons to learn from instead, as a training leaves it in its output folder."""
-    most: int = 0
-    """Lessons of one repository, about; 0: all."""
     vocabulary: str = ""
     """`vocab.txt` out of which the pieces are chosen."""
     table: str = ""
@@ -151,12 +147,12 @@ def read_config(path: Path) -> ExplainerConfig:
     if config.explainer.hidden % config.explainer.heads:
         raise UsageError(f"{path}: explainer.hidden must be a multiple of explainer.heads, found {config.explainer.hidden} and {config.explainer.heads}")
     data = config.data
-    if not data.lessons and not (data.pairs and data.trees):
-        raise UsageError(f"{path}: data needs `pairs` and `trees`, or `lessons`")
+    if not (data.lessons or data.pairs):
+        raise UsageError(f"{path}: data needs `pairs` or `lessons`")
     if not data.vocabulary:
         raise UsageError(f"{path}: data.vocabulary must name a vocab.txt to choose pieces from")
     at = lambda given: str((path.parent / Path(given).expanduser()).resolve()) if given else ""  # noqa: E731
-    placed = {name: at(getattr(data, name)) for name in ("pairs", "trees", "lessons", "vocabulary", "table", "stories")}
+    placed = {name: at(getattr(data, name)) for name in ("pairs", "lessons", "vocabulary", "table", "stories")}
     return replace(config, data=replace(data, **placed, manual={at(file): at(folder) for file, folder in data.manual.items()}))
 
 
@@ -271,7 +267,7 @@ def prepared(config: ExplainerConfig, output: Path, resume: bool) -> tuple[list[
     kept, listed = output / "lessons.jsonl.gz", output / "words.json"
     if resume and kept.is_file() and listed.is_file():
         return read_lessons(kept), Words(**json.loads(listed.read_text(encoding="utf-8")))
-    found = read_lessons(Path(config.data.lessons)) if config.data.lessons else list(lessons(Path(config.data.pairs), Path(config.data.trees), config.data.most, config.seed))
+    found = read_lessons(Path(config.data.lessons)) if config.data.lessons else list(lessons(Path(config.data.pairs)))
     common = common_words(one for one in found if one.part == "train")
     learned = true_lessons(found, common)
     if sum(one.part == "train" for one in learned) < config.loop.batch:

@@ -8,29 +8,24 @@ from __future__ import annotations
 
 import gzip
 import json
-import logging
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from wayfind.corpus.definitions import definitions
 from wayfind.corpus.english import is_verb, third_person
-from wayfind.corpus.languages import has_grammar, language_of
 from wayfind.errors import NotFound, UsageError
-from wayfind.model.reading import READING_VERSION, reading
+from wayfind.model.reading import READING_VERSION, read_text
 from wayfind.model.wording import invented, is_name, repeats, spelled, tokens
-from wayfind.train.pairs import Pair, Part, read_pairs
+from wayfind.train.duplicates import body
+from wayfind.train.pairs import Part, read_pairs
 from wayfind.train.quality import is_english
-from wayfind.train.sources.repository import rank
-
-log = logging.getLogger(__name__)
 
 FEWEST_WORDS, MOST_WORDS = 3, 25
 COMMON_IN = 4
 """Projects whose sentences hold a word from which it is common: a name of one project is not."""
-MOST_COMMON = 6_000
+MOST_COMMON = 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,42 +72,12 @@ def cleaned(sentence: str) -> str:
     return " ".join([first, *words[1:]])
 
 
-def lessons(pairs: Path, trees: Path, most: int = 0, seed: int = 0) -> Iterator[Lesson]:
-    """The lessons of a folder of pairs, whose repositories lie below `trees` as `owner+name`: the definitions that have pairs of
-    documentation are cut out again and read as search reads them. By origin and path; of an origin about `most` (0: all), from
-    files drawn by the seed. Raises NotFound."""
-    if not trees.is_dir():
-        raise NotFound(f"{trees}: no such folder of repositories; name it under `data.trees`")
-    wanted: dict[str, dict[str, dict[str, Pair]]] = defaultdict(lambda: defaultdict(dict))
+def lessons(pairs: Path) -> Iterator[Lesson]:
+    """The lessons of a folder of `wayfind data build`: of its pairs of documentation and code, out of whose code the documentation
+    was taken already. Raises NotFound."""
     for pair in read_pairs(pairs):
-        if pair.kind == "docstring" and pair.path and pair.symbol and cleaned(pair.query):
-            wanted[pair.origin][pair.path][pair.symbol] = pair
-    for origin in sorted(wanted):
-        folder = trees / origin.replace("/", "+")
-        if not folder.is_dir():
-            log.warning("%s is not below %s; its pairs are left out", origin, trees)
-            continue
-        drawn, count = [], 0
-        for path in sorted(wanted[origin], key=lambda path: rank(f"{origin}:{path}", seed)):
-            if not most or count < most:
-                drawn.append(path)
-                count += len(wanted[origin][path])
-        for path in sorted(drawn):
-            yield from _of_file(folder / path, path, wanted[origin][path])
-
-
-def _of_file(file: Path, path: str, wanted: dict[str, Pair]) -> Iterator[Lesson]:
-    """The lessons of the wanted symbols of one file, cut but not masked: of a secret no word is common, so none is learned."""
-    language = language_of(path)
-    if not file.is_file() or not has_grammar(language):
-        return
-    text = file.read_bytes().decode("utf-8", "replace").replace("\r\n", "\n")
-    lines = text.split("\n")
-    for chunk in definitions(text, language)[0]:
-        pair = wanted.pop(chunk.symbol or "", None)
-        if pair is not None:
-            read = reading(chunk, "\n".join(lines[chunk.start_line - 1 : chunk.end_line]), language)
-            yield Lesson(cleaned(pair.query), read, language, pair.origin, pair.part, pair.weight)
+        if pair.kind == "docstring" and (said := cleaned(pair.query)):
+            yield Lesson(said, read_text(pair.language, pair.symbol or "", body(pair)), pair.language, pair.origin, pair.part, pair.weight)
 
 
 def common_words(lessons: Iterable[Lesson]) -> dict[str, str]:
