@@ -72,7 +72,7 @@ def test_words_are_cut_as_by_the_library_that_trained_with_them(base):
     library = tokenizers.BertWordPieceTokenizer(str(bundle.BASE / part["vocabulary"]), lowercase=True)
     texts = [*FILES.values(), "déjà vu 读取文件 ςΣ", "parseHTTPResponse(max_size=10) // [CLS]"]
     for text in map(plain, texts):
-        assert base._vocabulary.ids(text, 10_000) == library.encode(text, add_special_tokens=False).ids
+        assert base._reader._vocabulary.ids(text, 10_000) == library.encode(text, add_special_tokens=False).ids
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,7 @@ def test_the_encoder_of_a_bundle_makes_the_tokens_that_the_network_makes_without
     encoder, (model, _) = Encoder(bundle.load(tmp_path / "bundle"), threads=1), load_model(best)
     chunk = ("src/page.py", "open_page", "def open_page(page):\n    return page [ 0 ]")
     code, (tokens,) = encoder.chunks_with_tokens([chunk])[0][0], encoder.chunks_with_tokens([chunk])[1]
-    ids = torch.tensor([encoder._vocabulary.framed(plain(chunk_text(*chunk)), 40)])
+    ids = torch.tensor([encoder._reader._vocabulary.framed(plain(chunk_text(*chunk)), 40)])
     made = model(ids, torch.ones_like(ids, dtype=torch.bool)).tokens[0].detach().numpy()
     words = np.array(material.vocabulary.content.decode().split("\n"))[ids[0]]
     kept = [word not in ("[CLS]", "[SEP]") and any(map(str.isalnum, word)) for word in words]

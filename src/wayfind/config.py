@@ -109,7 +109,7 @@ SETTINGS = {
         Setting("cache-limit", "size that `gc` keeps, such as 2GB; without it, any", _text, None, in_project=False),
         Setting("resident", "whether commands ask a resident process when there is one: on, off", _switch, "on", in_project=False),
         Setting("record-opened", "whether results that are looked at after a search are noted for `learn`: on, off", _switch, "off", in_project=False),
-        Setting("model", "the model that search by meaning uses: base, none, or the folder of a bundle", _model, "base", in_project=False),
+        Setting("model", "the model that search by meaning uses: base, none, or the folder of a bundle or of another encoder", _model, "base", in_project=False),
         Setting("late-interaction", "whether an index keeps the vectors of tokens, for late interaction: on, off", _switch, "on", in_project=False),
         Setting("home", "folder of all indexes", _folder, None, in_project=False),
     )
@@ -122,6 +122,16 @@ def value_of(name: str, folder: str | os.PathLike[str] | None = None) -> Any:
     Raises UsageError where a file or a variable holds what cannot be.
     """
     return found(name, folder).value
+
+
+def default_home() -> Path:
+    """The folder of all indexes: $WAYFIND_HOME, else the user's setting `home`, else wayfind below the user's cache folder (XDG)."""
+    if home := os.environ.get("WAYFIND_HOME"):
+        return Path(home).expanduser()
+    if home := value_of("home"):
+        return Path(home)
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(cache).expanduser() / "wayfind"
 
 
 def found(name: str, folder: str | os.PathLike[str] | None = None) -> Value:

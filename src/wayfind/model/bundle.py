@@ -20,6 +20,8 @@ BUNDLE_FORMAT = 1
 MANIFEST = "bundle.json"
 BASE = Path(__file__).parent / "base"
 """The bundle that comes with Wayfind."""
+_PIECE = 1 << 22
+"""Bytes that are read at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,18 @@ def current() -> Bundle | None:
 def _named(name: str) -> Bundle | None:
     if name == "none" or (name == "base" and not (BASE / MANIFEST).is_file()):
         return None
-    return load(BASE if name == "base" else Path(name))
+    folder = BASE if name == "base" else Path(name)
+    return folder_bundle(folder)
+
+
+def folder_bundle(folder: Path) -> Bundle:
+    """The bundle in a folder, or the encoder of another make (`model.foreign`). Raises ModelError."""
+    if not (folder / MANIFEST).is_file():
+        from wayfind.model.foreign import describe, is_foreign
+
+        if is_foreign(folder):
+            return describe(folder)
+    return load(folder)
 
 
 def write(folder: Path, name: str, parts: Mapping[str, Any], files: Mapping[str, bytes], about: Mapping[str, Any]) -> Bundle:
@@ -96,6 +109,10 @@ def identity(digests: Mapping[str, str], parts: Mapping[str, Any]) -> str:
 def digest_of(path: Path) -> str:
     """SHA-256 of a file, "" where it cannot be read."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        digest = hashlib.sha256()
+        with open(path, "rb") as file:
+            while piece := file.read(_PIECE):
+                digest.update(piece)
+        return digest.hexdigest()
     except OSError:
         return ""

@@ -10,18 +10,22 @@ import contextlib
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from wayfind.config import value_of
 from wayfind.errors import ModelError
-from wayfind.model.bundle import Bundle, current, load
+from wayfind.model.bundle import Bundle, current, folder_bundle
 from wayfind.model.codes import MOST_DIMENSIONS, quantise, unit_codes
 from wayfind.model.text import TEXT_VERSION, chunk_text, plain
 from wayfind.model.wordpiece import WordPiece
+
+if TYPE_CHECKING:
+    from wayfind.model.foreign import ForeignReader
 
 BATCH = 8
 """Texts of like length that are encoded together: 32 took a tenth longer on two cores, and 263 instead of 157 MB."""
@@ -34,19 +38,11 @@ class Encoder:
     texts that this version does not make. Without `late` it makes no token vectors."""
 
     def __init__(self, bundle: Bundle, threads: int = 0, late: bool = True):
-        import onnxruntime
-
         settings = bundle.parts["encoder"]
         tokens = bundle.parts["late"]["dim"] if late and "late" in bundle.parts else 0
-        if settings["text"] != TEXT_VERSION or max(settings["dim"], tokens) > MOST_DIMENSIONS:
-            raise ModelError(f"{bundle.folder} reads texts of version {settings['text']}, this wayfind makes {TEXT_VERSION}; install its bundle")
-        self._vocabulary = WordPiece(bundle.checked(settings["vocabulary"]).read_text(encoding="utf-8"))
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or _cores()
-        options.log_severity_level = 3
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        weights = bundle.checked(settings["weights"])
-        self._session = onnxruntime.InferenceSession(str(weights), options, providers=["CPUExecutionProvider"])
+        if max(settings["dim"], tokens) > MOST_DIMENSIONS:
+            raise ModelError(f"{bundle.folder} makes vectors of {max(settings['dim'], tokens):,} components; {MOST_DIMENSIONS:,} are exact")
+        self._reader = _reader(bundle, partial(_session, threads=threads or _cores()))
         self._one = threading.Lock()
         self._asked: OrderedDict[str, tuple[np.ndarray, np.ndarray]] = OrderedDict()
         self.dim: int = settings["dim"]
@@ -72,22 +68,21 @@ class Encoder:
     def chunks_with_tokens(self, chunks: Sequence[tuple[str, str | None, str]]) -> tuple[np.ndarray, list[np.ndarray]]:
         """Codes of chunks, and of each one's tokens, int8 [tokens, late_dim], in the order of the text; special tokens and signs
         without a letter or digit are left out. One pass makes both."""
-        return self._codes([plain(chunk_text(*chunk)) for chunk in chunks], self.code_length)
+        return self._codes([self._reader.chunk(*chunk) for chunk in chunks])
 
     def _query(self, text: str) -> tuple[np.ndarray, np.ndarray]:
         if (made := self._asked.get(text)) is None:
-            codes, tokens = self._codes([plain(text)], self.query_length)
+            codes, tokens = self._codes([self._reader.query(text)])
             made = self._asked[text] = codes[0], tokens[0]
             while len(self._asked) > QUERIES_KEPT:
                 with contextlib.suppress(KeyError):  # another thread was faster
                     self._asked.popitem(last=False)
         return made
 
-    def _codes(self, texts: Sequence[str], longest: int) -> tuple[np.ndarray, list[np.ndarray]]:
-        framed = [np.array(self._vocabulary.framed(text, longest)) for text in texts]
-        codes = np.zeros((len(texts), self.dim), np.int8)
-        tokens = [np.zeros((0, self.late_dim), np.int8)] * len(texts)
-        order = sorted(range(len(texts)), key=lambda i: len(framed[i]))
+    def _codes(self, framed: Sequence[Sequence[int]]) -> tuple[np.ndarray, list[np.ndarray]]:
+        codes = np.zeros((len(framed), self.dim), np.int8)
+        tokens = [np.zeros((0, self.late_dim), np.int8)] * len(framed)
+        order = sorted(range(len(framed)), key=lambda i: len(framed[i]))
         for first in range(0, len(order), BATCH):
             some = order[first : first + BATCH]
             codes[some], found = self._batch([framed[i] for i in some])
@@ -95,18 +90,68 @@ class Encoder:
                 tokens[place] = own
         return codes, tokens
 
-    def _batch(self, framed: Sequence[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
-        ids = np.full((len(framed), max(map(len, framed))), self._vocabulary.pad, np.int64)
+    def _batch(self, framed: Sequence[Sequence[int]]) -> tuple[np.ndarray, list[np.ndarray]]:
+        ids = np.full((len(framed), max(map(len, framed))), self._reader.pad, np.int64)
         mask = np.zeros_like(ids)
         for row, own in enumerate(framed):
             ids[row, : len(own)], mask[row, : len(own)] = own, 1
-        outputs = ["vector", "tokens"] if self.late_dim else ["vector"]
         with self._one:  # a batch uses every processor; batches beside each other only wait, and take room
-            vector, *tokens = self._session.run(outputs, {"ids": ids, "mask": mask})
-        if not tokens:
-            return quantise(vector), [np.zeros((0, 0), np.int8)] * len(framed)
-        told = ~self._vocabulary.wordless[ids]
-        return quantise(vector), [unit_codes(states[kept]) for states, kept in zip(tokens[0], told)]
+            vectors, tokens = self._reader.run(ids, mask, self.late_dim > 0)
+        if tokens is None:
+            return quantise(vectors), [np.zeros((0, 0), np.int8)] * len(framed)
+        told = self._reader.told(ids) & (mask > 0)
+        return quantise(vectors), [unit_codes(states[kept]) for states, kept in zip(tokens, told)]
+
+
+class OwnReader:
+    """Cuts texts and runs the graph of a bundle that `wayfind train` made."""
+
+    def __init__(self, bundle: Bundle, session: Callable[[Path], Any]):
+        self._settings = bundle.parts["encoder"]
+        if self._settings["text"] != TEXT_VERSION:
+            raise ModelError(f"{bundle.folder} reads texts of version {self._settings['text']}, this wayfind makes {TEXT_VERSION}; install its bundle")
+        self._vocabulary = WordPiece(bundle.checked(self._settings["vocabulary"]).read_text(encoding="utf-8"))
+        self._session = session(bundle.checked(self._settings["weights"]))
+        self.pad = self._vocabulary.pad
+
+    def query(self, text: str) -> list[int]:
+        """Ids of a query with the tokens of its frame."""
+        return self._vocabulary.framed(plain(text), self._settings["query_length"])
+
+    def chunk(self, path: str, symbol: str | None, lines: str) -> list[int]:
+        """Ids of a chunk with the tokens of its frame."""
+        return self._vocabulary.framed(plain(chunk_text(path, symbol, lines)), self._settings["code_length"])
+
+    def told(self, ids: np.ndarray) -> np.ndarray:
+        """Which tokens say something: all but signs and those of the frame."""
+        return ~self._vocabulary.wordless[ids]
+
+    def run(self, ids: np.ndarray, mask: np.ndarray, tokens: bool) -> tuple[np.ndarray, np.ndarray | None]:
+        """Vectors [batch, dim], and unit vectors of tokens [batch, token, late dim] where they are asked for."""
+        vectors, *others = self._session.run(["vector", *(["tokens"] if tokens else [])], {"ids": ids, "mask": mask})
+        return vectors, others[0] if others else None
+
+
+def _reader(bundle: Bundle, session: Callable[[Path], Any]) -> OwnReader | ForeignReader:
+    if bundle.parts["encoder"].get("make") == "onnx":
+        from wayfind.model.foreign import ForeignReader
+
+        return ForeignReader(bundle, session)
+    return OwnReader(bundle, session)
+
+
+def _session(weights: Path, threads: int) -> Any:
+    """A graph, ready to run. Raises ModelError."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(str(weights), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # the library's own errors have no common class
+        raise ModelError(f"{weights} cannot be run: {str(error).splitlines()[0]}") from error
 
 
 def current_encoder() -> Encoder | None:
@@ -122,7 +167,7 @@ def late_dim(bundle: Bundle) -> int:
 
 @cache
 def _loaded(folder: Path, identity: str, late: int) -> Encoder:
-    return Encoder(load(folder), late=late > 0)
+    return Encoder(folder_bundle(folder), late=late > 0)
 
 
 def _cores() -> int:

@@ -50,13 +50,17 @@ def _forms(command: Command) -> Command:
 
     @functools.wraps(command)
     def collecting(
-        index: str | None, no_refresh: bool, jobs: int, explain: str, as_json: bool, jsonl: bool, color: str, no_resident: bool, paths: bool = False, signals: bool = False,
+        index: str | None, no_refresh: bool, jobs: int, explain: str, as_json: bool, jsonl: bool, color: str, no_resident: bool, encoder: str | None, paths: bool = False, signals: bool = False,
         **own: Any,
     ) -> int:
         if as_json + jsonl + paths > 1:
             raise UsageError("give one of --json, --jsonl and -l")
+        if encoder:
+            from wayfind.serve.encoders import use_encoder
+
+            use_encoder(encoder)
         form = "json" if as_json else "jsonl" if jsonl else "paths" if paths else "text"
-        return command(form=Form(home_of(index), not no_refresh, jobs, explain, form, color, signals, not no_resident), **own)
+        return command(form=Form(home_of(index), not no_refresh, jobs, explain, form, color, signals, not (no_resident or encoder)), **own)
 
     for option in (
         click.option("--no-resident", is_flag=True, help="Do not ask the process that `wayfind serve` started.  [env var: WAYFIND_RESIDENT=0]"),
@@ -66,6 +70,7 @@ def _forms(command: Command) -> Command:
         click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
         click.option("--no-refresh", is_flag=True, help="Read the index as it is; do not look for changed files first."),
         click.option("--explain", type=click.Choice(MODES), default="auto", help="Where explanations may come from.  [default: auto]"),
+        click.option("--encoder", metavar="FOLDER", help="Use the encoder in this folder, as `wayfind index --encoder` does.  [env var: WAYFIND_MODEL]"),
         click.option("--index", metavar="FOLDER", help="Use the index that `wayfind index --output FOLDER` wrote."),
     ):
         collecting = option(collecting)

@@ -30,9 +30,10 @@ _SHOWN = 10
 @click.option("--rebuild", is_flag=True, help="Make the index anew, whatever state it is in.")
 @click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, help="Processes that read files.  [default: one a processor]")
 @click.option("--vectors/--no-vectors", "encode", default=True, help="Also make the vectors that searches by meaning use; without them, searches make those of their best candidates.  [default: vectors]")
+@click.option("--encoder", metavar="FOLDER", help="Use the encoder in this folder: a bundle, or one of sentence-transformers or transformers. Searches need it too, or the setting `model`.")
 @click.option("--learn", is_flag=True, help="Then learn a latent model on the repository, as `wayfind learn --from random` does (extra [train]).")
 @latent_options
-def index_command(path: str | None, output: str | None, manual: str | None, rebuild: bool, jobs: int, encode: bool, learn: bool, **own: Any) -> int:
+def index_command(path: str | None, output: str | None, manual: str | None, rebuild: bool, jobs: int, encode: bool, encoder: str | None, learn: bool, **own: Any) -> int:
     """Bring the index of the repository at PATH (default: the current folder) up to date.
 
     Searching does that too; this command shows what was done. Nothing is written into the repository.
@@ -43,6 +44,10 @@ def index_command(path: str | None, output: str | None, manual: str | None, rebu
     learning = LatentOptions(**own)
     if learn or learning.any:
         check_installed(learning)
+    if encoder:
+        from wayfind.serve.encoders import use_encoder
+
+        use_encoder(encoder)
     folder = path or "."
     home = new_index(output) if output and Path(folder).expanduser().is_dir() else None
     if rebuild:

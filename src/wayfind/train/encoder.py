@@ -134,6 +134,11 @@ def build_encoder(config: EncoderConfig, vocabulary: int, description: dict[str,
     return PretrainedEncoder(_pretrained(config.folder, config.dropout), config.layers)
 
 
+def pretrained(folder: str) -> PretrainedEncoder:
+    """The whole encoder in a folder, as it is. Raises UsageError."""
+    return PretrainedEncoder(_pretrained(folder, 0.0))
+
+
 def _pretrained(folder: str, dropout: float) -> nn.Module:
     """The encoder in a folder or of a hub name, with its weights as float32."""
     transformers = _transformers()

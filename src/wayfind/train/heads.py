@@ -114,18 +114,24 @@ def read_projection(folder: str) -> Float[Tensor, "dim hidden"] | None:
     Source of the layout: the repository of `google/xtr-base-en`, read as XTR and WARP read it (J. Lee et al., "Rethinking the
     Role of Token Retrieval in Multi-Vector Retrieval", 2023, https://arxiv.org/abs/2304.01982).
     """
-    found = next((path for name in ("model.safetensors", "pytorch_model.bin") if (path := _found(folder, f"{PROJECTION}/{name}"))), None)
+    weights = read_tensors(folder, PROJECTION)
+    if weights is None:
+        return None
+    if "linear.weight" not in weights or weights["linear.weight"].ndim != 2:
+        raise UsageError(f"{folder}/{PROJECTION}: expected the key `linear.weight`, found {', '.join(weights) or 'none'}")
+    return weights["linear.weight"].float()
+
+
+def read_tensors(folder: str | Path, part: str = ".") -> dict[str, Tensor] | None:
+    """The tensors of a folder's part, or of a hub repository's, None where it has none. Nothing is unpickled but tensors."""
+    found = next((path for name in ("model.safetensors", "pytorch_model.bin") if (path := _found(str(folder), name if part == "." else f"{part}/{name}"))), None)
     if found is None:
         return None
     if found.suffix == ".safetensors":
         from safetensors.torch import load_file
 
-        weights = load_file(found)
-    else:
-        weights = torch.load(found, map_location="cpu", weights_only=True)
-    if "linear.weight" not in weights or weights["linear.weight"].ndim != 2:
-        raise UsageError(f"{found}: expected the key `linear.weight`, found {', '.join(weights) or 'none'}")
-    return weights["linear.weight"].float()
+        return load_file(found)
+    return torch.load(found, map_location="cpu", weights_only=True)
 
 
 def _found(folder: str, name: str) -> Path | None:
