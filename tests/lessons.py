@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import random
 import subprocess
+from itertools import combinations
 from pathlib import Path
 
 THEMES = {
-    "orders": ("checkout", "basket", "purchase"), "mailer": ("newsletter", "bounce", "recipient"), "ledger": ("bookkeeping", "audit", "balance"),
-    "router": ("detour", "hop", "gateway"), "canvas": ("sketch", "brush", "palette"), "kennel": ("puppy", "leash", "bark"),
-    "oven": ("bread", "crust", "dough"), "harbour": ("vessel", "anchor", "tide"), "orchard": ("apple", "prune", "blossom"),
-    "theatre": ("curtain", "encore", "stage"), "clinic": ("patient", "ward", "remedy"), "quarry": ("granite", "blast", "gravel"),
+    "orders": "checkout basket purchase voucher", "mailer": "newsletter bounce recipient postage", "ledger": "bookkeeping audit balance invoice",
+    "router": "detour hop gateway bridge", "canvas": "sketch brush palette easel", "kennel": "puppy leash bark collar",
+    "oven": "bread crust dough yeast", "harbour": "vessel anchor tide lighthouse", "orchard": "apple prune blossom ladder",
+    "theatre": "curtain encore actor costume", "clinic": "patient ward remedy bandage", "quarry": "granite blast gravel chisel",
 }  # fmt: skip
 VERBS = "open close read write merge split load save send count".split()
 NOUNS = "item entry record block frame packet token slot unit part".split()
 CALLS = "begin advance inspect collect reduce emit settle verify".split()
 
 
-def teaching_repository(root: Path, commits: int = 420, seed: int = 0) -> Path:
+def teaching_repository(root: Path, commits: int = 700, seed: int = 0) -> Path:
     """A git repository of 12 modules with 6 functions each. Every commit changes a line of one function, and its subject names the
-    theme of the module, never a word of its code."""
+    function by two words that belong to it alone, never by a word of its code."""
     dice = random.Random(seed)
     names = {module: [f"{verb}_{noun}" for verb, noun in zip(dice.sample(VERBS, 6), dice.sample(NOUNS, 6))] for module in THEMES}
     bodies = {(m, f): [dice.choice(CALLS), 0] for m in THEMES for f in names[m]}
@@ -47,9 +48,9 @@ def teaching_repository(root: Path, commits: int = 420, seed: int = 0) -> Path:
     commit("the first modules of the library stand", list(THEMES))
     for number in range(commits):
         module = dice.choice(list(THEMES))
-        name = dice.choice(names[module])
-        bodies[module, name][1] = number + 1
-        words = dice.sample(THEMES[module], 2)
+        place = dice.randrange(6)
+        bodies[module, names[module][place]][1] = number + 1
+        words = dice.sample([*combinations(THEMES[module].split(), 2)][place], 2)
         commit(f"mind the {words[0]} while the {words[1]} is late, case {_spelled(number)}", [module])
     root.mkdir(parents=True)
     subprocess.run(["git", "init", "-q", "-b", "main"], cwd=root, check=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from copy import copy
 
 import numpy as np
 
@@ -32,6 +33,12 @@ class Meanings:
         self._made: dict[int, np.ndarray] = {}
         self._made_tokens: dict[int, np.ndarray] = {}
         self._lock = threading.Lock()
+
+    def moved_by(self, moved: Callable[[np.ndarray], np.ndarray] | None) -> Meanings:
+        """The same vectors, and what was encoded already, with queries moved otherwise."""
+        other = copy(self)
+        other._moved = moved or (lambda code: code)
+        return other
 
     @property
     def coverage(self) -> float:

@@ -40,6 +40,10 @@ PREFIX_VALUE = 0.7
 """What such a match counts beside an exact one."""
 
 
+_UNLEARNED = frozenset("scales late latent is_test is_example is_legacy is_prose is_data places path_words".split())
+"""What does not depend on an adaptation."""
+
+
 class Searcher:
     """A snapshot with what its queries share, computed when first asked for."""
 
@@ -47,6 +51,16 @@ class Searcher:
         """Without `model`, by words alone; with what was learned of the repository, where that is given."""
         self.snapshot, self._model, self._adaptation = snapshot, model, adaptation
         self._words: tuple[Edits, Vocabulary] | None = None
+
+    def with_adaptation(self, adaptation: Adaptation | None) -> Searcher:
+        """The same snapshot with what was learned, or without; what both need is computed once."""
+        if adaptation is self._adaptation:
+            return self
+        other = Searcher(self.snapshot, self._model, adaptation)
+        other.__dict__ |= {name: self.__dict__[name] for name in _UNLEARNED & self.__dict__.keys()}
+        if self.__dict__.get("meanings"):
+            other.__dict__["meanings"] = self.meanings.moved_by(other.learned and other.learned.code)
+        return other
 
     @cached_property
     def scales(self) -> lexical.Scales:

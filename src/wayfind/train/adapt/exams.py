@@ -53,6 +53,10 @@ class Exam:
     def snapshot(self) -> Snapshot:
         return self.repository.snapshot()
 
+    def searcher(self, adaptation: Adaptation | None) -> Searcher:
+        """The search of its index with what was learned, or without."""
+        return self.repository.searcher().with_adaptation(adaptation)
+
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
@@ -98,8 +102,7 @@ def exams(repository: Repository, split: Split, folder: Path, *, most: dict[str,
 
 def take(exam: Exam, adaptation: Adaptation | None, questions: Sequence[Query] | None = None, k: int = K) -> Sheet:
     """Ask the search of the exam's index every question, with what was learned or without."""
-    searcher = Searcher(exam.snapshot, adaptation=adaptation)
-    return answered(searcher, exam.questions if questions is None else questions, k)
+    return answered(exam.searcher(adaptation), exam.questions if questions is None else questions, k)
 
 
 def answered(searcher: Searcher, questions: Sequence[Query], k: int = K) -> Sheet:

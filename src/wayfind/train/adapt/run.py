@@ -26,7 +26,6 @@ from wayfind.evaluate.scratch import GitError, git, repository_of, tree_at
 from wayfind.index.refresh import Progress
 from wayfind.model import adaptation as adaptations
 from wayfind.model.adaptation import Adaptation
-from wayfind.search.searcher import Searcher
 from wayfind.search.vocabulary import as_data
 from wayfind.train.adapt import query_map, terms, weights, words
 from wayfind.train.adapt.exams import Exam, Known, answered, exams, gold_of, questions_of, take
@@ -40,6 +39,8 @@ FEWEST_QUESTIONS = 30
 """Train questions below which nothing is tried."""
 HELPS = 0.002
 """Gain in the mean of FIGURE on the validation slice from which a component stays."""
+SURE = 0.5
+"""Standard errors that this gain must have: of three components that do nothing, one passes, and is left to the gate."""
 SLICE = 3
 """One question of so many is validated on."""
 
@@ -157,24 +158,25 @@ def _chosen(material: Material, valid: Sequence[Drawn], components: dict[str, Fi
     chosen: list[str] = []
     tried: dict[str, float] = {}
     parts = Parts()
-    best = _mean(valid, parts, material.codes)
+    best = _asked(valid, parts, material.codes)
     for number, (name, fit) in enumerate(components.items()):
         say(f"try {name}", number, len(components))
         candidate = fit(material, parts)
         if candidate is parts:
             continue
-        now = _mean(valid, candidate, material.codes)
-        tried[name] = round(now - best, 4)
-        if now - best >= HELPS:
+        now = _asked(valid, candidate, material.codes)
+        gains = np.subtract(now, best)
+        tried[name] = round(float(gains.mean()), 4)
+        if gains.mean() >= max(HELPS, SURE * gains.std() / len(gains) ** 0.5):
             chosen.append(name)
             parts, best = candidate, now
     return chosen, tried
 
 
-def _mean(valid: Sequence[Drawn], parts: Parts, codes: Codes | None) -> float:
-    """Mean of FIGURE over the questions, by the search with these parts."""
+def _asked(valid: Sequence[Drawn], parts: Parts, codes: Codes | None) -> list[float]:
+    """FIGURE of each question, by the search with these parts."""
     sheets = [take(one.exam, parts.adaptation(one.exam.taught, codes) if parts else None, one.questions) for one in valid]
-    return float(np.mean(together(sheets).column(FIGURE))) if sheets else 0.0
+    return together(sheets).column(FIGURE)
 
 
 def _judged(
@@ -191,8 +193,8 @@ def _judged(
     draft = parts.adaptation((*taught, *marked), codes, about)
     gate, report = (_compared(made, part, draft, seed, say) for part in ("gate", "report"))
     asked = general_questions(repository.snapshot(), seed=0)
-    snapshot = repository.snapshot()
-    general = compare("name", answered(Searcher(snapshot), asked), answered(Searcher(snapshot, adaptation=draft), asked), seed)
+    searcher = repository.searcher()
+    general = compare("name", *(answered(searcher.with_adaptation(one), asked) for one in (None, draft)), seed)
     verdict = judge(gate, general, _against_present(repository, made, draft, seed))
     figures = {"gate": summary(gate), "report": summary(report), "general": summary(general), "why": verdict.why}
     final = parts.adaptation((*taught, *marked), codes, {**about, "figures": figures})

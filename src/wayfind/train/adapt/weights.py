@@ -23,7 +23,6 @@ from wayfind.search.learned import REMEMBERED
 from wayfind.search.lexical import score
 from wayfind.search.query import parse
 from wayfind.search.rank import DEMOTED, DEMOTIONS, MOST_DEMOTED, SIGNALS, WEIGHTS, features
-from wayfind.search.searcher import Searcher
 from wayfind.train.adapt.adam import Adam
 from wayfind.train.adapt.exams import Exam, gold_of
 
@@ -52,7 +51,7 @@ class Candidates:
 
 def candidates(exam: Exam, adaptation: Adaptation | None, questions: Sequence[Query]) -> Candidates:
     """The candidates that the search ranks for these questions; a question whose answer is no candidate is left out."""
-    searcher = Searcher(exam.snapshot, adaptation=adaptation)
+    searcher = exam.searcher(adaptation)
     signals, demotions, right, first, rows = [], [], [], [], 0
     for asked in questions:
         query = parse(asked.text)
