@@ -81,12 +81,12 @@ def keep(searcher, row: dict, kept: dict[str, list], heads: list[dict]) -> None:
     for value in (scores, signals[:, rank.SIGNALS.index("lexical")], signals[:, rank.SIGNALS.index("meaning")]):
         best |= set(np.argsort(-value, kind="stable")[: KEPT // 2].tolist())
     some = np.array(sorted(best), np.int64)
-    ranked = rank.rank(searcher, query, found, None, 10)
+    ranked = rank.ordered(searcher, query, (chosen, signals, demotions), 10)
     files = {path: number for number, path in enumerate(snapshot.paths)}
     heads.append({
         **{name: row[name] for name in ("repository", "kind", "unnamed")},
         "understood": query.kind, "candidates": len(some), "wanted_files": sum(path in files for path in {place[0] for place in wanted}),
-        "sure": confidence.inputs(searcher, query, found, ranked) if ranked else None,
+        "sure": confidence.inputs(query, found, (chosen, signals, demotions), ranked) if ranked else None,
     })  # fmt: skip
     hidden = searcher.is_test[snapshot.file[chosen]] if row["without_tests"] else np.zeros(len(chosen), bool)
     kept["signals"].append(signals[some].astype(np.float32))

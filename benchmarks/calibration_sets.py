@@ -64,12 +64,12 @@ def build(trees: Path, out: Path, home: Path) -> None:
 def questions_of(name: str, root: Path, out: Path, home: Path) -> Iterator[dict]:
     """The questions of one repository; their trees are laid out under `out`."""
     folder = out / name.replace("/", "+")
-    with closing(wayfind.open(root, home=home, workers=2)) as repo:
+    with closing(wayfind.open(root, home=home, commits=0, workers=2)) as repo:
         repo.refresh()
         asked = docstring_queries(root, _chunks(repo), folder / "docs", limit=ASKED["docstring"])
     if asked.queries:
         yield from rows_of(asked, name, f"{folder.name}/docs")
-        with closing(wayfind.open(asked.root, home=home, workers=2)) as repo:
+        with closing(wayfind.open(asked.root, home=home, commits=0, workers=2)) as repo:
             repo.refresh()
             chunks = _chunks(repo)
             yield from rows_of(test_queries(asked.root, chunks, limit=ASKED["test"]), name, f"{folder.name}/docs")

@@ -85,7 +85,7 @@ def answer(searcher: Searcher, query: Query, ask: Ask, stale_files: int = 0) -> 
     ranked = [*scored, *_unscored(query, mask, scored, k)]
     kept, copies = _fold(searcher, ranked, k)
     results = _results(searcher, query, lexical, kept, copies, ask)
-    sure = trust.confidence(query, candidates, ranked) if scored or not only_filters(query) else float(bool(kept))
+    sure = trust.confidence(query, lexical, candidates, ranked) if scored or not only_filters(query) else float(bool(kept))
     abstained = trust.gives_up(query, sure, ranked, bool(kept))
     reason = reason_for(searcher, query, lexical, kept, mask, abstained)
     if kept and not results:
@@ -185,7 +185,7 @@ def related(searcher: Searcher, path: str, line: int, k: int = 10, mode: Mode = 
     ranked = ordered(searcher, query, candidates, _enough(k))
     kept, copies = _fold(searcher, ranked, k)
     ask = Ask(f"{path}:{line}", k, explain=mode)
-    sure = trust.confidence(query, candidates, ranked)
+    sure = trust.confidence(query, lexical, candidates, ranked)
     return Answer(
         ask.text,
         state(snapshot, stale_files, searcher.adaptation),
