@@ -148,7 +148,7 @@ def stand(place: Opened) -> Standing:
             skipped.setdefault(row.reason, []).append(row.path)
     problems, secrets = _problems(snapshot)
     return Standing(
-        state(snapshot, stale_files), int(manifest.meta.get("refreshed", 0)), _by_language(snapshot),
+        state(snapshot, stale_files, "" if place.gone else place.repository.searcher().adaptation), int(manifest.meta.get("refreshed", 0)), _by_language(snapshot),
         _counts(snapshot.provenance_of(chunk) for chunk in range(snapshot.chunks)), _counts(snapshot.kind_of(chunk) for chunk in range(snapshot.chunks)),
         {reason: sorted(paths)[:EXAMPLES] for reason, paths in sorted(skipped.items())}, problems, secrets,
         int(manifest.meta.get("commits", 0)), json.loads(manifest.meta.get("unmatched", "[]")),
@@ -189,6 +189,8 @@ def _lines(standing: Standing) -> Iterator[str]:
         yield _row("explained", f"{state.coverage:.1%} ({_human(standing.provenance):.1%} in words that people wrote)")
     if state.model != "lexical":
         yield _row("vectors", f"{state.encoded:.1%} of the chunks, by {shown(state.model)}" + ("; the rest when asked for, or: wayfind index" if state.encoded < 1 else ""))
+    if state.adaptation:
+        yield _row("learned", f"{state.adaptation}; what and how well: wayfind learn --status")
     if state.chunks and (size := standing.sizes.get("token vectors")):
         yield _row("tokens", f"{size / state.chunks:,.0f} bytes a chunk for late interaction (setting late-interaction)")
     for number, (name, (files, chunks)) in enumerate(standing.languages.items()):

@@ -1,0 +1,199 @@
+"""`wayfind learn` on a repository whose history teaches: what it keeps, what it refuses, and what it leaves alone."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import command
+from lessons import teaching_repository
+
+import wayfind
+from wayfind.evaluate.queries import part
+from wayfind.evaluate.run import evaluate
+from wayfind.model import adaptation as adaptations
+from wayfind.train.adapt.lessons import digest, lessons, part_of_commits
+from wayfind.train.adapt.run import as_of, learn
+
+BASE = {"WAYFIND_MODEL": "base"}
+"""Learning moves queries among the vectors of a model."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def base_model() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WAYFIND_MODEL", "base")
+        yield
+
+
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict]:
+    """The repository, its home, and what `learn --json` said of it."""
+    folder = tmp_path_factory.mktemp("learn")
+    root = teaching_repository(folder / "repo")
+    done = command("learn", root, "--json", home=folder / "home", env=BASE)
+    assert done.returncode == 0, done.stderr.decode() + done.stdout.decode()
+    return root, folder / "home", json.loads(done.stdout)
+
+
+def test_what_a_history_teaches_is_kept_and_helps_on_questions_that_nothing_saw(taught):
+    root, home, said = taught
+    assert said["kept"] and "memory" in said["components"]
+    gate, report = (said["figures"][name]["commit MRR@10"] for name in ("gate", "report"))
+    assert gate["gain"][1] > 0 and report["gain"][0] > 0
+    assert said["figures"]["general"]["name MRR@10"]["gain"][0] >= -0.005
+
+
+def test_search_uses_it_says_so_and_gives_the_same_in_every_process(taught):
+    root, home, said = taught
+    found = [command("search", "mind the dough while the yeast is late", root, "--json", home=home, env=BASE) for _ in range(2)]
+    answers = [json.loads(one.stdout) for one in found]
+    assert answers[0] == answers[1]
+    assert answers[0]["index"]["adaptation"] == said["id"]
+    assert answers[0]["results"][0]["path"] == "lib/oven.py"
+    assert answers[0]["results"][0]["signals"]["remembered"] > 0
+
+
+def test_learning_again_gives_the_same_adaptation_in_another_process_and_home(taught, tmp_path):
+    root, home, said = taught
+    again = command("learn", root, "--json", home=tmp_path / "home", env=BASE)
+    assert json.loads(again.stdout)["id"] == said["id"]
+
+
+def test_what_is_in_use_goes_to_another_clone_and_back_again(taught, tmp_path):
+    root, home, said = taught
+    clone, there = tmp_path / "clone", tmp_path / "home"
+    subprocess.run(["git", "clone", "-q", root, clone], check=True)
+    file = tmp_path / "learned.bin"
+    assert command("learn", root, "--export", file, home=home, env=BASE).returncode == 0
+    assert command("learn", clone, "--import", file, home=there, env=BASE).returncode == 0
+    told = json.loads(command("learn", clone, "--status", "--json", home=there, env=BASE).stdout)
+    assert told["in_use"] == said["id"] and told["components"] == said["components"]
+    here, over_there = (
+        json.loads(command("search", "mind the puppy while the leash is late", place, "--json", home=of, env=BASE).stdout)["results"] for place, of in ((root, home), (clone, there))
+    )
+    assert here == over_there
+    assert command("learn", clone, "--rollback", home=there, env=BASE).returncode == 0
+    assert command("learn", clone, "--status", home=there, env=BASE).returncode == 1
+    assert command("learn", clone, "--rollback", home=there, env=BASE).returncode == 2
+
+
+def test_an_export_holds_no_line_of_code_and_no_question(taught, tmp_path):
+    root, home, said = taught
+    file = tmp_path / "learned.bin"
+    command("learn", root, "--export", file, home=home, env=BASE)
+    data = file.read_bytes()
+    assert b"state =" not in data and b"mind the" not in data and b"lib/oven.py" not in data
+
+
+def test_an_import_of_another_model_or_of_changed_bytes_is_refused(taught, tmp_path):
+    root, home, said = taught
+    foreign = tmp_path / "foreign.bin"
+    foreign.write_bytes(adaptations.packed(adaptations.made("another model", {}, {})))
+    refused = command("learn", root, "--import", foreign, home=home, env=BASE)
+    assert refused.returncode == 2 and b"was made for the model another model" in refused.stderr
+    file = tmp_path / "learned.bin"
+    command("learn", root, "--export", file, home=home, env=BASE)
+    file.write_bytes(file.read_bytes()[:-7] + b"changed")
+    assert command("learn", root, "--import", file, home=home, env=BASE).returncode == 2
+    assert json.loads(command("learn", root, "--status", "--json", home=home, env=BASE).stdout)["in_use"] == said["id"]
+
+
+def test_a_damaged_adaptation_stops_no_search(taught, tmp_path):
+    root, home, said = taught
+    copy = tmp_path / "home"
+    shutil.copytree(home, copy)
+    stored = next(copy.glob("trees/*/learned/*.adaptation"))
+    stored.write_bytes(stored.read_bytes()[:-1])
+    answer = json.loads(command("search", "open an item", root, "--json", home=copy, env=BASE).stdout)
+    assert answer["results"] and answer["index"]["adaptation"] == ""
+    assert b"damaged" in command("learn", root, "--status", home=copy, env=BASE).stdout
+
+
+def test_parts_share_no_file_no_time_and_no_question(taught):
+    root, home, said = taught
+    with wayfind.open(root, home=home) as repository:
+        known = lessons(repository)
+        later = part_of_commits(root, known.split)
+        touched = {touch.subject: touch for touch in repository.touches()}
+    by_part = {name: known.of(name) for name in ("train", "gate", "report")}
+    assert all(one.part == part(one.targets[0].path) for one in known.lessons if one.origin != "commit")
+    asked = {name: {one.digest for one in found} for name, found in by_part.items()}
+    assert not (asked["train"] & asked["gate"] or asked["train"] & asked["report"] or asked["gate"] & asked["report"])
+    times = {name: [one.time for one in found if one.origin == "commit"] for name, found in by_part.items()}
+    assert max(times["train"]) < min(times["gate"]) <= max(times["gate"]) < min(times["report"])
+    assert all(later.get(touched[one.query].commit, "train") == one.part for one in known.lessons if one.query in touched)
+
+
+def test_until_a_commit_uses_nothing_later(taught):
+    root, home, said = taught
+    middle = subprocess.run(["git", "rev-list", "--max-count=1", "--skip=150", "HEAD"], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
+    later = subprocess.run(["git", "log", "--format=%s", f"{middle}..HEAD"], cwd=root, capture_output=True, text=True, check=True).stdout.splitlines()
+    with wayfind.open(root, home=home) as repository, as_of(repository, middle) as then:
+        known = lessons(then)
+        assert {touch.subject for touch in then.touches()}.isdisjoint(later)
+    assert known.lessons and {one.digest for one in known.lessons}.isdisjoint(map(digest, later))
+
+
+def test_eval_asks_nothing_that_learning_saw(taught):
+    root, home, said = taught
+    with wayfind.open(root, home=home) as repository:
+        used = repository.adaptation().about["used"]
+    report = evaluate(root, kinds=("commit", "docstring"), systems=("wayfind", "unlearned"), home=home)
+    asked = {digest(query.text) for one in report.sets for query in one.queries}
+    assert asked and asked.isdisjoint({*used["train"], *used["gate"]})
+    commits = report.sets[0]
+    mean = {name: sum(one.figures["MRR@10"] for one in commits.answered if one.system == name) for name in report.systems}
+    assert mean["wayfind"] > mean["unlearned"]
+
+
+def test_a_gate_of_shuffled_answers_keeps_nothing(taught):
+    root, home, said = taught
+    with wayfind.open(root, home=home, adapted=False) as repository:
+        repository.refresh()
+        assert [learn(repository, shuffled=seed).verdict.kept for seed in (1, 2)] == [False, False]
+
+
+def test_what_it_knew_is_not_forgotten_when_it_learns_again(taught, tmp_path):
+    root, home, said = taught
+    clone, there = tmp_path / "clone", tmp_path / "home"
+    subprocess.run(["git", "clone", "-q", root, clone], check=True)
+    subprocess.run(["git", "reset", "-q", "--hard", "HEAD~60"], cwd=clone, check=True)
+    question, answer = "mind the dough while the yeast is late", "lib/oven.py"
+    for commit in ("HEAD", "origin/main"):
+        subprocess.run(["git", "reset", "-q", "--hard", commit], cwd=clone, check=True)
+        command("learn", clone, home=there, env=BASE)
+        found = json.loads(command("search", question, clone, "--json", home=there, env=BASE).stdout)
+        assert found["index"]["adaptation"] and found["results"][0]["path"] == answer
+
+
+def test_too_little_to_learn_from_is_said_and_changes_nothing(library, home):
+    done = command("learn", library, home=home, env=BASE)
+    assert done.returncode == 1 and b"too little to learn from" in done.stdout
+    assert command("learn", library, "--status", home=home, env=BASE).returncode == 1
+
+
+def test_a_learner_that_is_killed_leaves_what_was(taught, tmp_path):
+    root, home, said = taught
+    copy = tmp_path / "home"
+    shutil.copytree(home, copy)
+    line = [sys.executable, "-m", "wayfind", "learn", root]
+    with subprocess.Popen(line, env={**os.environ, **BASE, "WAYFIND_HOME": str(copy)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as learner:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            learner.wait(1.5)
+        learner.kill()
+    told = json.loads(command("learn", root, "--status", "--json", home=copy, env=BASE).stdout)
+    assert told["in_use"] == said["id"] and not told["learning"]
+
+
+@pytest.mark.parametrize("arguments", [("--status", "--rollback"), ("--until", "no-such-commit"), ("--import", "nowhere.bin")])
+def test_what_cannot_be_is_an_error(taught, arguments):
+    root, home, said = taught
+    assert command("learn", root, *arguments, home=home, env=BASE).returncode == 2
