@@ -190,6 +190,18 @@ def test_a_name_from_outside_of_the_repository_makes_no_edge(tmp_path: Path) -> 
     assert edges(opened(tmp_path, files), "calls") == {}
 
 
+def test_a_call_on_an_interface_may_mean_each_class_that_has_it(tmp_path: Path) -> None:
+    files = {
+        "Store.java": "interface Store {\n  void keep(int sum);\n}\n",
+        "Disk.java": "class Disk implements Store {\n  public void keep(int sum) {\n    return;\n  }\n}\n",
+        "Memory.java": "class Memory implements Store {\n  public void keep(int sum) {\n    return;\n  }\n}\n",
+        "Diary.java": "class Diary {\n  public void keep(int sum) {\n    return;\n  }\n}\n",
+        "Shop.java": "class Shop {\n  private Store store;\n\n  void close() {\n    store.keep(1);\n  }\n}\n",
+    }
+    found = edges(opened(tmp_path, files), "calls")
+    assert found == {("Shop.java Shop.close", "Disk.java Disk.keep"): UNIQUE / 2, ("Shop.java Shop.close", "Memory.java Memory.keep"): UNIQUE / 2}
+
+
 def test_a_variable_called_as_a_class_is_a_guess(tmp_path: Path) -> None:
     files = {
         "a.py": "class Cart:\n    def settle(self):\n        return 1\n",

@@ -55,7 +55,7 @@ def test_the_fields_are_those_that_were_promised(ask, library: Path) -> None:
     (found,) = ask("late reader pays", library, "--json")
     assert list(found) == list(ISSUE)
     assert list(found["index"]) == [*ISSUE["index"], "encoded", "adaptation"]
-    assert list(found["results"][0]) == [*ISSUE["results"], "reasons"]
+    assert list(found["results"][0]) == [*ISSUE["results"], "reasons", "relations"]
 
 
 def test_the_schema_requires_all_of_them() -> None:

@@ -155,26 +155,33 @@ class Repository:
         explain: Mode = "auto",
         max_tokens: int | None = None,
         reasons: bool = False,
+        graph: bool = False,
         refresh: bool = True,
     ) -> Answer:
         """Answer a query: words, a name, a question, a stack trace or a snippet; the syntax of `search.query` is understood.
 
         `lang`, `path` and `kind` are one value or several, of which one suffices. Without `refresh` the tree is not looked
         at; call `refresh` or `count_stale` now and then. With `reasons` each result says which words of the query bring how
-        much of its score, which takes an encoding a word.
+        much of its score, which takes an encoding a word. With `graph` the results are the definitions that calls connect, in
+        the order of the flow, each with its `relations`.
 
         Raises UsageError for an empty query or an impossible filter; other errors of the tree in `errors`.
         """
         filters = Filters(_several(lang), _several(path), _several(kind), regex=regex)
-        return engine.search(self.ready(refresh), Ask(query, k, filters, explain, max_tokens, reasons=reasons), self.stale_files)
+        return engine.search(self.ready(refresh), Ask(query, k, filters, explain, max_tokens, reasons=reasons, graph=graph), self.stale_files)
 
     def explain(self, path: str, line: int = 1, mode: Mode = "auto", refresh: bool = True) -> Result:
         """The definition or section that holds a line (1-based), explained. Raises NotFound."""
         return engine.result_at(self.ready(refresh), path, line, mode)
 
-    def related(self, path: str, line: int = 1, k: int = 10, mode: Mode = "auto", refresh: bool = True) -> Answer:
-        """What speaks of the same as the definition that holds a line. Raises NotFound."""
-        return engine.related(self.ready(refresh), path, line, k, mode, self.stale_files)
+    def related(
+        self, path: str, line: int = 1, k: int = 10, mode: Mode = "auto", refresh: bool = True, groups: str | Sequence[str] = ()
+    ) -> Answer:
+        """What has to do with the definition that holds a line: `groups` of `callers`, `callees`, `tests`, `siblings`, `similar`;
+        all without one. Each result says how in its `relations`. Raises NotFound, UsageError."""
+        from wayfind.search.relations import related
+
+        return related(self.ready(refresh), path, line, k, mode, self.stale_files, _several(groups))
 
     def state(self, refresh: bool = False) -> IndexState:
         """Freshness and completeness of the index."""

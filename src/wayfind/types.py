@@ -156,7 +156,7 @@ class Relation:
 
     kind: str
     """What the result does: `calls`, `called by`, `imports`, `imported by`, `inherits`, `inherited by`, `tests`, `tested by`,
-    `sibling`, `similar`."""
+    `contains`, `in`, `sibling`, `similar`."""
     path: str
     start_line: int
     symbol: str | None

@@ -152,6 +152,7 @@ class Meaning:
         self._local: dict[int, dict[str, tuple[int, str]]] = defaultdict(dict)
         self._fields: dict[Type, dict[str, tuple[int, str]]] = defaultdict(dict)
         self._results: dict[int, tuple[str, str]] = {}
+        self._derived: dict[tuple[str, str], set[str]] = defaultdict(set)
         self.files: list[tuple[int, list[int], list[list[int]], list[str]]] = []
         first = snapshot.chunk_file_first
         for file, table, names in snapshot.references():
@@ -167,7 +168,9 @@ class Meaning:
                         self._bound[file].setdefault(names[name], names[owner])
                 elif kind == _BASE:
                     if symbol := self._symbols[chunk]:
-                        self._bases[symbol.rpartition(".")[2], file].append((names[owner], names[name]))
+                        own = symbol.rpartition(".")[2]
+                        self._bases[own, file].append((names[owner], names[name]))
+                        self._derived[self._family[file], names[name]].add(own)
                 elif kind == _TYPE:
                     self._note_type(file, chunk, names[name], names[owner])
                 elif kind == _RESULT:
@@ -233,6 +236,8 @@ class Meaning:
                 return found, strength
             if name == "new" and self._family[file] == "ruby":
                 return self._heads(type_), strength
+            if found := self._overridden(type_, name):
+                return found, UNIQUE
             return ([], 0.0) if self._family[file] != "go" or not self._heads(type_) else self._unknown(file, name)
         if isinstance(type_, list):
             return self._in_modules(type_, name), strength
@@ -481,6 +486,15 @@ class Meaning:
         if type_ in self._bases:
             return self._bases[type_]
         return [base for head in self._heads(type_)[:1] for base in self._bases.get((type_[0], self._file[head]), ())]
+
+    def _overridden(self, type_: Type, name: str) -> list[int]:
+        """The methods of that name in the classes that derive from one that only declares it."""
+        family, names, waiting = self._family[type_[1]], {type_[0]}, [type_[0]]
+        while waiting:
+            further = self._derived.get((family, waiting.pop()), set()) - names
+            names |= further
+            waiting += sorted(further)
+        return [one for one in self._methods.get((family, name), ()) if self._class_of(one) in names]
 
     def _has_unknown_base(self, type_: Type) -> bool:
         """Whether a class derives from one that is not in the repository: a method that is not found may be that one's."""

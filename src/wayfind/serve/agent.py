@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wayfind.serve.budget import estimate
+from wayfind.serve.output import related
 from wayfind.serve.screen import decoded, shown
 from wayfind.types import Result
 
@@ -98,11 +99,13 @@ def place(result: Result) -> str:
 
 def _place_line(result: Result) -> str:
     said = summary(result)
-    return f"{place(result)} {clean(result.symbol or result.kind)}{': ' if said else ''}{said}"
+    linked = f" [{clean(related(result.relations[0]))}]" if result.relations and result.relations[0].kind not in ("similar", "sibling") else ""
+    return f"{place(result)} {clean(result.symbol or result.kind)}{linked}{': ' if said else ''}{said}"
 
 
 def _row(result: Result) -> dict[str, Any]:
-    return {"place": place(result), "symbol": clean(result.symbol or ""), "kind": result.kind, "summary": summary(result)}
+    linked = {"relation": clean(related(result.relations[0]))} if result.relations else {}
+    return {"place": place(result), "symbol": clean(result.symbol or ""), "kind": result.kind, "summary": summary(result), **linked}
 
 
 def _taken(parts: Sequence[Any], room: int, cost: Callable[[Any], int]) -> tuple[list[Any], int]:

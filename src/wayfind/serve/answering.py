@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from wayfind.errors import UsageError
-from wayfind.search import engine
+from wayfind.search import engine, relations
 from wayfind.search.engine import Ask, check_number
 from wayfind.search.query import LONGEST, Filters, check
 from wayfind.search.searcher import Searcher
@@ -49,7 +49,7 @@ def printed(request: Request, sources: Sequence[Source]) -> Printed:
     (source,) = sources
     note_opened(source.searcher.snapshot.folder, source.root, source.searcher.snapshot, request.file, request.line)
     if request.do == "related":
-        answer = engine.related(source.searcher, request.file, request.line, request.k, _mode(request), source.stale_files)
+        answer = relations.related(source.searcher, request.file, request.line, request.k, _mode(request), source.stale_files, request.groups)
         return _printed(answer, request, [source.root] * len(answer.results))
     return _explain(request, source)
 
@@ -106,7 +106,7 @@ def _view(request: Request) -> output.View:
 
 
 def _ask(request: Request) -> Ask:
-    return Ask(request.text, request.k, Filters(request.languages, request.paths, request.kinds, regex=request.regex), _mode(request), request.max_tokens, request.level, request.shape.signals)
+    return Ask(request.text, request.k, Filters(request.languages, request.paths, request.kinds, regex=request.regex), _mode(request), request.max_tokens, request.level, request.shape.signals, request.graph)
 
 
 def _mode(request: Request) -> Any:

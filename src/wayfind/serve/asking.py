@@ -96,22 +96,26 @@ def _rankings(command: Command) -> Command:
 @click.option("--lang", multiple=True, metavar="NAME", help="Only this language; may be given again.")
 @click.option("--path", "only_path", multiple=True, metavar="GLOB", help="Only files whose path matches or contains this; may be given again.")
 @click.option("--kind", multiple=True, metavar="KIND", help="Only this kind (function, class, section …); may be given again.")
+@click.option("--graph", is_flag=True, help="Show the definitions that calls connect, in the order of the flow.")
+@click.option("--file", "from_file", type=click.Path(), metavar="FILE", help="Read TEXT from this file: a trace, a log of tests, a diff.")
 @click.option("--regex", default="", metavar="PATTERN", help="Only what this regular expression matches; TEXT may be left out then.")
 @click.option("--level", type=click.Choice(LEVELS), help="Search by one level of meaning of the model that `wayfind learn --from random` made here, and by nothing else.")
 @click.option("--max-tokens", type=click.IntRange(1), metavar="N", help="Fit the answer into N tokens of a language model.")
 @_forms
 def search_command(
     text: str | None, path: str | None, more: tuple[str, ...], top_k: int, lang: tuple[str, ...], only_path: tuple[str, ...], kind: tuple[str, ...], regex: str,
-    max_tokens: int | None, level: str | None, form: Form,
+    max_tokens: int | None, level: str | None, graph: bool, from_file: str | None, form: Form,
 ) -> int:
     """Find what TEXT speaks of in the repository at PATH (default: the current folder), which is indexed when it has to be.
 
     TEXT is a question, a name, a snippet of code, a stack trace or an issue; - reads it from standard input. It may hold
     sym:NAME, path:GLOB, lang:NAME, kind:KIND, "a phrase" and -word. With several PATHs all of them are searched at once.
     """
-    asked = _question(text, bool(regex))
+    if from_file is not None and text is not None:
+        text, path, more = None, text, (*filter(None, [path]), *more)  # what stands in TEXT's place is a PATH then
+    asked = _read(from_file) if from_file is not None else _question(text, bool(regex))
     request = Request(
-        "search", (), asked, k=top_k, languages=lang, paths=only_path, kinds=kind, regex=regex, explain=form.explain, max_tokens=max_tokens, level=level or "", refresh=form.refresh
+        "search", (), asked, k=top_k, languages=lang, paths=only_path, kinds=kind, regex=regex, explain=form.explain, max_tokens=max_tokens, level=level or "", graph=graph, refresh=form.refresh,
     )
     return _answer(request, [path, *more], form)
 
@@ -134,12 +138,19 @@ def explain_command(place: str, path: str | None, form: Form) -> int:
 @click.command("related")
 @click.argument("place")
 @click.argument("path", required=False)
+@click.option("--callers", "groups", flag_value="callers", multiple=True, help="What calls it, or derives from it.")
+@click.option("--callees", "groups", flag_value="callees", multiple=True, help="What it calls.")
+@click.option("--tests", "groups", flag_value="tests", multiple=True, help="The tests that call it.")
+@click.option("--siblings", "groups", flag_value="siblings", multiple=True, help="The other methods of its class.")
+@click.option("--similar", "groups", flag_value="similar", multiple=True, help="What is like it in words and meaning.")
 @_rankings
 @_forms
-def related_command(place: str, path: str | None, top_k: int, form: Form) -> int:
-    """Find what speaks of the same as the definition or section at PLACE, written FILE:LINE."""
+def related_command(place: str, path: str | None, groups: tuple[str, ...], top_k: int, form: Form) -> int:
+    """Find what has to do with the definition or section at PLACE, written FILE:LINE: what calls it and what it calls, its tests,
+    the methods beside it, and what is like it. Options choose among these; without any all are shown.
+    """
     file, line = split_place(place)
-    request = Request("related", (), place, file, line, top_k, explain=form.explain, refresh=form.refresh)
+    request = Request("related", (), place, file, line, top_k, groups=tuple(dict.fromkeys(groups)), explain=form.explain, refresh=form.refresh)
     return _answer(request, [path or (None if form.index else root_around(file))], form)
 
 
@@ -199,6 +210,17 @@ def _question(text: str | None, has_regex: bool) -> str:
     if sys.stdin is None:
         raise UsageError("standard input is closed; give the query as TEXT")
     return sys.stdin.buffer.read().decode("utf-8", "replace").lstrip("\ufeff").strip()
+
+
+def _read(file: str) -> str:
+    """The query that a file holds."""
+    try:
+        text = Path(file).expanduser().read_bytes().decode("utf-8", "replace").lstrip("\ufeff").strip()
+    except OSError as error:
+        raise UsageError(f"cannot read {file}: {error.strerror}") from error
+    if not text:
+        raise UsageError(f"{file} is empty; there is nothing to search for")
+    return text
 
 
 def _is_piped() -> bool:

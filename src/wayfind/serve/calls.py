@@ -15,8 +15,9 @@ from typing import Any
 
 from wayfind.errors import IndexBusy, StorageError, UsageError
 from wayfind.index.refresh import Options
-from wayfind.search.engine import Ask, chunk_at, related, result_at, state
+from wayfind.search.engine import Ask, chunk_at, result_at, state
 from wayfind.search.query import Filters, check
+from wayfind.search.relations import related
 from wayfind.search.searcher import Searcher
 from wayfind.serve.agent import MAX_TOKENS, Findings, as_object, as_text, clean, joined, results_for
 from wayfind.serve.budget import estimate
@@ -81,14 +82,14 @@ class Calls:
         return {"search": self._search, "related": self._related, "explain": self._explain, "status": self._status}[name](roots, **arguments)
 
     def _search(
-        self, roots: Roots, query: str, path: str = "", lang: str = "", kind: str = "", max_results: int = 0, max_tokens: int = MAX_TOKENS
+        self, roots: Roots, query: str, path: str = "", lang: str = "", kind: str = "", max_results: int = 0, max_tokens: int = MAX_TOKENS, graph: int = 0
     ) -> Told:
         folders, paths = _below(roots, path)
         filters = Filters(_several(lang), paths, _several(kind))
         check(filters)
         if not query.strip():
             raise UsageError("the query is empty: give some words, a question, a name or a snippet to search for")
-        ask = Ask(query, max_results or results_for(max_tokens), filters)
+        ask = Ask(query, max_results or results_for(max_tokens), filters, graph=bool(graph))
         found = self._workspace.search(folders, ask, wait=PATIENCE)
         return _told(_findings(roots, found), max_tokens)
 
@@ -97,7 +98,7 @@ class Calls:
             answer = related(at.searcher, at.path, at.line, max_results or results_for(max_tokens), stale_files=at.stale)
         results = tuple(_named(roots, at.root, result) for result in answer.results)
         note = joined((_stale(at.stale), _sentence(answer.reason)))
-        head = joined((f"{counted(len(results), 'result')}, nearest first.", note))
+        head = joined((f"{counted(len(results), 'result')}: callers, callees, tests, siblings, then what is similar.", note))
         return _told(Findings(head, results, {"note": note, "partial": False}), max_tokens)
 
     def _explain(self, roots: Roots, place: str, max_tokens: int = MAX_TOKENS) -> Told:

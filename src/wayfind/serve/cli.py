@@ -24,7 +24,7 @@ from wayfind.serve.settling import settled
 COMMANDS = {
     "search": ("asking", "Find what a question, a name, a snippet or a stack trace speaks of."),
     "explain": ("asking", "Say what the definition at FILE:LINE does."),
-    "related": ("asking", "Find what resembles the definition at FILE:LINE."),
+    "related": ("asking", "Find what calls, tests or resembles the definition at FILE:LINE."),
     "index": ("indexing", "Bring the index of a repository up to date."),
     "vocabulary": ("vocabulary", "Show what words mean in a repository, and change it."),
     "feedback": ("feedback", "Say whether a result was good or bad."),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 EXAMPLES = {
-    "search": ('wayfind "what does a late reader pay" -k 3', "wayfind search \"fine lang:python\" --json", "git diff | wayfind -"),
+    "search": ('wayfind "what does a late reader pay" -k 3', "wayfind search \"fine lang:python\" --json", "git diff | wayfind -", 'wayfind "what happens when a book is returned late" --graph'),
     "explain": ("wayfind explain loans.py:14",),
-    "related": ("wayfind related loans.py:14 -k 3",),
+    "related": ("wayfind related loans.py:14 -k 3", "wayfind related loans.py:14 --callers --siblings"),
     "index": ("wayfind index", "wayfind index . --output ../code.index"),
     "status": ("wayfind status --coverage",),
     "vocabulary": ("wayfind vocabulary --pin penalty=fine", "wayfind vocabulary penalty"),

@@ -51,7 +51,8 @@ def _moved(item: Placed, common: Path) -> Result:
     """The result with its paths counted from the folder that holds all roots."""
     way = os.path.relpath(item.root, common)
     prefix = "" if way == "." else f"{way}/".replace(os.sep, "/")
-    return replace(item.result, path=prefix + item.result.path, also=tuple(prefix + place for place in item.result.also))
+    relations = tuple(replace(one, path=prefix + one.path) for one in item.result.relations)
+    return replace(item.result, path=prefix + item.result.path, also=tuple(prefix + place for place in item.result.also), relations=relations)
 
 
 def _index(root: Path, states: Sequence[IndexState]) -> IndexState:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from wayfind.index.tokens import WORD, terms_of
 from wayfind.serve.screen import Paint, counted, shown
-from wayfind.types import Answer, IndexState, Reason, Result, Touch, Why
+from wayfind.types import Answer, IndexState, Reason, Relation, Result, Touch, Why
 
 HUMAN = frozenset({"manual", "docstring", "comment", "header"})
 """Provenances of explanations that somebody wrote; the others are marked."""
@@ -20,6 +20,8 @@ _TOUCHES = 5
 _NEAREST = 3
 """Results of an abstained answer that are shown; the others are further still from an answer."""
 _CUT = "…"
+SURE, LIKELY = 0.75, 0.5
+"""Strengths of an edge from which it is stated as it is, and as likely."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,8 @@ ORIGINS = {
 def _result(result: Result, view: View) -> Iterator[str]:
     paint = view.paint
     yield f"{_title(result, view)}  {paint('dim', f'{result.score:.3f}')}"
+    for relation in result.relations:
+        yield paint("dim", f"  {related(relation)}")
     if result.explanation.text and result.explanation.provenance != "code":
         mark = "" if result.explanation.provenance in HUMAN else paint("dim", f" ({result.explanation.provenance})")
         yield f"  {shown(_brief(result.explanation.text))}{mark}"
@@ -103,6 +107,14 @@ def _result(result: Result, view: View) -> Iterator[str]:
         yield paint("dim", "  " + "  ".join(f"{name} {value:+.3f}" for name, value in sorted(result.signals.items(), key=lambda s: -abs(s[1]))))
         if result.reasons:
             yield paint("dim", "  " + "  ".join(shown(_reason(reason)) for reason in result.reasons))
+
+
+def related(relation: Relation) -> str:
+    """`called by Desk.lend (loans.py:14, line 20)`; one that rests on a guess is called likely, one among several possible."""
+    sure = "" if relation.strength >= SURE or relation.kind in ("similar", "sibling") else "likely " if relation.strength >= LIKELY else "perhaps "
+    line = f", line {relation.line}" if relation.line and relation.kind not in ("in", "contains") else ""
+    to = " to" if relation.kind == "similar" else " of" if relation.kind == "sibling" else ""
+    return shown(f"{sure}{relation.kind}{to} {relation.symbol or 'code'} ({relation.path}:{relation.start_line}{line})")
 
 
 def _reason(reason: Reason) -> str:

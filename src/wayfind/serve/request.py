@@ -42,6 +42,9 @@ class Request:
     explain: str = "auto"
     max_tokens: int | None = None
     level: str = ""
+    graph: bool = False
+    groups: tuple[str, ...] = ()
+    """What `related` is asked for; everything where it is empty."""
     refresh: bool = True
     coverage: bool = False
     shape: Shape = Shape()

@@ -95,6 +95,7 @@ _RESULT_SCHEMA = {
         "symbol": {"type": "string", "description": "empty for code outside of definitions"},
         "kind": {"type": "string"},
         "summary": {"type": "string", "description": "what it does, one line"},
+        "relation": {"type": "string", "description": "how it is connected with the place asked for, or with an earlier result"},
         "code": {"type": "string", "description": "its first lines and those that matched; a line … stands for lines left out"},
     },
     "required": ["place", "symbol", "kind", "summary"],
@@ -127,6 +128,7 @@ SEARCH = Tool(
         "path": Argument("Only below this folder or file, or matching this glob: src/api, *.py"),
         "lang": Argument("Only this language, or several with commas: python,typescript"),
         "kind": Argument("Only function, method, class, interface, enum, type, module, constant, test, block, section or entry"),
+        "graph": Argument("1: for how does X work; the definitions that calls connect, in the order of the flow.", integer=True, least=0, most=1),
         "max_results": _RESULTS,
         "max_tokens": _TOKENS,
     },
@@ -134,10 +136,10 @@ SEARCH = Tool(
 )
 RELATED = Tool(
     "related",
-    "Find similar code",
-    "Find code and documents that speak of the same as the definition at FILE:LINE: its tests, its documentation, other "
+    "Find related code",
+    "Find what has to do with the definition at FILE:LINE: what calls it, what it calls, its tests, the methods beside it, other "
     "implementations, copies. Call it before you change or add something, to find what has to change with it and what is there "
-    "already. Do not call it for callers or references: search their name with ripgrep.",
+    "already. Callers are those that imports and types settle; for every mention of a name use ripgrep.",
     {"place": _PLACE, "max_results": _RESULTS, "max_tokens": _TOKENS},
     _output(),
 )
