@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from wayfind.errors import NotFound, UsageError
 from wayfind.train.config import TrainConfig, config_of
 from wayfind.train.heads import RetrievalModel, build_model, describe
+from wayfind.train.lowrank import LowRank, merged
 from wayfind.train.vocabulary import Vocabulary
 
 FORMAT = 1
@@ -103,11 +104,15 @@ def load_model(folder: Path) -> tuple[RetrievalModel, TrainConfig]:
 
 
 def load_weights(folder: Path, model: nn.Module) -> None:
-    """Put a checkpoint's weights into a model of the same shape. Raises UsageError where they do not fit."""
+    """Put a checkpoint's weights into a model of the same shape; updates (LoRA) are merged where the model has no place for them.
+
+    Raises UsageError where they do not fit.
+    """
     from safetensors.torch import load_file
 
     try:
-        model.load_state_dict(load_file(folder / "model.safetensors"))
+        tensors = load_file(folder / "model.safetensors")
+        model.load_state_dict(tensors if any(isinstance(part, LowRank) for part in model.modules()) else merged(tensors))
     except RuntimeError as problem:
         raise UsageError(f"{folder}: its weights do not fit the encoder and heads of this configuration: {problem}") from None
     except OSError as problem:
@@ -120,7 +125,7 @@ def load_training(folder: Path, model: RetrievalModel, optimizer: torch.optim.Op
     from safetensors.torch import load_file
 
     state = read_state(folder)
-    check_same(state["config"], config.as_mapping(), folder)
+    check_same(config_of(state["config"], f"{folder}/state.json").as_mapping(), config.as_mapping(), folder)
     if state["pairs"] != pairs:
         raise UsageError(f"{folder} was trained on other pairs or with another vocabulary than {', '.join(one.path for one in config.data.train)} gives now")
     load_weights(folder, model)

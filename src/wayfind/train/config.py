@@ -76,6 +76,9 @@ class EncoderConfig:
     query_length: int = 48
     table: str = ""
     """Safetensors file with `embedding` [vocab, hidden]: where the token table of an own encoder starts."""
+    lora: int = 0
+    """Rank of the updates that are trained beside the encoder's linear maps, in place of its weights (LoRA); 0: all weights are
+    trained. The heads are trained in either case."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -205,6 +205,8 @@ def _from_all(side: Represented) -> list[Represented]:
 def _sum_over_processes(model: RetrievalModel) -> None:
     if processes() > 1:
         for parameter in model.parameters():
+            if not parameter.requires_grad:
+                continue
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
             distributed.all_reduce(parameter.grad)

@@ -28,6 +28,7 @@ from wayfind.train.config import MPS_BATCH, Loop, TrainConfig
 from wayfind.train.distill import Teacher
 from wayfind.train.gradient import Contrasted, Precision, backward, processes
 from wayfind.train.heads import RetrievalModel, Texts, build_model
+from wayfind.train.lowrank import add_updates
 from wayfind.train.negatives import mine
 from wayfind.train.validate import Figures, encoder_of, figures
 
@@ -82,10 +83,11 @@ def rate_at(step: int, steps: int, loop: Loop) -> float:
 
 
 def optimizer_of(model: RetrievalModel, loop: Loop) -> torch.optim.AdamW:
-    """AdamW; matrices decay, norms and biases do not."""
+    """AdamW over what is trained; matrices decay, norms and biases do not."""
     groups = [[], []]
     for parameter in model.parameters():
-        groups[parameter.ndim < 2].append(parameter)
+        if parameter.requires_grad:
+            groups[parameter.ndim < 2].append(parameter)
     decays = zip(groups, (loop.weight_decay, 0.0))
     return torch.optim.AdamW([{"params": some, "weight_decay": decay} for some, decay in decays if some], lr=loop.rate, betas=(0.9, 0.98), eps=1e-6)
 
@@ -115,6 +117,8 @@ class _Run:
         self.model = build_model(config, words.size).to(self.device)
         if config.start:
             checkpoint.load_weights(Path(config.start), self.model)
+        if config.encoder.lora:
+            add_updates(self.model.encoder, config.encoder.lora)
         self.optimizer = optimizer_of(self.model, config.loop)
         self.encode = torch.compile(self.model, dynamic=True) if config.loop.compile else None
         self.teacher = Teacher(Path(config.objectives.distillation.teacher), self.table) if config.objectives.distillation.weight else None
