@@ -107,6 +107,7 @@ SETTINGS = {
         Setting("jobs", "processes that read files", _number(1, 1_024), os.cpu_count() or 1, in_project=False),
         Setting("color", "auto, always, never", _choice("auto", "always", "never"), "auto", in_project=False),
         Setting("cache-limit", "size that `gc` keeps, such as 2GB; without it, any", _text, None, in_project=False),
+        Setting("auto-gc", "whether `index` deletes once a week what no index needs any more: on, off", _switch, "on", in_project=False),
         Setting("resident", "whether commands ask a resident process when there is one: on, off", _switch, "on", in_project=False),
         Setting("record-opened", "whether results that are looked at after a search are noted for `learn`: on, off", _switch, "off", in_project=False),
         Setting("model", "the model that search by meaning uses: base, none, or the folder of a bundle or of another encoder", _model, "base", in_project=False),

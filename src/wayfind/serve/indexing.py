@@ -61,6 +61,8 @@ def index_command(path: str | None, output: str | None, manual: str | None, rebu
             progress.clear()
             if filled.encoded or filled.left:
                 click.echo(f"  {counted(filled.encoded, 'vector')} made in {filled.seconds:.1f} s" + (f"; {counted(filled.left, 'file')} left" if filled.left else ""))
+        if home is None and (tidied := _tidied()):
+            click.echo(f"  {tidied}")
         if learn or learning.any:
             return learn_latent(place.repository, learning)
     return FOUND
@@ -76,6 +78,20 @@ def _forget_if_unusable(folder: str, home: Path | None) -> None:
         open_tree(folder, home).close()
     except IndexError_:
         forget(folder, home or default_home())
+
+
+def _tidied() -> str:
+    """What the weekly `gc` gave back; empty where it was not due, gave back nothing or could not be done: no index fails for it."""
+    from wayfind.config import value_of
+    from wayfind.errors import WayfindError
+    from wayfind.index.maintain import tidy
+    from wayfind.index.store import default_home
+
+    try:
+        done = tidy(default_home()) if value_of("auto-gc") == "on" else None
+    except WayfindError:
+        return ""
+    return f"weekly gc: {done.freed:,} bytes given back (setting auto-gc)" if done and done.freed else ""
 
 
 def _explained(index: IndexState) -> str:
