@@ -61,7 +61,7 @@ STEM_VALUE = 0.85
 
 _TABLE = json.loads(Path(__file__).with_name("ranker.json").read_text(encoding="utf-8"))
 WEIGHTS: dict[str, float] = _TABLE["weights"]
-WEIGHTS |= {**dict.fromkeys(REMEMBERED, 0.0), "latent": 1.0}
+WEIGHTS |= dict.fromkeys(REMEMBERED, 0.0)
 BY_KIND: dict[str, dict[str, float]] = {"question": _TABLE["question"], **dict.fromkeys(("text", "trace", "code"), _TABLE["long"])}
 """What weighs differently in a question of words and in a long text: of many words some always are the whole name of something."""
 DEMOTED: dict[str, float] = _TABLE["demoted"]
@@ -141,46 +141,50 @@ def features(
     symbol, symbol_exact = _symbol_signals(searcher, query, lexical, chosen, words)
     whole = 1.0 if query.kind == "identifier" else 0.3
     definition = np.array([whole * asked.get(chunk, 0.0) for chunk in chosen.tolist()])
-    signals = np.column_stack(
-        [
-            np.sqrt(lexical.chunk[chosen]),
-            wide.covered[chosen],
-            lexical.file[files],
-            name[files],
-            name_exact[files],
-            folder[files],
-            symbol,
-            symbol_exact,
-            symbol * symbol_exact,
-            definition,
-            mentioned[files] + np.array([lines.get(chunk, 0.0) for chunk in chosen.tolist()]),
-            [chunk in exact for chunk in chosen.tolist()],
-            _learned(lexical, wide, chosen, files),
-            *_meanings(near, chosen, files, lexical.covered),
-            np.zeros(len(chosen)) if near is None or searcher.late is None else searcher.late.scores(query.text, chosen, made),
-            *_remembered(remembered, searcher, chosen),
-            np.zeros(len(chosen)) if latent is None else latent[chosen],
-        ]
-    ).reshape(len(chosen), len(SIGNALS))
-    demotions = (
-        np.column_stack(
-            [
-                searcher.is_test[files] | (snapshot.kind[chosen] == KINDS.index("test")),
-                searcher.is_example[files],
-                searcher.is_legacy[files],
-                searcher.is_prose[files],
-                searcher.is_data[files],
-                np.isin(snapshot.kind[chosen], _HEADS),
-            ]
-        )
-        .reshape(len(chosen), len(DEMOTIONS))
-        .astype(float)
-    )
-    said = {word.lower() for word in query.text.split()}
-    for number, name_ in enumerate(DEMOTIONS):
-        if said & _ASKS_FOR.get(name_, frozenset()) and query.kind in ("question", "identifier"):
-            demotions[:, number] = 0.0
-    return chosen, signals, demotions
+    values = {
+        "lexical": np.sqrt(lexical.chunk[chosen]),
+        "covered": wide.covered[chosen],
+        "file": lexical.file[files],
+        "name": name[files],
+        "name_exact": name_exact[files],
+        "folder": folder[files],
+        "symbol": symbol,
+        "symbol_exact": symbol_exact,
+        "symbol_both": symbol * symbol_exact,
+        "definition": definition,
+        "mentioned": mentioned[files] + np.array([lines.get(chunk, 0.0) for chunk in chosen.tolist()]),
+        "literal": np.isin(chosen, list(exact)),
+        "learned": _learned(lexical, wide, chosen, files),
+        **_meanings(near, chosen, files, lexical.covered),
+        **_remembered(remembered, searcher, chosen),
+    }
+    if near is not None and searcher.late is not None:
+        values["late"] = searcher.late.scores(query.text, chosen, made)
+    if latent is not None:
+        values["latent"] = latent[chosen]
+    signals = np.zeros((len(chosen), len(SIGNALS)))
+    for name_, value in values.items():
+        signals[:, SIGNALS.index(name_)] = value
+    return chosen, signals, _demotions(searcher, query, chosen, files)
+
+
+def _demotions(searcher: Searcher, query: Query, chosen: np.ndarray, files: np.ndarray) -> np.ndarray:
+    """What speaks against the candidates, 0 or 1 [n, len(DEMOTIONS)]; what the query asks for is no demotion."""
+    snapshot = searcher.snapshot
+    values = {
+        "test": searcher.is_test[files] | (snapshot.kind[chosen] == KINDS.index("test")),
+        "example": searcher.is_example[files],
+        "legacy": searcher.is_legacy[files],
+        "prose": searcher.is_prose[files],
+        "data": searcher.is_data[files],
+        "head": np.isin(snapshot.kind[chosen], _HEADS),
+    }
+    said = {word.lower() for word in query.text.split()} if query.kind in ("question", "identifier") else set()
+    demotions = np.zeros((len(chosen), len(DEMOTIONS)))
+    for number, name in enumerate(DEMOTIONS):
+        if not said & _ASKS_FOR.get(name, frozenset()):
+            demotions[:, number] = values[name]
+    return demotions
 
 
 def _candidates(
@@ -217,15 +221,13 @@ def _unknown(near: np.ndarray, allowed: np.ndarray | None, most: int) -> np.ndar
     return np.flatnonzero(unknown)[: max(most, 0)]
 
 
-def _meanings(
-    near: np.ndarray | None, chosen: np.ndarray, files: np.ndarray, covered: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The three signals of meaning of the candidates."""
+def _meanings(near: np.ndarray | None, chosen: np.ndarray, files: np.ndarray, covered: np.ndarray) -> dict[str, np.ndarray]:
+    """The signals of meaning of the candidates."""
     if near is None or not len(chosen):
-        return (np.zeros(len(chosen)),) * 3
+        return {}
     own, best = near[chosen], np.zeros(int(files.max()) + 1)
     np.maximum.at(best, files, own)
-    return own, best[files], own * (1 - covered[chosen].max())
+    return {"meaning": own, "meaning_file": best[files], "meaning_alone": own * (1 - covered[chosen].max())}
 
 
 def _near(searcher: Searcher, query: Query) -> np.ndarray | None:
@@ -243,12 +245,12 @@ def _remember(searcher: Searcher, query: Query) -> np.ndarray | None:
     return searcher.learned.remembered(searcher.meanings.query(query.text))
 
 
-def _remembered(remembered: np.ndarray | None, searcher: Searcher, chosen: np.ndarray) -> list[np.ndarray]:
+def _remembered(remembered: np.ndarray | None, searcher: Searcher, chosen: np.ndarray) -> dict[str, np.ndarray]:
     """The signals REMEMBERED of the candidates."""
     if searcher.learned is None:
-        return [np.zeros(len(chosen))] * len(REMEMBERED)
+        return {}
     answers = np.zeros((2, len(chosen))) if remembered is None else remembered[:, chosen]
-    return [*answers, *searcher.learned.often[:, chosen]]
+    return dict(zip(REMEMBERED, [*answers, *searcher.learned.often[:, chosen]]))
 
 
 def _learned(lexical: Lexical, wide: Lexical, chosen: np.ndarray, files: np.ndarray) -> np.ndarray:
