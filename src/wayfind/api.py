@@ -82,7 +82,7 @@ class Repository:
         from wayfind.index.vectors import fill
         from wayfind.model.encoder import current_encoder
 
-        encoder = current_encoder()
+        encoder = current_encoder(self._tree.folder)
         if encoder and not self._tree.catalogue.generation():
             self.refresh(progress)
         return fill(self._tree, encoder, progress, seconds) if encoder else None

@@ -64,12 +64,43 @@ def load(folder: Path) -> Bundle:
     return Bundle(folder, name, identity(digests, parts), parts, digests)
 
 
-def current() -> Bundle | None:
-    """The bundle that the setting `model` names: the one that comes with Wayfind, a folder of one's own, or none.
+def current(tree: Path | None = None) -> Bundle | None:
+    """The bundle that the setting `model` names: the one that comes with Wayfind, a folder of one's own, or none; for the tree whose
+    index lies in a folder, what was made of it by `wayfind learn --full`, where that is in use.
 
     Raises ModelError where the folder holds none.
     """
-    return _named(value_of("model"))
+    bundle = _named(value_of("model"))
+    return bundle if bundle is None or tree is None else tuned_of(tree, bundle) or bundle
+
+
+TUNED, TUNED_RECORD = "tuned", "current.json"
+"""Folder beside the index of a tree in which tuned bundles lie, and the file there that names the one in use and its base."""
+
+
+def tuned_of(tree: Path, base: Bundle) -> Bundle | None:
+    """The bundle that was made of `base` for a tree and is in use, if any."""
+    try:
+        record = json.loads((tree / TUNED / TUNED_RECORD).read_text(encoding="utf-8"))
+        return _tuned(tree / TUNED / record["bundle"], record["bundle"]) if record["base"] == base.id else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+@cache
+def _tuned(folder: Path, identity: str) -> Bundle:
+    return load(folder)
+
+
+def use_tuned(tree: Path, bundle: str, base: str) -> None:
+    """Use the tuned bundle of this id for a tree from now on; an empty id: the base again."""
+    record = tree / TUNED / TUNED_RECORD
+    if not bundle:
+        record.unlink(missing_ok=True)
+        return
+    unfinished = record.with_name(f".{record.name}")
+    unfinished.write_text(json.dumps({"bundle": bundle, "base": base}) + "\n", encoding="utf-8")
+    unfinished.replace(record)
 
 
 @cache

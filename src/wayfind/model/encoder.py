@@ -154,9 +154,9 @@ def _session(weights: Path, threads: int) -> Any:
         raise ModelError(f"{weights} cannot be run: {str(error).splitlines()[0]}") from error
 
 
-def current_encoder() -> Encoder | None:
-    """The encoder of the bundle that is in use, if it has one. Raises ModelError."""
-    bundle = current()
+def current_encoder(tree: Path | None = None) -> Encoder | None:
+    """The encoder of the bundle that is in use (for the tree whose index lies in a folder), if it has one. Raises ModelError."""
+    bundle = current(tree)
     return _loaded(bundle.folder, bundle.id, late_dim(bundle)) if bundle and "encoder" in bundle.parts else None
 
 

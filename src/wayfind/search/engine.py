@@ -133,7 +133,7 @@ def state(snapshot: Snapshot, stale_files: int = 0, adaptation: str = "") -> Ind
 
 def _model(snapshot: Snapshot) -> tuple[str, float]:
     """Name of the model that is in use, and the share of the chunks that it has encoded."""
-    bundle = current()
+    bundle = current(snapshot.folder)
     if bundle is None or "encoder" not in bundle.parts:
         return "lexical", 0.0
     return bundle.name, round(snapshot.vectors(bundle.id, bundle.parts["encoder"]["dim"]).coverage, 4)

@@ -69,13 +69,13 @@ class Searcher:
     @cached_property
     def meanings(self) -> Meanings | None:
         """The chunks' vectors, where there is a model."""
-        encoder = current_encoder() if self._model else None
+        encoder = current_encoder(self.snapshot.folder) if self._model else None
         return Meanings(self.snapshot, encoder, self.learned and self.learned.code) if encoder else None
 
     @cached_property
     def learned(self) -> Learned | None:
         """What was learned of the repository, where it is there and fits the model in use."""
-        encoder = current_encoder() if self._model and self._adaptation else None
+        encoder = current_encoder(self.snapshot.folder) if self._model and self._adaptation else None
         fits = self._adaptation and self._adaptation.model == (encoder.id if encoder else "")
         return Learned(self._adaptation, self.snapshot) if fits else None
 
@@ -87,13 +87,13 @@ class Searcher:
     @cached_property
     def late(self) -> Late | None:
         """The chunks' token vectors, where the model makes them."""
-        encoder = current_encoder() if self._model else None
+        encoder = current_encoder(self.snapshot.folder) if self._model else None
         return Late(self.snapshot, encoder) if encoder and encoder.late_dim else None
 
     @cached_property
     def latent(self) -> Fused | None:
         """The latent model that was learned here, where it passed its gate beside the model in use."""
-        encoder = current_encoder() if self._model else None
+        encoder = current_encoder(self.snapshot.folder) if self._model else None
         return fused(self.snapshot, encoder.id if encoder else "") if self._model else None
 
     @property

@@ -37,9 +37,9 @@ def main() -> int:
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     try:
-        encoder = current_encoder()
-        if encoder is not None:
-            with closing(open_tree(sys.argv[1], sys.argv[2])) as tree:
+        with closing(open_tree(sys.argv[1], sys.argv[2])) as tree:
+            encoder = current_encoder(tree.folder)
+            if encoder is not None:
                 fill(tree, encoder)
     except WayfindError:
         return 2

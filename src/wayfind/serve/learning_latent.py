@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from wayfind.errors import NotFound, UsageError
-from wayfind.serve.exits import FOUND
+from wayfind.serve.exits import FOUND, NOTHING
 from wayfind.serve.screen import shown
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class LatentOptions:
     minutes: float | None = None
     resume: bool = False
     anew: bool = False
+    full: bool = False
     no_fusion: bool = False
     plot: str | None = None
 
@@ -52,6 +53,7 @@ class LatentOptions:
 def latent_options(command: Command) -> Command:
     """Give a command the options of a latent model, as parameters of the names in `LatentOptions`."""
     for option in (
+        click.option("--full", is_flag=True, help="Tune the last layers of the encoder in use on this repository (extra [train]), keep that if search gains."),
         click.option("--no-fusion", is_flag=True, help="Do not try it in searches without --level, which takes longest.  [default: try]"),
         click.option("--plot", metavar="FILE", help="Draw loss and held-out MRR into FILE (.svg, .png; extra [plot])."),
         click.option("--anew", is_flag=True, help="Begin from random weights, though a model was learned before."),
@@ -91,8 +93,48 @@ def learn_at(path: str | None, options: LatentOptions, as_json: bool = False) ->
 
     with opened(path) as place, meter() as progress:
         place.repository.refresh(progress)
+        if options.full:
+            place.repository.encode(progress)
+            progress.clear()
+            return learn_full(place.repository, options, progress, as_json)
         progress.clear()
         return learn_latent(place.repository, options, as_json)
+
+
+def learn_full(repository: Repository, options: LatentOptions, progress: Any, as_json: bool = False) -> int:
+    """Tune the encoder in use on an open index, and say what came of it. Returns the exit code: 1 where nothing is changed."""
+    unfit = [name for name in ("latent_dim", "hidden_dim") if getattr(options, name) is not None]
+    if unfit:
+        raise UsageError(f"--{unfit[0].replace('_', '-')} is of models from random weights; --full keeps the sizes of the encoder that it tunes")
+    from wayfind.train.finetune import Plan, tune
+
+    said = {"layers": options.layers, "epochs": options.epochs, "batch": options.batch_size, "rate": options.lr, "seed": options.seed, "minutes": options.minutes}
+    teller = _Lines() if as_json else _Words(Path())
+    found = tune(repository, Plan(**{name: value for name, value in said.items() if value is not None}, resume=options.resume), teller, progress)
+    teller.clear()
+    progress.clear()
+    if found.verdict.kept:
+        repository.encode(progress)
+        progress.clear()
+    for line in [json.dumps(_full_data(found))] if as_json else _full_said(found):
+        click.echo(line)
+    return FOUND if found.verdict.kept else NOTHING
+
+
+def _full_data(found: Any) -> dict[str, Any]:
+    from wayfind.train.finetune import figures_of
+
+    return {"event": "tuned", "kept": found.verdict.kept, "why": found.verdict.why, "bundle": found.bundle, "lessons": found.lessons, "seconds": found.seconds, "mrr": found.mrr, "figures": figures_of(found)}
+
+
+def _full_said(found: Any) -> list[str]:
+    spent = ", ".join(f"{name} {value:.0f} s" for name, value in found.seconds.items())
+    lines = [f"tuned on {found.lessons:,} lessons ({spent}); MRR among held-out lessons: {' -> '.join(f'{value:.3f}' for value in found.mrr)}"]
+    for part in ("gate", "report", "general"):
+        for one in getattr(found, part):
+            lines.append(f"  {part:<8} {one.kind} {one.figure:<10} {one.before.mean:.3f} -> {one.after.mean:.3f}   {one.gain.mean:+.3f} [{one.gain.low:+.3f}, {one.gain.high:+.3f}]  {one.gain.n} questions")
+    kept = f"in use for this repository as {found.bundle}" if found.verdict.kept else "nothing is changed"
+    return [*lines, f"{kept}: {found.verdict.why}"]
 
 
 def learn_latent(repository: Repository, options: LatentOptions, as_json: bool = False) -> int:
@@ -194,6 +236,8 @@ class _Words:
 
 
 def _epoch(line: dict[str, Any]) -> str:
+    if "before" in line:
+        return f"epoch {line['epoch']}/{line['epochs']}: loss {line['loss']:.3f}, MRR of held-out lessons {line['mrr']:.3f} (before {line['before']:.3f}), {line['pairs_per_second']:.1f} pairs/s"
     left = int(line["seconds_left"])
     health = f"{line['active']}/{line['dimensions']} dimensions active, effective rank {line['effective_rank']:.0f}"
     return f"epoch {line['epoch']}: loss {line['loss']:.3f}, held-out MRR {line['mrr']:.3f}, {health}, {line['texts_per_second']:.0f} texts/s, {left // 60}:{left % 60:02d} left"

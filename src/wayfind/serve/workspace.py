@@ -305,7 +305,7 @@ class Entry:
 
     def _encode_behind(self) -> None:
         """Have the vectors made that the index lacks, while searches go on."""
-        bundle = current()
+        bundle = current(self._reader.folder)
         if bundle is None or "encoder" not in bundle.parts:
             return
         with self._reading:
