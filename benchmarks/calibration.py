@@ -91,7 +91,7 @@ def keep(searcher, row: dict, kept: dict[str, list], heads: list[dict]) -> None:
     hidden = searcher.is_test[snapshot.file[chosen]] if row["without_tests"] else np.zeros(len(chosen), bool)
     kept["signals"].append(signals[some].astype(np.float32))
     kept["taken"].append(demotions[some].astype(np.float32))
-    kept["file"].append(snapshot.file[chosen][some].astype(np.int32))
+    kept["of_file"].append(snapshot.file[chosen][some].astype(np.int32))
     kept["gold"].append(gold[some])
     kept["hidden"].append(hidden[some])
 
@@ -131,12 +131,12 @@ def read(path: Path) -> tuple[dict, Questions]:
     """What `signals` wrote."""
     with np.load(path, allow_pickle=False) as held:
         about = json.loads(held["about"].tobytes())
-        arrays = {name: held[name] for name in ("signals", "taken", "file", "gold", "hidden")}
+        arrays = {name: held[name] for name in ("signals", "taken", "of_file", "gold", "hidden")}
     heads = about["questions"]
     first = np.concatenate([[0], np.cumsum([head["candidates"] for head in heads])])
     column = {name: np.array([head[name] for head in heads]) for name in ("repository", "kind", "wanted_files")}
     return about, Questions(
-        tuple(about["signals"]), arrays["signals"].astype(np.float64), arrays["taken"].astype(np.float64), arrays["file"], arrays["gold"],
+        tuple(about["signals"]), arrays["signals"].astype(np.float64), arrays["taken"].astype(np.float64), arrays["of_file"], arrays["gold"],
         arrays["hidden"], first, column["repository"], column["kind"], column["wanted_files"],
     )  # fmt: skip
 

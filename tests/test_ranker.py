@@ -6,6 +6,7 @@ import pytest
 from indexes import write
 
 import wayfind
+from wayfind.search.asked import Asked, asked
 
 
 @pytest.fixture
@@ -30,3 +31,55 @@ def test_an_exact_word_of_a_name_beats_its_stem(opened):
     tree = opened({"hotel.py": f"def reserve(table):\n{body}\n\ndef reservations(table):\n{body}"})
     for word in ("reserve the table", "reservations of the table"):
         assert tree.search(word).results[0].symbol == word.split()[0]
+
+
+ISSUE = """Cache grows without end
+
+When a session is closed its entries stay in memory. The table is never emptied, so the worker is killed after a day.
+
+```python
+client = Client()
+client.close()
+```
+"""
+
+
+def test_of_a_long_text_each_sentence_is_read_and_code_between_fences_is_not():
+    assert asked(ISSUE).texts == (
+        "Cache grows without end", "When a session is closed its entries stay in memory.", "The table is never emptied, so the worker is killed after a day.",
+    )  # fmt: skip
+
+
+def test_a_question_is_read_as_it_stands_and_pasted_code_as_code():
+    assert asked("where is the cache emptied?") == Asked(("where is the cache emptied?",))
+    pasted = "def close(self):\n    self.table = {}\n    return None\n"
+    assert asked(pasted) == Asked((pasted,), code=True)
+
+
+def test_of_a_trace_the_frames_are_not_read():
+    text = 'Traceback (most recent call last):\n  File "/app/cache.py", line 12, in close\n    self.table.clear()\nKeyError: the session was not in the table'
+    assert all("cache.py" not in one for one in asked(text).texts) and any("not in the table" in one for one in asked(text).texts)
+
+
+def test_in_a_long_text_a_name_of_one_of_its_many_words_is_no_sign(opened):
+    """`day` is the whole name of a function, and one of forty words; what empties the table is asked for."""
+    tree = opened({
+        "clock.py": "def day(now):\n    seconds = now % 86400\n    return seconds\n",
+        "cache.py": "def empty_sessions(table):\n    for entry in closed(table):\n        del table[entry]\n    return table\n",
+    })  # fmt: skip
+    assert tree.search(ISSUE + "\n" + "The entries of closed sessions should be deleted from the table at once. " * 3).results[0].symbol == "empty_sessions"
+
+
+def test_an_error_message_finds_the_line_that_raises_it(opened):
+    tree = opened({
+        "ports.py": "def listen(port):\n    if busy(port):\n        raise OSError('the port is already in use by another worker')\n",
+        "use.py": "def already_in_use(port, worker):\n    another = worker\n    return another.port == port\n",
+    })  # fmt: skip
+    best = tree.search("OSError: the port is already in use by another worker").results[0]
+    assert best.symbol == "listen"
+
+
+def test_a_bare_name_finds_its_definition_before_its_users(opened):
+    users = "\n\n".join(f"def use_{n}():\n    load_table('load_table')\n    return load_table()" for n in range(5))
+    tree = opened({"a.py": users + "\n", "z.py": "def load_table(name=''):\n    return open(name)\n"})
+    assert [r.path for r in tree.search("load_table").results][0] == "z.py"

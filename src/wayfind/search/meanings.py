@@ -12,9 +12,10 @@ from copy import copy
 import numpy as np
 
 from wayfind.index.snapshot import Snapshot
-from wayfind.model.codes import cosines, lengths_of
+from wayfind.model.codes import cosines, lengths_of, quantise
 from wayfind.model.encoder import Encoder
 from wayfind.model.pooling import pooled
+from wayfind.search.asked import Asked, asked
 
 ENCODED_NOW = 24
 """Candidates without a vector that one query encodes, the best by their words first: some 0.2 s on two cores."""
@@ -83,13 +84,22 @@ class Meanings:
         return {chunk: self._made_tokens[chunk] for chunk in chunks.tolist()}
 
     def query(self, text: str) -> np.ndarray:
-        """The code of a query as the model makes it."""
+        """The code of a query as the model makes it: of a long text the mean of its sentences' unit vectors."""
         with self._lock:
             if (code := self._queries.get(text)) is None:
-                code = self._queries[text] = self._encoder.query(text)
+                code = self._queries[text] = self._read(asked(text))
                 while len(self._queries) > QUERIES_KEPT:
                     self._queries.popitem(last=False)
         return code
+
+    def _read(self, query: Asked) -> np.ndarray:
+        if query.code:
+            return self._encoder.chunks([("", None, query.texts[0])])[0]
+        codes = np.stack([self._encoder.query(text) for text in query.texts])
+        if len(codes) == 1:
+            return codes[0]
+        lengths = np.maximum(lengths_of(codes), 1.0)[:, None]
+        return quantise((codes / lengths).mean(0))
 
     def _encode(self, chunks: list[int]) -> None:
         texts = []

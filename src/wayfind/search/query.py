@@ -120,7 +120,7 @@ def parse(text: str, filters: Filters = Filters()) -> Query:
         free, written = _take_syntax(text)
         filters = _both(filters, written)
     check(filters)
-    kind = _kind(free)
+    kind = kind_of(free)
     found = WORD.findall(free)
     kept = [word for word in found if word.lower() not in STOP_WORDS] or found
     identifiers = tuple(
@@ -211,7 +211,8 @@ def check(filters: Filters) -> None:
         raise UsageError(f"the regular expression {filters.regex!r} is not valid: {error}") from error
 
 
-def _kind(text: str) -> QueryKind:
+def kind_of(text: str) -> QueryKind:
+    """What a text without syntax is."""
     text = text.strip()
     if not WORD.search(text):
         return "empty"
