@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from wayfind.index.vectors import VectorStore
 
 MAGIC = b"WAYFIND LATE 1\n"
-FORM = f"clusters of {POOLING}"
+FORM = f"words and frame, clusters of {POOLING}"
 """How codes are made of a chunk's tokens; codes of another form count as absent."""
 LARGER = 2
 """A new file takes in an older one that holds at most so many times its contents: each is written some log2(n) times."""

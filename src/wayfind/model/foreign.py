@@ -144,8 +144,8 @@ class ForeignReader:
         return self._words.framed(self._settings["code_prompt"] + chunk_text(path, symbol, lines), self._settings["code_length"])
 
     def told(self, ids: np.ndarray) -> np.ndarray:
-        """Which tokens say something: all but those of the frame."""
-        return ~np.isin(ids, self._words.frame)
+        """Which tokens are kept: all, as XTR does."""
+        return np.ones_like(ids, bool)
 
     def run(self, ids: np.ndarray, mask: np.ndarray, tokens: bool) -> tuple[np.ndarray, np.ndarray | None]:
         """Vectors [batch, dim], and unit vectors of tokens [batch, token, late dim] where they are asked for."""
@@ -186,7 +186,7 @@ class BertWords:
 
     def __init__(self, vocabulary: str, lower: bool, strip_accents: bool):
         self._pieces, self._lower, self._strip = WordPiece(vocabulary), lower, strip_accents
-        self.pad, self.frame = self._pieces.pad, [self._pieces.pad, self._pieces.first, self._pieces.last]
+        self.pad = self._pieces.pad
 
     def framed(self, text: str, longest: int) -> list[int]:
         return self._pieces.framed(" ".join(self._split(text)), longest)
@@ -215,9 +215,7 @@ class LibraryWords:
             raise ModelError(f"{path}: {problem}") from None
         self._own.no_padding()
         found = next((number for mark in (PAD, "<pad>", "<|padding|>", "<|endoftext|>") if (number := self._own.token_to_id(mark)) is not None), 0)
-        framed = self._own.encode("a")
         self.pad: int = found
-        self.frame = [found, *(number for number, special in zip(framed.ids, framed.special_tokens_mask) if special)]
 
     def framed(self, text: str, longest: int) -> list[int]:
         self._own.enable_truncation(longest)

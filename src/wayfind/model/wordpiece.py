@@ -25,9 +25,8 @@ class WordPiece:
         self.size = len(self._number)
         self.pad, self.first, self.last = (self._number[mark] for mark in (PAD, FIRST, LAST))
         self.wordless = np.zeros(len(self._number), bool)
-        """Of each piece, whether it is a sign without a letter or digit, or a mark of the frame."""
+        """Of each piece, whether it is a sign without a letter or digit."""
         self.wordless[[i for piece, i in self._number.items() if not any(map(str.isalnum, piece))]] = True
-        self.wordless[[self.pad, self.first, self.last]] = True
 
     def ids(self, text: str, most: int) -> list[int]:
         """Ids of the first `most` pieces of a plain text, without special tokens."""
