@@ -62,12 +62,11 @@ def test_of_a_trace_the_frames_are_not_read():
 
 
 def test_in_a_long_text_a_name_of_one_of_its_many_words_is_no_sign(opened):
-    """`day` is the whole name of a function, and one of forty words; what empties the table is asked for."""
-    tree = opened({
-        "clock.py": "def day(now):\n    seconds = now % 86400\n    return seconds\n",
-        "cache.py": "def empty_sessions(table):\n    for entry in closed(table):\n        del table[entry]\n    return table\n",
-    })  # fmt: skip
-    assert tree.search(ISSUE + "\n" + "The entries of closed sessions should be deleted from the table at once. " * 3).results[0].symbol == "empty_sessions"
+    """`day` is the whole name of a function, and one of forty words: in a question a sign, in an issue none."""
+    tree = opened({"clock.py": "def day(now):\n    seconds = now % 86400\n    return seconds\n"})
+    assert "symbol_exact" in tree.search("which day is it").results[0].signals
+    best = tree.search(ISSUE).results[0]
+    assert best.symbol == "day" and "symbol_exact" not in best.signals
 
 
 def test_an_error_message_finds_the_line_that_raises_it(opened):
