@@ -2,7 +2,7 @@
 """Choose the ranker's weights and the confidence's coefficients on repositories outside every benchmark, and say how well they generalise.
 
     calibration.py sets --trees DIR --sets DIR [--home DIR]       once: trees and questions (calibration_sets.py), no model
-    calibration.py signals --sets DIR --home DIR --out FILE.npz   once a model: vectors, then the signals of all candidates
+    calibration.py signals --sets DIR --home DIR --out FILE.npz [--only TREE,…]   once a model: vectors, then the signals of all candidates
     calibration.py fit --signals FILE.npz [--write]               minutes: leave one repository out, then all; --write keeps the weights
 
 `fit` prints what benchmarks/results/calibration.txt holds. --trees holds clones with history, `owner+name`.
@@ -39,6 +39,8 @@ PULL = 2e-3
 """How strongly weights are held to the present ones: what the questions do not decide stays as it is."""
 STEPS, RATE = 150, 0.03
 FOLDS = 6
+OF_KIND = {"flat": 0.5}
+"""Weight of a kind of question beside the others, 1: every second name is hidden in `flat`, which no repository does."""
 FIXED = ("definition", "mentioned", "literal")
 """Signals that too few of the questions show: their weights stay."""
 
@@ -46,12 +48,13 @@ FIXED = ("definition", "mentioned", "literal")
 # Signals -----------------------------------------------------------------------------------------------------------------
 
 
-def write_signals(sets: Path, home: Path, out: Path) -> None:
+def write_signals(sets: Path, home: Path, out: Path, only: tuple[str, ...] = ()) -> None:
     """Ask every question and keep the signals of its candidates, and what the confidence looks at."""
     rows = [json.loads(line) for line in open(sets / "questions.jsonl", encoding="utf-8")]
     by_tree: defaultdict[str, list[dict]] = defaultdict(list)
     for row in rows:
-        by_tree[row["tree"]].append(row)
+        if not only or any(part in row["tree"] for part in only):
+            by_tree[row["tree"]].append(row)
     kept: dict[str, list] = defaultdict(list)
     heads: list[dict] = []
     for tree, asked in sorted(by_tree.items()):
@@ -151,7 +154,7 @@ def train(asked: Questions, present: np.ndarray, demoted: np.ndarray) -> np.ndar
     asked = asked.some(np.array(held))
     names = [f"{r} {k}" for r, k in zip(asked.repository, asked.kind)]
     of = {name: names.count(name) ** -0.5 for name in set(names)}
-    share = np.array([of[name] for name in names])
+    share = np.array([of[name] * OF_KIND.get(kind, 1.0) for name, kind in zip(names, asked.kind)])
     share /= share.sum()
     start, question = asked.first[:-1], np.repeat(np.arange(len(names)), np.diff(asked.first))
     rows = asked.signals * (1 - asked.taken * demoted).prod(1)[:, None]
@@ -209,21 +212,36 @@ def left_out(asked: Questions, present: np.ndarray, demoted: np.ndarray) -> np.n
 
 
 def fit(path: Path, write: bool) -> str:
-    """Weights from the signals, and how well they do on repositories that they have not seen."""
+    """Weights from the signals, for questions and for long texts, and how well they do on repositories that they have not seen."""
     about, everything = read(path)
-    asked = everything.some(np.array([kind not in UNANSWERED for kind in everything.kind]))
-    present = np.array([rank.WEIGHTS[name] for name in asked.names])
+    understood = np.array([head["understood"] for head in about["questions"]])
+    answered = np.array([kind not in (*UNANSWERED, "name") for kind in everything.kind])
     demoted = np.array([rank.DEMOTED[name] for name in about["demotions"]])
-    before, after = measured(asked, asked.scores(present, demoted)), measured(asked, left_out(asked, present, demoted))
-    weights = train(asked, present, demoted)
-    lines = [f"{'kind':12s} {'n':>5s} {'function MRR@10':>24s} {'file nDCG@10':>24s}", f"{'':18s} {'present':>12s} {'left out':>12s} {'present':>12s} {'left out':>12s}"]
-    for kind, (function, file, number) in before.items():
-        lines.append(f"{kind:12s} {number:5d} {function:12.3f} {after[kind][0]:12.3f} {file:12.3f} {after[kind][1]:12.3f}")
-    lines += [f"{'mean':12s} {'':5s} {mean(before):12.4f} {mean(after):12.4f}", "", "weights (present -> trained on all)"]
-    lines += [f"  {name:18s} {old:7.3f} -> {new:7.3f}" for name, old, new in zip(asked.names, present, weights)]
+    table, kept = [f"model {about['model']}", f"{'':36s} {'function MRR@10':>24s} {'file nDCG@10':>24s}"], {}
+    table.append(f"{'asked':12s} {'':11s} {'n':>5s} {'':6s} {'present':>12s} {'left out':>12s} {'present':>12s} {'left out':>12s}")
+    for group, kinds, section in (("question", ("question",), "question"), ("long", ("text", "trace", "code"), "long")):
+        asked = everything.some(answered & np.isin(understood, kinds))
+        base = rank.WEIGHTS | rank.BY_KIND[kinds[0]]
+        present = np.array([base[name] for name in asked.names])
+        before, after = measured(asked, asked.scores(present, demoted)), measured(asked, left_out(asked, present, demoted))
+        for kind, (function, file, number) in before.items():
+            table.append(f"{group:12s} {kind:11s} {number:5d} {'':6s} {function:12.3f} {after[kind][0]:12.3f} {file:12.3f} {after[kind][1]:12.3f}")
+        table.append(f"{group:12s} {'mean':11s} {'':5s} {'':6s} {mean(before):12.4f} {mean(after):12.4f}")
+        weights = train(asked, present, demoted)
+        kept[section] = {name: round(float(new), 3) for name, old, new in zip(asked.names, present, weights) if abs(new - old) >= 0.0005}
+        table += ["  " + "  ".join(f"{name} {old:.2f} -> {new:.2f}" for name, old, new in zip(asked.names, present, weights) if old or new)]
     if write:
-        rank.write_weights({name: round(float(value), 3) for name, value in zip(asked.names, weights)})
-    return "\n".join(lines) + "\n"
+        write_weights(kept)
+    return "\n".join(table) + "\n"
+
+
+def write_weights(sections: dict[str, dict[str, float]]) -> None:
+    """Put the sections into search/ranker.json, one weight a line."""
+    file = Path(rank.__file__).with_name("ranker.json")
+    table = json.loads(file.read_text(encoding="utf-8"))
+    for name, weights in sections.items():
+        table[name] |= weights
+    file.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
 
 
 # The command -------------------------------------------------------------------------------------------------------------
@@ -238,6 +256,7 @@ def main() -> int:
     parser.add_argument("--home", type=Path)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--signals", type=Path)
+    parser.add_argument("--only", default="", help="trees whose name holds one of these, with commas")
     parser.add_argument("--write", action="store_true", help="keep the weights in search/ranker.json and the table in results/")
     options = parser.parse_args()
     if options.step == "sets":
@@ -245,7 +264,7 @@ def main() -> int:
 
         build(options.trees, options.sets, options.home)
     elif options.step == "signals":
-        write_signals(options.sets, options.home, options.out)
+        write_signals(options.sets, options.home, options.out, tuple(filter(None, options.only.split(","))))
     else:
         table = fit(options.signals, options.write)
         print(table, end="")

@@ -5,7 +5,7 @@ question. Made once, without a model:
 
 | tree | what it is | asked |
 |---|---|---|
-| docs | the repository, documentation of the asked functions blank | `docstring`: its first sentence; `test`: a test's name; `name`: a function's name |
+| docs | the repository, documentation of what is asked for blank | `docstring`: a function's first sentence; `head`: that of a class or a file; `test`: a test's name; `name`: a function's name |
 | cut | the repository before its newest commits | `commit`: a later subject; `message`: a later message of 200 characters and more, like an issue |
 | gone | the repository without the functions of some questions, their documentation and tests | `gone`: nothing answers |
 | flat | functions of all repositories, each alone in a file named by a number, undocumented, of every second one the name is hidden | `flat` |
@@ -25,9 +25,9 @@ from pathlib import Path
 
 import wayfind
 from wayfind.evaluate.from_commits import commit_queries, commit_tree, cut
-from wayfind.evaluate.from_docstrings import docstring_queries
+from wayfind.evaluate.from_docstrings import FEWEST_WORDS, TOKEN, docstring_queries, documentation_lines, first_sentence
 from wayfind.evaluate.from_tests import own_name, test_queries
-from wayfind.evaluate.queries import QuerySet, plain
+from wayfind.evaluate.queries import Gold, QuerySet, is_unnamed, plain
 from wayfind.evaluate.scratch import git
 
 DOMAINS = {
@@ -38,10 +38,12 @@ DOMAINS = {
     "other": ("nvim-lua/plenary.nvim",),
 }
 """The repositories, by what they are for; small ones, so that all vectors are made in minutes, of many languages."""
-ASKED = {"docstring": 60, "test": 30, "name": 12, "commit": 60, "message": 25, "gone": 30, "foreign": 40, "near": 40}
+ASKED = {"docstring": 60, "test": 30, "name": 12, "head": 30, "commit": 60, "message": 25, "gone": 30, "foreign": 40, "near": 40}
 """Questions of a repository, at most."""
 FLAT_A_REPOSITORY = 200
 LONG_MESSAGE = 200
+LONGEST_HEAD = 200
+"""Lines of a documentation that is made blank, at most: more are a licence or a manual."""
 _TRAILER = re.compile(r"^(?:[A-Z][\w-]+-by|Change-Id|Refs?|Closes|Fixes|Co-authored-by)\b.*$|^git-svn-id.*$", re.M | re.I)
 """Lines of a commit message that no person would ask with."""
 
@@ -74,6 +76,7 @@ def questions_of(name: str, root: Path, out: Path, home: Path) -> Iterator[dict]
             chunks = _chunks(repo)
             yield from rows_of(test_queries(asked.root, chunks, limit=ASKED["test"]), name, f"{folder.name}/docs")
             yield from names(chunks, name, f"{folder.name}/docs")
+            yield from heads(chunks, asked.root, name, f"{folder.name}/docs")
             yield from gone(asked, chunks, name, folder / "gone")
     history = cut(root)
     if isinstance(history, str):
@@ -116,6 +119,28 @@ def names(chunks: list, name: str, tree: str) -> Iterator[dict]:
     only = sorted(n for n, found in places.items() if len(found) == 1 and len(n) > 4)
     for one in random.Random(name).sample(only, min(ASKED["name"], len(only))):
         yield row(name, tree, "name", one, [[places[one][0].path, places[one][0].symbol]])
+
+
+def heads(chunks: list, tree: Path, name: str, tree_name: str) -> Iterator[dict]:
+    """Classes and files asked for by the first sentence of their documentation, which is made blank. Any place in the file is right."""
+    drawn = [c for c in chunks if c.kind in ("class", "interface", "module", "enum", "type") and not c.is_test and c.docstring()]
+    random.Random(name).shuffle(drawn)
+    taken: set[str] = set()
+    for chunk in drawn:
+        text = plain(first_sentence(chunk.docstring(), chunk.symbol or ""))
+        if chunk.path in taken or len(TOKEN.findall(text)) < FEWEST_WORDS or re.search(r"licen[cs]e|copyright", text, re.I):
+            continue
+        lines = (tree / chunk.path).read_text(encoding="utf-8", errors="replace").split("\n")
+        span = documentation_lines(lines, chunk.snapshot.chunk(chunk.number)[0])
+        if span is None or span[1] - span[0] > LONGEST_HEAD:
+            continue
+        lines[span[0] - 1 : span[1]] = [""] * (span[1] - span[0] + 1)
+        (tree / chunk.path).write_text("\n".join(lines), encoding="utf-8")
+        taken.add(chunk.path)
+        gold = [[chunk.path, None]]
+        yield row(name, tree_name, "head", text, gold, is_unnamed(text, [Gold(chunk.path, chunk.symbol)]))
+        if len(taken) == ASKED["head"]:
+            return
 
 
 def gone(asked: QuerySet, chunks: list, name: str, folder: Path) -> Iterator[dict]:

@@ -25,8 +25,11 @@ from wayfind.evaluate.intervals import bootstrap
 from wayfind.search import confidence
 
 HERE = Path(__file__).resolve().parent
-ASKED = ("docstring", "test", "commit")
+ASKED = ("docstring", "head", "test")
 """Kinds of questions that are answerable. Names are not fitted: one that is defined is certain."""
+SHOWN = ("commit", "flat")
+"""Others, of which is told how many are given up on: subjects of commits say what was done, which need not be a question about
+what is there; `flat` is asked in a heap of functions of thirteen repositories."""
 INPUTS = {
     "meaning": ("score", "covered", "nearest", "near", "both", "missing", "length"),
     "words": ("score", "covered", "words", "file", "missing", "length"),
@@ -63,7 +66,7 @@ class Sample:
 def sample(path: Path, names: tuple[str, ...]) -> Sample:
     """The questions that are understood as questions."""
     about, _ = read(path)
-    heads = [h for h in about["questions"] if h["understood"] == "question" and h["sure"] and h["kind"] in (*ASKED, *UNANSWERED)]
+    heads = [h for h in about["questions"] if h["understood"] == "question" and h["sure"] and h["kind"] in (*ASKED, *SHOWN, *UNANSWERED)]
     given = np.array([[h["sure"][name] for name in names] for h in heads])
     return Sample(given, np.array([h["kind"] for h in heads]), np.array([h["repository"] for h in heads]))
 
@@ -85,7 +88,8 @@ def left_out(asked: Sample) -> np.ndarray:
     found = np.zeros(len(asked.kind))
     for repository in sorted(set(asked.repository)):
         out = asked.repository == repository
-        own = fitted(asked.inputs[~out], asked.answerable[~out], asked.weight[~out])
+        seen = ~out & ~np.isin(asked.kind, SHOWN)
+        own = fitted(asked.inputs[seen], asked.answerable[seen], asked.weight[seen])
         found[out] = 1 / (1 + np.exp(-(own[0] + asked.inputs[out] @ own[1:])))
     return found
 
@@ -100,7 +104,7 @@ def table(name: str, asked: Sample, sure: np.ndarray) -> str:
     answerable = sure[asked.answerable]
     least = float(np.quantile(answerable, GIVEN_UP))
     lines = [f"{name}: given up on below {least:.3f}", f"{'':12s} {'n':>5s} {'AUROC':>7s}   given up on"]
-    for kind in (*ASKED, *UNANSWERED):
+    for kind in (*ASKED, *SHOWN, *UNANSWERED):
         own = sure[asked.kind == kind]
         if len(own):
             rate = bootstrap((own < least).astype(float).tolist())
@@ -115,7 +119,7 @@ def reliability(asked: Sample, sure: np.ndarray) -> list[tuple[float, float, flo
     """By tenths of what is said: its lower end, the mean of what is said, the share that is answerable, questions."""
     found = []
     for number in range(BINS):
-        here = (sure >= number / BINS) & (sure < (number + 1) / BINS)
+        here = (sure >= number / BINS) & (sure < (number + 1) / BINS) & ~np.isin(asked.kind, SHOWN)
         if here.any():
             weight = asked.weight[here]
             said, true = ((values[here] * weight).sum() / weight.sum() for values in (sure, asked.answerable))
@@ -155,7 +159,8 @@ def main() -> int:
         sure = left_out(asked)
         texts.append(table("with the model" if name == "meaning" else "by words alone", asked, sure))
         points[name] = reliability(asked, sure)
-        own = fitted(asked.inputs, asked.answerable, asked.weight)
+        seen = ~np.isin(asked.kind, SHOWN)
+        own = fitted(asked.inputs[seen], asked.answerable[seen], asked.weight[seen])
         all_sure = 1 / (1 + np.exp(-(own[0] + asked.inputs @ own[1:])))
         least = float(np.quantile(all_sure[asked.answerable], GIVEN_UP))
         of = {one: round(float(value), 3) for one, value in zip(INPUTS[name], own[1:])}
