@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 import wayfind
 from wayfind.model import bundle
 from wayfind.model.encoder import Encoder
-from wayfind.model.text import plain
+from wayfind.model.text import chunk_text, plain
 
 MOST_BYTES = 25_000_000
 FILES = {
@@ -45,6 +46,20 @@ def test_the_bundle_is_whole_small_and_says_what_it_is():
     assert sum(path.stat().st_size for path in bundle.BASE.iterdir()) < MOST_BYTES
     card = (bundle.BASE / "MODEL_CARD.md").read_text()
     assert all(word in card for word in ("Data", "Licences", "Recipe", "Scores", "Limits", found.id))
+
+
+@pytest.mark.parametrize("symbol", ["Cart.discard", None])
+def test_the_parts_of_a_long_chunk_hold_every_word_of_it_once_behind_path_and_symbol(symbol):
+    shipped = bundle.load(bundle.BASE)
+    lines = "\n".join(f"    self.items.remove(item{number})  # number {number}" for number in range(200))
+    reader = Encoder(replace(shipped, parts={**shipped.parts, "encoder": {**shipped.parts["encoder"], "parts": 99}}))._reader
+    whole = reader._vocabulary.ids(plain(chunk_text("shop/cart.py", symbol, lines)), 10**6)
+    head = reader._vocabulary.ids(plain(chunk_text("shop/cart.py", symbol, "")), 10**6)
+    first, *further = [part[1:-1] for part in [reader.chunk("shop/cart.py", symbol, lines), *reader.further("shop/cart.py", symbol, lines, 98)]]
+    assert len(further) > 5 and all(part[: len(head)] == head for part in further)
+    assert first + [number for part in further for number in part[len(head) :]] == whole
+    assert max(map(len, further)) + 2 == shipped.parts["encoder"]["code_length"] and not reader.further("shop/cart.py", symbol, "pass", 98)
+    assert reader.further("shop/cart.py", symbol, lines, 2) == reader.further("shop/cart.py", symbol, lines, 98)[:2]
 
 
 def test_a_text_has_the_same_code_alone_and_in_any_company(base):

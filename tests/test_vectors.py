@@ -12,10 +12,11 @@ import pytest
 from wayfind.errors import IndexDamaged
 from wayfind.index import maintain, vectors
 from wayfind.index.refresh import open_tree, refresh
+from wayfind.index.segment import read_arrays, write_arrays
 from wayfind.index.snapshot import open_snapshot
 from wayfind.index.vectors import Matrix, VectorStore, fill, matrix_name, rows_of, vector_key
-from wayfind.model.codes import lengths_of, quantise
-from wayfind.search.meanings import ENCODED_NOW, Meanings
+from wayfind.model.codes import cosines, lengths_of, quantise
+from wayfind.search.meanings import ENCODED_NOW, PART_COST, Meanings
 
 DIM = 16
 
@@ -23,7 +24,7 @@ DIM = 16
 class HashingEncoder:
     """Stands for a model: a text's code is made of its hash. Counts what it is asked for."""
 
-    id, dim, late_dim = "hashing", DIM, 0
+    id, dim, late_dim, parts = "hashing", DIM, 0, 1
 
     def __init__(self) -> None:
         self.texts: list[tuple[str, str | None, str]] = []
@@ -41,6 +42,21 @@ class HashingEncoder:
     def _code(self, text):
         seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
         return quantise(np.random.default_rng(seed).standard_normal(DIM))
+
+
+class PartingEncoder(HashingEncoder):
+    """Reads the first two lines of a chunk as such, and each further line as a part."""
+
+    id, parts = "parting", 3
+
+    def chunks(self, chunks):
+        return super().chunks([(path, symbol, "\n".join(text.split("\n")[:2])) for path, symbol, text in chunks])
+
+    def further_parts(self, chunks):
+        return [np.array([self._code(line) for line in text.split("\n")[2:][: self.parts - 1]], np.int8).reshape(-1, DIM) for _, _, text in chunks]
+
+
+LONG = "def long():\n    first()\n    second()\n    third()\n    fourth()\n"
 
 
 @pytest.fixture
@@ -102,6 +118,62 @@ def test_a_changed_file_alone_is_encoded_again_and_the_rest_stays_searchable_mea
     fill(tree, encoder)
     assert {path for path, _, _ in encoder.texts} == {"app/window.py"}
     assert codes_of(tree, encoder) == expected(tree, HashingEncoder())
+
+
+def slow_nearness(tree, encoder, text) -> dict[str, float]:
+    """Every chunk by its beginning, or by a further part that is nearer by `PART_COST`."""
+    snapshot, wanted, found = open_snapshot(tree), encoder.query(text), {}
+
+    def cosine(code):
+        return float(cosines(code[None], wanted, lengths_of(code[None]))[0])
+
+    for number in range(snapshot.chunks):
+        chunk, lines = snapshot.chunk(number)
+        if chunk.kind not in vectors.LEFT_OUT:
+            place = (snapshot.paths[snapshot.file[number]], chunk.symbol, lines)
+            further = encoder.further_parts([place])[0]
+            found[snapshot.place_of(number)] = max([0.0, cosine(encoder.chunks([place])[0]), *(cosine(part) - PART_COST for part in further)])
+    return found
+
+
+@pytest.mark.parametrize("text", ["    third()", "    fourth()", "something else"])
+def test_of_a_long_chunk_the_nearest_part_counts_stored_or_made_when_asked(tree, text):
+    (tree.root / "app" / "long.py").write_text(LONG)
+    refresh(tree)
+    encoder = PartingEncoder()
+    expected = slow_nearness(tree, encoder, text)
+    snapshot = open_snapshot(tree)
+    asked = Meanings(snapshot, encoder)
+    every = np.arange(snapshot.chunks)
+    made = asked.completed(asked.nearness(text), text, every, np.ones(len(every)))
+    fill(tree, encoder)
+    stored = Meanings(snapshot := open_snapshot(tree), encoder).nearness(text)
+    for number in every.tolist():
+        if (place := snapshot.place_of(number)) in expected:
+            assert stored[number] == pytest.approx(expected[place]) == made[number]
+    assert expected["app/long.py:1"] > (0.9 if "third" in text else -1)
+
+
+def test_damaged_parts_are_made_again_with_the_codes_of_their_file(tree):
+    (tree.root / "app" / "long.py").write_text(LONG)
+    refresh(tree)
+    fill(tree, PartingEncoder())
+    store = VectorStore(tree.store.path.parent)
+    store._db.execute("UPDATE part SET codes = zeroblob(length(codes))")
+    keys = [key for (key,) in store._db.execute("SELECT key FROM part")]
+    assert keys and not store.read_parts(keys, DIM) and not store.known(keys)
+    store.close()
+
+
+def test_a_file_of_vectors_from_before_there_were_parts_is_read(tree):
+    encoder = HashingEncoder()
+    fill(tree, encoder)
+    file = tree.folder / matrix_name(tree.catalogue.manifest(), encoder.id)
+    arrays = {name: array for name, array in read_arrays(file, vectors.MAGIC).items() if "part" not in name}
+    file.unlink()
+    write_arrays(file, vectors.MAGIC, arrays)
+    assert codes_of(tree, encoder) == expected(tree, HashingEncoder())
+    assert not np.isnan(Meanings(open_snapshot(tree), encoder).nearness("door")).any()
 
 
 def test_a_clone_shares_what_was_encoded(tree, tmp_path):

@@ -51,6 +51,9 @@ class Vectors:
     codes: np.ndarray  # int8 [rows, dim]
     norms: np.ndarray  # float64 [rows]: 0 where a chunk gets no vector
     row: np.ndarray  # int64 [chunks]
+    parts: np.ndarray  # int8 [parts, dim]: codes of what the chunk's own code did not read
+    part_norms: np.ndarray  # float64 [parts]
+    part_of: np.ndarray  # int64 [parts]: the row, ascending
 
     @property
     def coverage(self) -> float:
@@ -124,10 +127,12 @@ class Snapshot:
 
         name = matrix_name(self.manifest, model)
         if name is None:
-            return Vectors(np.zeros((0, dim), np.int8), np.zeros(0), np.full(self.chunks, -1, np.int64))
+            none = np.zeros((0, dim), np.int8)
+            return Vectors(none, np.zeros(0), np.full(self.chunks, -1, np.int64), none, np.zeros(0), np.zeros(0, np.int64))
         matrix = read_matrix(self.folder, name)
         keys = [vector_key(key, path, model) for key, path in zip(self.keys, self.paths)]
-        return Vectors(matrix.codes, matrix.norms, rows_of(matrix.keys, matrix.starts, keys, np.diff(self.chunk_file_first)))
+        row = rows_of(matrix.keys, matrix.starts, keys, np.diff(self.chunk_file_first))
+        return Vectors(matrix.codes, matrix.norms, row, matrix.parts, matrix.part_norms, matrix.part_of)
 
     def token_vectors(self, model: str, dim: int) -> TokenVectors:
         """The codes that a model made of the chunks' tokens, as far as they are there. Raises IndexDamaged, IndexVersion."""

@@ -15,7 +15,7 @@ import time
 import uuid
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +63,9 @@ class Matrix:
     starts: np.ndarray  # int64 [files + 1]
     codes: np.ndarray  # int8 [rows, dim]
     norms: np.ndarray  # float64 [rows]
+    parts: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.int8))  # int8 [parts, dim]: further parts of long chunks
+    part_norms: np.ndarray = field(default_factory=lambda: np.zeros(0))  # float64 [parts]
+    part_of: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))  # int64 [parts]: row of the chunk, ascending
 
 
 def vector_key(content: str, path: str, model: str) -> str:
@@ -91,7 +94,7 @@ def read_matrix(folder: Path, name: str) -> Matrix:
         arrays = read_arrays(folder / name, MAGIC)
     except FileNotFoundError:
         raise IndexDamaged(f"the index file {folder / name} is gone; run `wayfind doctor --repair`") from None
-    return Matrix(arrays["keys"], arrays["starts"], arrays["codes"], arrays["norms"])
+    return Matrix(**arrays)
 
 
 def rows_of(known: np.ndarray, starts: np.ndarray, keys: Sequence[str], chunks: np.ndarray) -> np.ndarray:
@@ -172,8 +175,12 @@ def commit(tree: Tree, store: VectorStore, encoder: Encoder, wait: float = 60.0)
         present = [key for key in keys if key in found]
         codes = np.concatenate([np.zeros((0, encoder.dim), np.int8), *(found[key] for key in present)])
         starts = np.cumsum([0, *(len(found[key]) for key in present)]).astype(np.int64)
+        further = store.read_parts(present, encoder.dim)
+        parts = np.concatenate([np.zeros((0, encoder.dim), np.int8), *(further[key][1] for key in present if key in further)])
+        part_of = np.concatenate([np.zeros(0, np.int64), *(start + further[key][0] for key, start in zip(present, starts.tolist()) if key in further)])
         name = f"{uuid.uuid4().hex}.vec"
         arrays = {"keys": np.array([key.encode() for key in present], "S40"), "starts": starts, "codes": codes, "norms": lengths_of(codes)}
+        arrays |= {"parts": parts, "part_norms": lengths_of(parts), "part_of": part_of}
         write_arrays(tree.folder / name, MAGIC, arrays)
         late = lay(tree.folder, manifest, store, encoder.id, encoder.late_dim, keys) if encoder.late_dim else {"late": "{}"}
         tree.catalogue.write_meta({"vectors": json.dumps({encoder.id: name}), **late, "generation": str(manifest.generation + 1)})
@@ -210,7 +217,8 @@ def _encode(tree: Tree, store: VectorStore, encoder: Encoder, rows: Sequence[Fil
         for number in numbers
     ]
     codes, tokens = encoder.chunks_with_tokens(texts)
-    made, late, first = [], [], 0
+    further = encoder.further_parts(texts) if encoder.parts > 1 else []
+    made, late, parts, first = [], [], [], 0
     for row, record, numbers in zip(rows, records, chosen):
         own = np.zeros((len(record.chunks), encoder.dim), np.int8)
         own[numbers] = codes[first : first + len(numbers)]
@@ -220,9 +228,12 @@ def _encode(tree: Tree, store: VectorStore, encoder: Encoder, rows: Sequence[Fil
             nothing = np.zeros((0, encoder.late_dim), np.int8)
             of_file = [told.get(number, nothing) for number in range(len(record.chunks))]
             late.append((key_of[row.path], row.key, TokenCodes.of(of_file, encoder.late_dim)))
+        if any(map(len, own_parts := further[first : first + len(numbers)])):
+            of = np.repeat(np.array(numbers, np.int64), list(map(len, own_parts)))
+            parts.append((key_of[row.path], row.key, of.tobytes(), np.concatenate(own_parts).tobytes()))
         first += len(numbers)
     store.put_late(late)
-    store.put(made)
+    store.put(made, parts)
     return len(texts)
 
 
@@ -234,6 +245,7 @@ class VectorStore:
         self._db = connect(self.path)
         with self._errors():
             self._db.execute("CREATE TABLE IF NOT EXISTS vector(key TEXT PRIMARY KEY, content TEXT, codes BLOB, checksum INTEGER) WITHOUT ROWID")
+            self._db.execute("CREATE TABLE IF NOT EXISTS part(key TEXT PRIMARY KEY, content TEXT, of BLOB, codes BLOB, checksum INTEGER) WITHOUT ROWID")
             self._db.execute("CREATE TABLE IF NOT EXISTS late(key TEXT PRIMARY KEY, content TEXT, form TEXT, ends BLOB, codes BLOB, checksum INTEGER)")
 
     def close(self) -> None:
@@ -259,10 +271,25 @@ class VectorStore:
                         self._db.execute("DELETE FROM vector WHERE key = ?", (key,))
         return found
 
-    def put(self, rows: Iterable[tuple[str, str, bytes]]) -> None:
-        """Store (key, key of the content, codes) rows."""
+    def read_parts(self, keys: Iterable[str], dim: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Of the files that have any: numbers of chunks, int64 [parts], and codes of their further parts, int8 [parts, dim]. A damaged
+        row counts as absent, and so do the codes of its file."""
+        found = {}
+        with self._errors():
+            for some in slices(sorted(set(keys))):
+                for key, of, codes, checksum in self._db.execute(f"SELECT key, of, codes, checksum FROM part WHERE key IN ({','.join('?' * len(some))})", some):
+                    if isinstance(codes, bytes) and zlib.crc32(codes, zlib.crc32(of)) == checksum and len(codes) * 8 == len(of) * dim:
+                        found[key] = np.frombuffer(of, np.int64), np.frombuffer(codes, np.int8).reshape(-1, dim)
+                    else:
+                        self._db.executemany("DELETE FROM part WHERE key = ?", [(key,)])
+                        self._db.executemany("DELETE FROM vector WHERE key = ?", [(key,)])
+        return found
+
+    def put(self, rows: Iterable[tuple[str, str, bytes]], parts: Iterable[tuple[str, str, bytes, bytes]] = ()) -> None:
+        """Store (key, key of the content, codes) rows, and (key, key of the content, numbers of chunks, codes) of further parts."""
         with self._errors():
             self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany("INSERT OR REPLACE INTO part VALUES (?, ?, ?, ?, ?)", [(*row, zlib.crc32(row[3], zlib.crc32(row[2]))) for row in parts])
             self._db.executemany("INSERT OR REPLACE INTO vector VALUES (?, ?, ?, ?)", [(*row, zlib.crc32(row[2])) for row in rows])
             self._db.execute("COMMIT")
 
@@ -310,9 +337,9 @@ class VectorStore:
         """Delete the codes of all other contents. Returns how many rows went."""
         with self._errors():
             kept = set(contents)
-            gone = [key for key, content in self._db.execute("SELECT key, content FROM vector UNION SELECT key, content FROM late") if content not in kept]
+            gone = [key for key, content in self._db.execute("SELECT key, content FROM vector UNION SELECT key, content FROM part UNION SELECT key, content FROM late") if content not in kept]
             self._db.execute("BEGIN IMMEDIATE")
-            for table in ("vector", "late"):
+            for table in ("vector", "part", "late"):
                 self._db.executemany(f"DELETE FROM {table} WHERE key = ?", [(key,) for key in gone])
             self._db.execute("COMMIT")
             if gone:

@@ -51,6 +51,8 @@ class Encoder:
         self.id = bundle.id
         self.query_length: int = settings["query_length"]
         self.code_length: int = settings["code_length"]
+        self.parts: int = settings.get("parts", 1)
+        """Parts of a long chunk that are encoded at most; 1: its beginning alone."""
 
     def query(self, text: str) -> np.ndarray:
         """The code of a query, int8 [dim]."""
@@ -69,6 +71,14 @@ class Encoder:
         """Codes of chunks, and of each one's tokens, int8 [tokens, late_dim], in the order of the text; signs without a letter or
         digit are left out, the tokens of the frame are not. One pass makes both."""
         return self._codes([self._reader.chunk(*chunk) for chunk in chunks])
+
+    def further_parts(self, chunks: Sequence[tuple[str, str | None, str]]) -> list[np.ndarray]:
+        """Codes of what `chunks` did not read of each chunk, int8 [parts - 1 at most, dim]: parts of the context's length, each with
+        path and symbol before it. Most chunks have none."""
+        framed = [self._reader.further(*chunk, self.parts - 1) if self.parts > 1 else [] for chunk in chunks]
+        codes, _ = self._codes([ids for some in framed for ids in some])
+        ends = np.cumsum([0, *map(len, framed)])
+        return [codes[first:end] for first, end in zip(ends, ends[1:])]
 
     def _query(self, text: str) -> tuple[np.ndarray, np.ndarray]:
         if (made := self._asked.get(text)) is None:
@@ -121,6 +131,15 @@ class OwnReader:
     def chunk(self, path: str, symbol: str | None, lines: str) -> list[int]:
         """Ids of a chunk with the tokens of its frame."""
         return self._vocabulary.framed(plain(chunk_text(path, symbol, lines)), self._settings["code_length"])
+
+    def further(self, path: str, symbol: str | None, lines: str, most: int) -> list[list[int]]:
+        """Ids of the parts behind the one that `chunk` gives, at most so many, each with the frame, path and symbol."""
+        words, room = self._vocabulary, self._settings["code_length"] - 2
+        head = words.ids(plain(chunk_text(path, symbol, "")), room // 2)
+        body = words.ids(plain(lines), (most + 1) * room)
+        first, each = room - len(words.ids(plain(chunk_text(path, symbol, "")), room)), room - len(head)
+        starts = range(max(first, 0), len(body), each)
+        return [[words.first, *head, *body[at : at + each], words.last] for at in starts[:most]]
 
     def told(self, ids: np.ndarray) -> np.ndarray:
         """Which tokens are kept: all but signs. Without those of the frame, which were trained like the others, MaxSim alone finds

@@ -135,6 +135,10 @@ class ForeignReader:
         if not {"input_ids", "attention_mask"} <= self._takes or not (self._vector or self._states) or (self._tokens and self._tokens not in shapes):
             raise ModelError(f"{path} takes {', '.join(sorted(self._takes))} and gives {', '.join(shapes)}; expected input_ids and attention_mask, and {STATES[0]} or {POOLED[1]}")
 
+    def further(self, path: str, symbol: str | None, lines: str, most: int) -> list[list[int]]:
+        """None: of a long chunk such an encoder reads the beginning."""
+        return []
+
     def query(self, text: str) -> list[int]:
         """Ids of a query with the tokens of its frame."""
         return self._words.framed(self._settings["query_prompt"] + text, self._settings["query_length"])

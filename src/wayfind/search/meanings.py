@@ -20,6 +20,9 @@ from wayfind.search.asked import Asked, asked
 ENCODED_NOW = 24
 """Candidates without a vector that one query encodes, the best by their words first: some 0.2 s on two cores."""
 QUERIES_KEPT = 256
+PART_COST = 0.04
+"""Cosine by which a further part of a long chunk must be nearer than its beginning: who has more parts has more chances. Chosen on
+repositories of the ranker part (docs/LOG.md)."""
 
 
 class Meanings:
@@ -33,6 +36,7 @@ class Meanings:
         self._queries: OrderedDict[str, np.ndarray] = OrderedDict()
         self._made: dict[int, np.ndarray] = {}
         self._made_tokens: dict[int, np.ndarray] = {}
+        self._made_parts: dict[int, np.ndarray] = {}
         self._lock = threading.Lock()
 
     def moved_by(self, moved: Callable[[np.ndarray], np.ndarray] | None) -> Meanings:
@@ -50,6 +54,8 @@ class Meanings:
         """Cosine of every chunk with a query, float64 [chunks], at least 0; nan where the chunk is not encoded yet."""
         wanted = self._moved(self.query(text))
         value = np.maximum(cosines(self._vectors.codes, wanted, self._vectors.norms), 0.0)
+        if len(self._vectors.parts):
+            np.maximum.at(value, self._vectors.part_of, cosines(self._vectors.parts, wanted, self._vectors.part_norms) - PART_COST)
         if not self._whole:
             value = np.append(value, np.nan)[self._vectors.row]
         return value
@@ -109,7 +115,13 @@ class Meanings:
         codes, tokens = self._encoder.chunks_with_tokens(texts)
         self._made_tokens.update(zip(chunks, map(pooled, tokens)))
         self._made.update(zip(chunks, codes))
+        if self._encoder.parts > 1:
+            self._made_parts.update(zip(chunks, self._encoder.further_parts(texts)))
 
     def _cosines(self, chunks: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         codes = np.stack([self._made[chunk] for chunk in chunks.tolist()])
-        return np.maximum(cosines(codes, wanted, lengths_of(codes)), 0.0)
+        value = np.maximum(cosines(codes, wanted, lengths_of(codes)), 0.0)
+        for place, chunk in enumerate(chunks.tolist()):
+            if len(parts := self._made_parts.get(chunk, ())):
+                value[place] = max(value[place], float(cosines(parts, wanted, lengths_of(parts)).max()) - PART_COST)
+        return value
