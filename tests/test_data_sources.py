@@ -259,6 +259,46 @@ def test_a_name_on_the_hub_without_the_library_names_what_to_install(monkeypatch
         next(iter(streamed("code-search-net/code_search_net", "python", "train")))
 
 
+@pytest.fixture
+def offline(monkeypatch, tmp_path):
+    """The library that reads the hub, with no way to it and a cache of its own."""
+    for name, value in {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_HOME": str(tmp_path / "hub-cache")}.items():
+        monkeypatch.setenv(name, value)
+    return pytest.importorskip("datasets")
+
+
+def parquet(rows: list[dict], file: Path) -> None:
+    arrow, writer = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    writer.write_table(arrow.Table.from_pylist(rows), file)
+
+
+def test_the_stack_as_the_hub_keeps_it_is_streamed_by_the_library(offline, tmp_path, monkeypatch):
+    """Files of one language below data/LANGUAGE, and no configuration."""
+    place = tmp_path / "the-stack-dedup"
+    parquet([STACK, STACK | {"max_stars_repo_name": "acme/other"}], place / "data" / "python" / "train-00000-of-00002.parquet")
+    parquet([STACK | {"max_stars_repo_name": "acme/third"}], place / "data" / "python" / "train-00001-of-00002.parquet")
+    parquet([STACK | {"max_stars_repo_name": "acme/not-asked"}], place / "data" / "go" / "train-00000-of-00001.parquet")
+    rows = list(streamed(str(place), None, "train", "data/python"))
+    assert [row["max_stars_repo_name"] for row in rows] == ["acme/shop", "acme/other", "acme/third"] and rows[0]["content"] == SHOP
+
+
+def test_codesearchnet_as_the_hub_keeps_it_is_streamed_by_the_library(offline, tmp_path):
+    """A configuration a language, named in the data set's README."""
+    place = tmp_path / "code_search_net"
+    for language in ("go", "python"):
+        for part in ("train", "validation", "test"):
+            parquet([{"repository_name": f"acme/{language}", "split_name": part}], place / language / f"{part}-00000-of-00001.parquet")
+    listed = "".join(
+        f"- config_name: {language}\n  data_files:\n" + "".join(f"  - split: {part}\n    path: {language}/{part}-*\n" for part in ("train", "validation", "test"))
+        for language in ("go", "python")
+    )
+    (place / "README.md").write_text(f"---\nconfigs:\n{listed}---\n")
+    assert list(streamed(str(place), "python", "validation")) == [{"repository_name": "acme/python", "split_name": "validation"}]
+    with pytest.raises(NotFound, match="as a data set it cannot be had"):
+        list(streamed(str(place), "cobol", "train"))
+
+
 def test_own_pairs_keep_what_they_say_and_are_given_what_they_lack(tmp_path):
     path = tmp_path / "own.jsonl"
     path.write_text('{"query": "q", "code": "c", "weight": 2, "negatives": ["n"]}\n{"query": "q", "code": "d", "origin": "mine/too", "licence": "MIT"}\n')
