@@ -263,7 +263,7 @@ def docstrings(options: argparse.Namespace, hidden: bool) -> Iterator[Task]:
     pools = {}
     for language, definitions in sorted(functions(options.trees).items()):
         pool = of_docstrings(definitions, options, hidden)
-        if len(pool.questions) >= FEWEST and len(pool.documents) >= options.pool // 2:
+        if len(pool.questions) >= min(FEWEST, options.asked) and len(pool.documents) >= options.pool // 2:
             pools[language] = pool
     best = sorted(pools, key=lambda language: -len(pools[language].documents) * 1000 - len(pools[language].questions))[:10]
     name = "name masked" if hidden else "name kept"

@@ -5,7 +5,8 @@
     unshared.py --clones DIR --check
 
 --clones   NAME or OWNER+NAME folders of the repositories of unshared.yaml, at the commits named there
---system   encoders whose vectors alone are judged: a Wayfind bundle, or a folder with `model.onnx` and `vocab.txt` (see dense.py)
+--system   encoders whose vectors alone are judged, among all chunks but tests: a Wayfind bundle, or a folder with `model.onnx`
+           and `vocab.txt` (see dense.py)
 --check    only say which questions share a word with their answer
 """
 
@@ -112,7 +113,7 @@ def answers(repo: Repository, questions: list[dict], systems: list[Dense], kept_
         yield "BM25", question, hits(repo.bm25(question["ask"], k=K))
         yield "Wayfind by words", question, plain(question["ask"], K)
         yield "Wayfind", question, hits(repo.search(question["ask"], k=K, refresh=False).results)
-    chunks = [chunk for chunk in repo.chunks() if chunk.kind not in LEFT_OUT]
+    chunks = [chunk for chunk in repo.chunks() if chunk.kind not in LEFT_OUT and not chunk.is_test and chunk.kind != "test"]
     for system in systems:
         documents = kept(kept_in, system, "documents", [(chunk.path, chunk.symbol, chunk.text()) for chunk in chunks], system.documents)
         asked = kept(kept_in, system, "questions", [question["ask"] for question in questions], system.questions)
