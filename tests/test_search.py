@@ -16,7 +16,7 @@ import wayfind
 from wayfind.errors import NotFound, UsageError
 from wayfind.index.segment import BODY, FIELDS
 from wayfind.search import lexical
-from wayfind.search.mentions import Places, changed_lines
+from wayfind.search.mentions import FRAMES_FIRST, Places, changed_lines
 from wayfind.search.query import parse
 from wayfind.search.rank import DAMPING, damp
 from wayfind.search.trace import frames
@@ -292,7 +292,7 @@ def test_of_a_trace_the_innermost_frame_of_the_repository_counts_most(tmp_path, 
         files, chunks = Places(repository.snapshot()).mentioned(text)
         values = dict(zip(repository.snapshot().paths, files.tolist(), strict=True))
     assert [values[f"{name}.{extension}"] for name in names] == pytest.approx([1, 2**-0.5, 3**-0.5, 0, 0])
-    assert sorted(chunks.values()) == pytest.approx([3**-0.5, 2**-0.5, 1])
+    assert sorted(chunks.values()) == pytest.approx([FRAMES_FIRST * 3**-0.5, FRAMES_FIRST * 2**-0.5, FRAMES_FIRST])
     assert parse(text).kind == "trace"
 
 

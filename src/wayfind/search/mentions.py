@@ -10,11 +10,15 @@ from collections.abc import Iterator
 import numpy as np
 
 from wayfind.index.snapshot import Snapshot
-from wayfind.search.trace import Frame, frames
+from wayfind.search.trace import Frame, frames, is_report
 
 _PATH = re.compile(r"(?P<path>[\w@.+-]*(?:[/\\][\w@.+-]+)*\.\w{1,8})(?:\"?, line |:|\()?(?P<line>\d+)?")
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 _HUNK = re.compile(r"@@ -\d+(?:,\d+)? \+(?P<line>\d+)(?:,\d+)? @@")
+MOST_ELSE = 0.6
+"""Share of a text that unindented lines beside those of a trace may have, where the trace is all that is asked about."""
+FRAMES_FIRST = 6.0
+"""How much more the lines of such a trace count: enough to come before what only shares words with it."""
 _MOST = 400
 """Mentions that are looked at, first and last halves: a stack trace names the culprit at one of its ends."""
 
@@ -37,6 +41,7 @@ class Places:
         """How surely each file is meant, [files], 0 to 1; and the chunks at the lines that are named, likewise."""
         files, chunks = np.zeros(self.snapshot.files), {}
         framed, rest = frames(text)
+        pasted = is_report(text) or sum(len(row) for row in rest.split("\n") if row[:1].strip()) <= MOST_ELSE * len(text)
         written = [(_parts(match["path"]), int(match["line"] or 0)) for match in _ends(_PATH, rest)]
         changed = [(_parts(path), line) for path, line in changed_lines(rest)]
         named = [(*self._ending_in(parts, self._by_name, parts[-1] if parts else ""), line, 1.0) for parts, line in [*written, *changed]]
@@ -46,6 +51,10 @@ class Places:
                 if line and value > 0.5:
                     for chunk in self._at(file, line):
                         chunks[chunk] = max(chunks.get(chunk, 0.0), value * nearness)
+        if pasted:  # nothing but the trace: its frames are the answer, in their order
+            for found, value, line, nearness in self._framed(framed):
+                for chunk in (chunk for file in found if value > 0.5 for chunk in self._at(file, line)):
+                    chunks[chunk] = max(chunks.get(chunk, 0.0), FRAMES_FIRST * value * nearness)
         for match in _ends(_DOTTED, rest):
             names = match[0].split(".")
             for length in range(len(names), 1, -1):

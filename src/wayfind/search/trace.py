@@ -1,22 +1,27 @@
 """A stack trace inside a text to its frames: where the error was raised first, then who called that, and so on.
 
-Python prints the innermost frame last, the others first. A chain of exceptions counts from its root cause.
+Python prints the innermost frame last, the others first. A chain of exceptions counts from its root cause. Of several
+failures, as a run of tests prints them, each gives its innermost frame before any gives its second.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import groupby, zip_longest
 
 _CHAINED = (
     (re.compile(r"^Caused by: ", re.MULTILINE), -1),
     (re.compile(r"^(?:During handling of the above|The above) exception", re.MULTILINE), 1),
 )
 """What stands between two exceptions of a chain; the root cause is the last one (Java) or the first (Python)."""
+_FAILURE = re.compile(r"^_{3,} \S.* _{3,}$|^ +● ", re.MULTILINE)
+"""The head of one failing test among several (pytest, jest)."""
 _PATH = r"(?:\w+://[^/\s]*)?(?P<path>(?:[A-Za-z]:)?[^\s():\"?]+)(?:\?\w*)?"
 _INNERMOST_LAST = (
     re.compile(r'^[^\w\n]*File "(?P<path>[^"\n]+)", line (?P<line>\d+).*', re.MULTILINE),  # Python
-    re.compile(r"^(?P<path>[^\s:]+\.py):(?P<line>\d+): in .*", re.MULTILINE),  # pytest
+    re.compile(r"^(?P<path>[^\s:]+\.py):(?P<line>\d+):(?: (?:in .*|[\w.]*))?$", re.MULTILINE),  # pytest, short and long
 )
 _INNERMOST_FIRST = (
     re.compile(  # Java, Kotlin, Scala: `at [module/]package.Class.method(File.java:12)`
@@ -29,10 +34,19 @@ _INNERMOST_FIRST = (
     re.compile(  # Go: `package.Function(…)` on the line above
         r"^(?:\S.*\n)?[ \t]+(?P<path>\S+\.go):(?P<line>\d+)(?: \+0x[0-9a-f]+)?[ \t]*$", re.MULTILINE
     ),
+    re.compile(r"^[ \t]+(?:Error Trace:[ \t]*)?(?P<path>\S+\.go):(?P<line>\d+)(?::[ \t]*)?$", re.MULTILINE),  # go test
     re.compile(r"^[ \t]*(?:from )?(?P<path>\S+\.rb):(?P<line>\d+):in .*", re.MULTILINE),  # Ruby
     re.compile(r"^#\d+ (?P<path>\S+\.php)\((?P<line>\d+)\).*", re.MULTILINE),  # PHP
+    re.compile(r"^PHP [^\n]{1,500} in (?P<path>\S+\.php):(?P<line>\d+)$", re.MULTILINE),
     re.compile(r"^#\d+ .* at (?P<path>[^\s:]+):(?P<line>\d+)[ \t]*$", re.MULTILINE),  # gdb
 )
+
+_REPORT = re.compile(r"^_{3,} \S.* _{3,}$|^ +● |^ *--- FAIL: |^FAILED \S+::", re.MULTILINE)
+
+
+def is_report(text: str) -> bool:
+    """Whether a text is what a run of tests prints: of the code in it only the lines that it names are meant."""
+    return _REPORT.search(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +71,15 @@ def frames(text: str) -> tuple[list[Frame], str]:
             found.setdefault(match.start("path"), (match, 1))
     marks = [(found.start(), step) for pattern, step in _CHAINED for found in pattern.finditer(text)]
 
-    def depth(place: int) -> tuple[int, int]:
-        """What sorts the frame at a place of the text: the distance of its exception from the root cause, then its own."""
-        return sum(step for mark, step in marks if mark < place), found[place][1] * place
+    failures = [match.start() for match in _FAILURE.finditer(text)]
 
-    order = sorted(found, key=depth)
+    def depth(place: int) -> tuple[int, int, int]:
+        """What sorts the frame at a place of the text: its failure, the distance of its exception from the root cause, then
+        its own."""
+        return bisect_right(failures, place), sum(step for mark, step in marks if mark < place), found[place][1] * place
+
+    blocks = [list(block) for _, block in groupby(sorted(found, key=depth), key=lambda place: depth(place)[0])]
+    order = [place for nth in zip_longest(*blocks) for place in nth if place is not None]
     rest, end = [], 0
     for match, _ in (found[place] for place in sorted(found)):
         rest.append(text[end : match.start()])
