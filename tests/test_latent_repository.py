@@ -146,10 +146,12 @@ def test_what_changed_is_learned_by_going_on_and_found_at_once(learned, tree: Pa
     shutil.copytree(tree, copy)
     assert run("index", copy, "--learn", *ASKED, home=home).returncode == 0
     plant(copy, {"src/zeppelin.py": 'def inflate_zeppelin(gas):\n    """Fills the airship until it floats."""\n    hull.open(gas)\n    return hull.lift(gas)\n'})
-    answer = json.loads(run("search", "inflate zeppelin hull gas", copy, "--level", "semantics", "--json", home=home).stdout)
-    assert "inflate_zeppelin" in [result["symbol"] for result in answer["results"][:3]]
+    answer = json.loads(run("search", "inflate zeppelin hull gas", copy, "--level", "semantics", "-k", "200", "--json", home=home).stdout)
+    assert "inflate_zeppelin" in [result["symbol"] for result in answer["results"]]
     said = json.loads(run("learn", copy, "--from", "random", *ASKED, "--json", home=home).stdout.splitlines()[-1])
     assert said["continued"]
+    assert run("learn", copy, "--drop", home=home, blocked=True).returncode == 0
+    assert "wayfind learn --from random" in run("search", "anything", copy, "--level", "syntax", home=home).stderr
 
 
 # The laws behind the command

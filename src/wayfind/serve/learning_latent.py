@@ -40,6 +40,7 @@ class LatentOptions:
     minutes: float | None = None
     resume: bool = False
     anew: bool = False
+    drop: bool = False
     full: bool = False
     no_fusion: bool = False
     plot: str | None = None
@@ -53,6 +54,7 @@ class LatentOptions:
 def latent_options(command: Command) -> Command:
     """Give a command the options of a latent model, as parameters of the names in `LatentOptions`."""
     for option in (
+        click.option("--drop", is_flag=True, help="Delete the model learned from random weights, and the tuned encoder, of this repository."),
         click.option("--full", is_flag=True, help="Tune the last layers of the encoder in use on this repository (extra [train]), keep that if search gains."),
         click.option("--no-fusion", is_flag=True, help="Do not try it in searches without --level, which takes longest.  [default: try]"),
         click.option("--plot", metavar="FILE", help="Draw loss and held-out MRR into FILE (.svg, .png; extra [plot])."),
@@ -87,11 +89,14 @@ def learn_command(path: str | None, begin: str | None, as_json: bool, **own: Any
 
 def learn_at(path: str | None, options: LatentOptions, as_json: bool = False) -> int:
     """Bring the index of a folder up to date and learn a latent model on it. Returns the exit code."""
-    check_installed(options)
     from wayfind.serve.place import opened
     from wayfind.serve.progress import meter
 
+    if not options.drop:
+        check_installed(options)
     with opened(path) as place, meter() as progress:
+        if options.drop:
+            return _drop(place.repository)
         place.repository.refresh(progress)
         if options.full:
             place.repository.encode(progress)
@@ -99,6 +104,23 @@ def learn_at(path: str | None, options: LatentOptions, as_json: bool = False) ->
             return learn_full(place.repository, options, progress, as_json)
         progress.clear()
         return learn_latent(place.repository, options, as_json)
+
+
+def _drop(repository: Repository) -> int:
+    """Delete what this module learned. Raises NotFound where there is nothing."""
+    import shutil
+
+    from wayfind.model.bundle import TUNED
+    from wayfind.search.latents import folder_of
+
+    tree = repository.tree.folder
+    there = [folder for folder in (folder_of(tree), tree / TUNED) if folder.is_dir()]
+    if not there:
+        raise NotFound("neither a model from random weights nor a tuned encoder was learned here")
+    for folder in there:
+        shutil.rmtree(folder)
+    click.echo("deleted; searches are as they were before")
+    return FOUND
 
 
 def learn_full(repository: Repository, options: LatentOptions, progress: Any, as_json: bool = False) -> int:

@@ -27,7 +27,7 @@ from wayfind.train.collapse import Health, Pull, check_alive, health, pulls
 from wayfind.train.decoder import PAD, character_ids
 from wayfind.train.latent import LatentBatch, LatentLosses
 from wayfind.train.latent_network import LatentNetwork, NetworkConfig
-from wayfind.train.latent_tokens import Asked, Drill, Tokens, epoch_drills
+from wayfind.train.latent_tokens import MARKED, Asked, Drill, Tokens, epoch_drills
 from wayfind.train.loop import device_of
 
 FORMAT = 1
@@ -43,7 +43,7 @@ Report = Callable[[dict[str, Any]], None]
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """How long and how fast. `patience`: epochs without a better held-out MRR before it stops. `minutes`: after which it stops at
-    the end of an epoch. `mined`: hard negatives a batch row, from the second epoch on, refreshed every epoch; `margin`: what lies
+    the end of an epoch. `dropout`: share of the words of each text that a step leaves out. `mined`: hard negatives a batch row, from the second epoch on, refreshed every epoch; `margin`: what lies
     nearer to a question than its answer less this is taken for another right answer."""
 
     epochs: int = 12
@@ -58,6 +58,7 @@ class Schedule:
     margin: float = 0.05
     words: float = 1.0
     decay: float = 0.01
+    dropout: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +200,8 @@ class LatentTraining:
         if not drill.of_words:
             excluded |= self._same_question(query)(len(keys))
         level = torch.full((len(key),), drill.level)
-        sides = [self._encoded(rows) for rows in (query, [*code, *(tokens.passages[row] for row in extra)])]
+        codes = [*code, *(tokens.passages[row] for row in extra)]
+        sides = [self._encoded([_thinned(own, self.schedule.dropout, random) for own in rows]) for rows in (query, codes)]
         to = {"device": self.device}
         explanation = self._explanations(query).to(**to) if drill.level == 2 and not drill.of_words and self.tokens.config.latent.weights.explanation else None
         return LatentBatch(*sides, level.to(**to), torch.from_numpy(excluded).to(**to), torch.from_numpy(weight).to(**to), explanation), len(query) + len(keys)
@@ -335,6 +337,14 @@ def ranks_among(query: Float[Tensor, "question dim"], code: Float[Tensor, "funct
     scores = query @ code.T
     right = scores[torch.arange(len(query)), torch.from_numpy(np.searchsorted(keys, key))]
     return (scores >= right[:, None]).sum(dim=1).numpy()
+
+
+def _thinned(ids: np.ndarray, share: float, random: np.random.Generator) -> np.ndarray:
+    """The ids without a share of their words, drawn; marks stay, and so does one word at least."""
+    if not share:
+        return ids
+    kept = (random.random(len(ids)) >= share) | (ids < MARKED)
+    return ids[kept] if (ids[kept] >= MARKED).any() else ids
 
 
 def _rise_and_fall(share: float, rise: float) -> float:

@@ -6,7 +6,6 @@ process that is killed anywhere leaves what was learned before.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 from collections.abc import Callable
@@ -15,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from wayfind.api import Repository
-from wayfind.errors import NotFound, UsageError
+from wayfind.errors import UsageError
 from wayfind.model.latent import LatentEncoder
 from wayfind.model.wordpiece import WordPiece
-from wayfind.search.latents import RECORD, Levels, Record, as_json, folder_of, read_record
+from wayfind.search.latents import RECORD, Levels, Record, as_json, folder_of
 from wayfind.train.latent_export import export
 from wayfind.train.latent_gate import judged
 from wayfind.train.latent_figures import AsEncoder, TaskFigures, between_levels, by_task
@@ -157,14 +156,6 @@ def warmed(repository: Repository) -> Levels:
     from wayfind.search.latents import levels_of
 
     return levels_of(repository.snapshot())
-
-
-def forget(tree: Path) -> None:
-    """Delete what was learned for a tree. Raises NotFound where nothing was."""
-    if read_record(tree) is None:
-        raise NotFound("no latent model was learned here")
-    with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(folder_of(tree))
 
 
 def checked(wish: Wish) -> Wish:
