@@ -179,7 +179,7 @@ def _by_symbol(in_use: Path, mode: str) -> dict[str, Target]:
 
 def test_auto_writes_what_nobody_described_and_leaves_what_people_wrote(in_use: Path) -> None:
     shown = _by_symbol(in_use, "auto")
-    assert shown["load_file"] == Target("Loads the file of the user from filePath.", "generated")
+    assert shown["load_file"] == Target("Load the file of the user from filePath.", "generated")
     assert shown["documented"] == Target("Says what it does itself.", "docstring")
 
 
@@ -224,7 +224,7 @@ def test_a_changed_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_every_interface_takes_its_sentences_from_one_place() -> None:
-    """Nothing but `search.explain` asks the decoder, and nothing else builds a generated target."""
+    """Nothing that answers but `search.explain` asks the decoder (its export measures it), and nothing else builds a generated target."""
     asking, naming = set(), set()
     for path in SOURCE.rglob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -234,7 +234,7 @@ def test_every_interface_takes_its_sentences_from_one_place() -> None:
                 asking.add(own)
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Target" and any(isinstance(one, ast.Constant) and one.value == "generated" for one in node.args):
                 naming.add(own)
-    assert asking == {"search/explain.py"} and naming == {"search/explain.py"}
+    assert asking - {"train/explaining_export.py"} == {"search/explain.py"} and naming == {"search/explain.py"}
 
 
 def test_writing_needs_no_network(in_use: Path) -> None:

@@ -26,7 +26,7 @@ import torch
 from wayfind.corpus import manual
 from wayfind.corpus.extract import extract
 from wayfind.errors import NotFound, TrainingError, UsageError
-from wayfind.model.reading import READING_VERSION, places, reading
+from wayfind.model.reading import READING_VERSION, Places, places, reading
 from wayfind.model.wording import NAME, SIGNS, spelled
 from wayfind.model.wordpiece import FIRST, LAST, PAD, UNKNOWN, WordPiece
 from wayfind.train.decoder import END
@@ -41,6 +41,10 @@ SPECIAL = (PAD, UNKNOWN, FIRST, LAST, NAME, *SIGNS)
 """The first pieces: padding, unknown, start, end, the mark before a name, signs."""
 SENTENCE_COUNTS = 20
 """How often a piece of a sentence counts, beside one of a reading, when pieces are chosen: sentences are short, and what is written matters more."""
+
+
+COUNTED = 6_000
+"""Lessons, in the order of their hashes, on which pieces are counted; of more the choice is the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +180,7 @@ def words_of(learned: Sequence[Lesson], common: dict[str, str], known: Sequence[
     """The `most` pieces of a known vocabulary that the lessons use most, those that common words are made of first."""
     whole = WordPiece("\n".join(known) + "\n")
     said: Counter[int] = Counter()
-    for one in learned:
+    for one in learned[:COUNTED]:
         said.update(dict.fromkeys(places(one.reading, whole).ids, 1))
         for piece in whole.ids(spelled(one.sentence), 100):
             said[piece] += SENTENCE_COUNTS
@@ -219,22 +223,27 @@ def manual_targets(entries: Sequence[manual.Manual], chunks: Mapping[str, Sequen
 
 
 class Material:
-    """Lessons as rows of ids: readings, their parts, targets, weights."""
+    """Lessons as rows of ids: readings, their parts, targets, weights. Each is cut into pieces when it is first drawn."""
 
     def __init__(self, learned: Sequence[Lesson], words: Words, kind: str, length: int) -> None:
-        vocabulary = words.vocabulary
-        read = [places(one.reading, vocabulary) for one in learned]
-        self.ids = [one.ids for one in read]
-        self.parts = [one.parts for one in read]
-        self.targets = [target_ids(one.sentence, vocabulary, kind, length) for one in learned]
-        self.weights = np.array([one.weight for one in learned], np.float32)
+        self._learned, self._vocabulary, self._kind, self._length = learned, words.vocabulary, kind, length
+        self._rows: dict[int, tuple[Places, list[int]]] = {}
+        self.sizes = np.array([len(one.reading) for one in learned], np.int64)
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self._learned)
+
+    def _row(self, number: int) -> tuple[Places, list[int]]:
+        if number not in self._rows:
+            one = self._learned[number]
+            self._rows[number] = places(one.reading, self._vocabulary), target_ids(one.sentence, self._vocabulary, self._kind, self._length)
+        return self._rows[number]
 
     def batch(self, rows: Sequence[int]) -> tuple[Readings, torch.Tensor, torch.Tensor]:
-        read = Readings(padded([self.ids[row] for row in rows]), padded([self.parts[row] for row in rows]))
-        return read, padded([self.targets[row] for row in rows]), torch.from_numpy(self.weights[list(rows)])
+        found = [self._row(row) for row in rows]
+        read = Readings(padded([one.ids for one, _ in found]), padded([one.parts for one, _ in found]))
+        weights = torch.tensor([self._learned[row].weight for row in rows])
+        return read, padded([target for _, target in found]), weights
 
 
 def target_ids(sentence: str, vocabulary: WordPiece, kind: str, length: int) -> list[int]:
@@ -352,7 +361,7 @@ class Training:
         order = drawn.permutation(len(self.material))
         for first in range(0, len(order), 20 * batch):
             some = order[first : first + 20 * batch]
-            order[first : first + 20 * batch] = sorted(some, key=lambda row: len(self.material.ids[row]))
+            order[first : first + 20 * batch] = sorted(some, key=lambda row: self.material.sizes[row])
         return order[drawn.permutation(each)[place] * batch :][:batch].tolist()
 
     def _step(self) -> float:

@@ -10,7 +10,9 @@ import contextlib
 import io
 import json
 import logging
+import tempfile
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +21,12 @@ import torch
 from torch import Tensor, nn
 
 from wayfind.model import bundle
+from wayfind.model.explainer import Explainer as Served
 from wayfind.model.reading import READING_VERSION
 from wayfind.train.decoder import StepGraph, TransformerState
 from wayfind.train.explainer import Explainer, Readings, conditions
-from wayfind.train.explaining import Words, network_of
+from wayfind.train.explaining import ExplainerConfig, Words, network_of
+from wayfind.train.explaining_data import read_lessons
 from wayfind.train.export import OPSET, _bare
 from wayfind.train.quantise import LARGEST, quantised
 from wayfind.train.recipe import record
@@ -61,10 +65,11 @@ class _Step(nn.Module):
 
 
 def export_part(trained: Path, folder: Path, checkpoint: str = "best") -> dict[str, Any]:
-    """Write the part of a trained decoder: its files and `part.json` with the settings for the manifest. Returns what was measured."""
-    from safetensors.torch import load_file
+    """Write the part of a trained decoder: its files and `part.json` with the settings for the manifest. Returns what was measured.
 
-    from wayfind.train.explaining import ExplainerConfig
+    How likely a sentence must be is set on held-out lessons, so that the least likely fall back to the template.
+    """
+    from safetensors.torch import load_file
 
     config = record(ExplainerConfig, json.loads((trained / "config.json").read_text(encoding="utf-8")), str(trained))
     words = Words(**json.loads((trained / "words.json").read_text(encoding="utf-8")))
@@ -77,19 +82,48 @@ def export_part(trained: Path, folder: Path, checkpoint: str = "best") -> dict[s
     write_table(folder / TABLE, network)
     (folder / PIECES).write_text(words.pieces, encoding="utf-8")
     (folder / COMMON).write_text("\n".join(words.common.values()) + "\n", encoding="utf-8")
-    files = [*GRAPHS.values(), TABLE, PIECES, COMMON]
     settings = {
         "kind": config.explainer.kind, "reading": READING_VERSION, **GRAPHS, "table": TABLE, "pieces": PIECES, "words": COMMON, "generated": words.generated,
-        "length": config.explainer.length, "least": LEAST, "better_than": list(BETTER_THAN),
+        "length": config.explainer.length, "least": NEVER, "better_than": list(BETTER_THAN),
     }
-    (folder / SETTINGS).write_text(json.dumps({"part": settings, "files": files, "training": json.loads((trained / "config.json").read_text(encoding="utf-8"))}, indent=1), encoding="utf-8")
-    return {"megabytes": round(sum((folder / name).stat().st_size for name in files) / 1e6, 3), "parameters": sum(one.numel() for one in network.parameters())}
+    training = json.loads((trained / "config.json").read_text(encoding="utf-8"))
+    measured = {"megabytes": round(sum((folder / name).stat().st_size for name in FILES) / 1e6, 3), "parameters": sum(one.numel() for one in network.parameters())}
+    write_settings(folder, settings, training, measured)
+    held_out = [one.reading for one in read_lessons(trained / "lessons.jsonl.gz") if one.part != "train"][:MEASURED]
+    settings["least"], measured["fallback"] = least_of(served(folder), held_out)
+    write_settings(folder, settings, training, measured)
+    return measured
 
 
-LEAST = -9.0
-"""Mean log-probability a symbol, in nats, from which a sentence is trusted; set by `least_of` on held-out lessons."""
+def write_settings(folder: Path, settings: dict[str, Any], training: dict[str, Any], measured: dict[str, Any]) -> None:
+    made = {"part": settings, "files": FILES, "training": training, "measured": measured}
+    (folder / SETTINGS).write_text(json.dumps(made, indent=1), encoding="utf-8")
 
 
+def served(part: Path) -> Served:
+    """The decoder of a part as it will be run."""
+    made = json.loads((part / SETTINGS).read_text(encoding="utf-8"))
+    with tempfile.TemporaryDirectory() as scratch:
+        return Served(bundle.write(Path(scratch), "part", {"decoder": made["part"]}, {name: (part / name).read_bytes() for name in made["files"]}, {}))
+
+
+def least_of(decoder: Served, readings: Sequence[str]) -> tuple[float, float]:
+    """The mean log-probability a symbol from which a sentence is trusted, and the share of readings that fall back then: the least
+    likely are dropped until `FALLBACK` of all have no sentence."""
+    scores = [next((said.score for said in decoder.candidates(reading) if not said.invented), NEVER) for reading in readings]
+    if not scores:
+        return NEVER, 0.0
+    least = sorted(scores)[int(FALLBACK * len(scores))]
+    least = round(max(least, NEVER / 2), 4) if least > NEVER else NEVER / 2
+    return least, round(sum(score < least for score in scores) / len(scores), 4)
+
+
+NEVER = -99.0
+"""Mean log-probability that no sentence has."""
+FALLBACK = 0.2
+"""Share of held-out lessons without a sentence; 0.3 is the most that is allowed, on code of other projects."""
+MEASURED = 300
+FILES = [*GRAPHS.values(), TABLE, PIECES, COMMON]
 BETTER_THAN = ("synthetic", "code")
 """Provenances that the decoder is shown instead of, as `benchmarks/explanations.py` measured."""
 
