@@ -15,13 +15,13 @@ from wayfind.train.explaining_data import Lesson, write_lessons
 from wayfind.types import Chunk
 
 PART = Path(__file__).parent / "decoder"
-VERBS = {"load": "Loads", "save": "Saves", "parse": "Parses", "remove": "Removes", "open": "Opens"}
+VERBS = ("load", "open", "parse", "remove", "save")
 NOUNS = "file user tree index page query token image table record".split()
 CONFIG = """
 name: tiny
 explainer: {pieces: 300, width: 24, hidden: 24, heads: 2, reader: 1, layers: 1, length: 16, dropout: 0.0}
 data: {lessons: lessons.jsonl.gz, vocabulary: vocab.txt}
-loop: {batch: 32, steps: 120, rate: 1.0e-2, evaluate_every: 60}
+loop: {batch: 32, steps: 180, rate: 8.0e-3, evaluate_every: 60}
 """
 
 
@@ -32,12 +32,12 @@ def function(verb: str, noun: str, other: str) -> tuple[Chunk, str]:
     return Chunk(1, 2, "function", name, f"def {name}({other})"), text
 
 
-def made_up(count: int = 320) -> list[Lesson]:
+def made_up(count: int = 500) -> list[Lesson]:
     drawn, lessons = random.Random(0), []
     for number in range(count):
-        verb, (noun, other) = drawn.choice(sorted(VERBS)), drawn.sample(NOUNS, 2)
+        verb, (noun, other) = drawn.choice(VERBS), drawn.sample(NOUNS, 2)
         chunk, text = function(verb, noun, other)
-        sentence = f"{VERBS[verb]} the {noun} of the {other} from {noun}Path"
+        sentence = f"{verb.capitalize()} the {noun} of the {other} from {noun}Path"
         lessons.append(Lesson(sentence, reading(chunk, text, "python"), "python", f"owner/{number % 8}", "valid" if number % 8 == 0 else "train"))
     return lessons
 
@@ -45,16 +45,17 @@ def made_up(count: int = 320) -> list[Lesson]:
 def laid(folder: Path, config: str = CONFIG) -> Path:
     """The configuration with its lessons and vocabulary beside it."""
     write_lessons(folder / "lessons.jsonl.gz", made_up())
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *VERBS, *(said.lower() for said in VERBS.values()), *NOUNS, "the", "of", "from", "path", "function", "python", "def", "return", "given", ",", "."]
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *VERBS, *NOUNS, "the", "of", "from", "path", "function", "python", "def", "return", "given", ",", "."]
     (folder / "vocab.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
     (folder / "config.yaml").write_text(config, encoding="utf-8")
     return folder / "config.yaml"
 
 
 def bundle_of(folder: Path, part: Path = PART, **changed: object) -> bundle.Bundle:
-    """A bundle of the decoder alone."""
+    """A bundle of the decoder alone, which is trusted with everything."""
     made = json.loads((part / "part.json").read_text(encoding="utf-8"))
-    return bundle.write(folder, "tiny", {"decoder": made["part"] | changed}, {name: (part / name).read_bytes() for name in made["files"]}, {})
+    trusted = {"least": -9.0, "better_than": ["synthetic", "code"]}
+    return bundle.write(folder, "tiny", {"decoder": made["part"] | trusted | changed}, {name: (part / name).read_bytes() for name in made["files"]}, {})
 
 
 if __name__ == "__main__":

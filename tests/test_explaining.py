@@ -87,7 +87,7 @@ def test_the_reader_does_not_see_padding(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["transformer", "gru"])
 def test_both_decoders_learn_and_export(kind: str, tmp_path: Path) -> None:
-    config = read_config(laid(tmp_path, CONFIG.replace("{pieces", f"{{kind: {kind}, pieces").replace("steps: 120", "steps: 40")))
+    config = read_config(laid(tmp_path, CONFIG.replace("{pieces", f"{{kind: {kind}, pieces").replace("steps: 180", "steps: 40")))
     seen: list[dict] = []
     part = train_explainer(config, tmp_path / "out", report=seen.append)
     assert part is not None and json.loads((part / "part.json").read_text())["part"]["kind"] == kind
@@ -99,9 +99,9 @@ def test_both_decoders_learn_and_export(kind: str, tmp_path: Path) -> None:
 def test_a_manual_explanation_reaches_the_loss_with_its_weight(tmp_path: Path) -> None:
     (tmp_path / "repo").mkdir()
     (tmp_path / "repo" / "a.py").write_text(function("load", "file", "user")[1] + "\n")
-    (tmp_path / "manual.json").write_text(json.dumps([{"id": 1, "file": "./a.py", "line_range": "1-2", "component": "load_file", "explanation": "Loads the table of the user from filePath"}]))
+    (tmp_path / "manual.json").write_text(json.dumps([{"id": 1, "file": "./a.py", "line_range": "1-2", "component": "load_file", "explanation": "Load the table of the user from filePath"}]))
     (lesson,) = manual_lessons({str(tmp_path / "manual.json"): str(tmp_path / "repo")}, 5.0)
-    assert lesson.weight == 5.0 and lesson.sentence.startswith("Loads the table") and "load_file" in lesson.reading
+    assert lesson.weight == 5.0 and lesson.sentence.startswith("Load the table") and "load_file" in lesson.reading
     training = trained(tmp_path, read_config(laid(tmp_path)), 0)
     network, words = training.network.eval(), training.words
 
@@ -113,8 +113,8 @@ def test_a_manual_explanation_reaches_the_loss_with_its_weight(tmp_path: Path) -
 
 
 def test_stories_teach_the_decoder_before(tmp_path: Path) -> None:
-    (tmp_path / "stories.txt").write_text("\n<|endoftext|>\n".join(["loads the file of the user. opens the page"] * 40))
-    config = read_config(laid(tmp_path, CONFIG.replace("vocabulary: vocab.txt", "vocabulary: vocab.txt, stories: stories.txt").replace("steps: 120", "steps: 120, story_steps: 60")))
+    (tmp_path / "stories.txt").write_text("\n<|endoftext|>\n".join(["load the file of the user. open the page"] * 40))
+    config = read_config(laid(tmp_path, CONFIG.replace("vocabulary: vocab.txt", "vocabulary: vocab.txt, stories: stories.txt").replace("steps: 180", "steps: 180, story_steps: 60")))
     training = trained(tmp_path, config, 60)
     after = float(training._story_loss().detach())
     fresh = trained(tmp_path, config, 0)
@@ -124,7 +124,7 @@ def test_stories_teach_the_decoder_before(tmp_path: Path) -> None:
 
 
 def test_interrupted_and_resumed_it_computes_what_it_would_have(tmp_path: Path) -> None:
-    config = read_config(laid(tmp_path, CONFIG.replace("steps: 120", "steps: 12").replace("evaluate_every: 60", "evaluate_every: 6")))
+    config = read_config(laid(tmp_path, CONFIG.replace("steps: 180", "steps: 12").replace("evaluate_every: 60", "evaluate_every: 6")))
     for folder in ("whole", "parts"):
         (tmp_path / folder).mkdir()
     whole = Training(config, *_begun(config, tmp_path / "whole"), lambda line: None)
@@ -149,7 +149,7 @@ def _begun(config: ExplainerConfig, folder: Path) -> tuple[Explainer, list, Word
     ("changed", "told"),
     [
         (("kind: transformer", "kind: lstm"), "transformer, gru"),
-        (("steps: 120", "stepz: 240"), "did you mean `steps`"),
+        (("steps: 180", "stepz: 240"), "did you mean `steps`"),
         (("hidden: 24", "hidden: 25"), "multiple"),
         (("vocabulary: vocab.txt", "vocabulary: ''"), "vocab.txt"),
         (("lessons: lessons.jsonl.gz", "lessons: ''"), "pairs"),
@@ -167,7 +167,7 @@ def test_a_part_is_put_into_a_bundle_and_replaced_there(tmp_path: Path) -> None:
     base = bundle_of(tmp_path / "base")
     again = add_part(base.folder, PART, tmp_path / "both")
     again.check()
-    assert again.parts == base.parts and again.digests == base.digests
+    assert again.parts["decoder"] == json.loads((PART / "part.json").read_text())["part"] and again.digests == base.digests
 
 
 def test_only_a_configuration_with_an_explainer_trains_one(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_only_a_configuration_with_an_explainer_trains_one(tmp_path: Path) -> No
 def test_sentences_become_pieces_with_an_end(tmp_path: Path) -> None:
     training = trained(tmp_path, read_config(laid(tmp_path)), 0)
     vocabulary = training.words.vocabulary
-    ids = target_ids("Loads the file from filePath", vocabulary, "transformer", 16)
+    ids = target_ids("Load the file from filePath", vocabulary, "transformer", 16)
     pieces = training.words.pieces.split("\n")
-    assert [pieces[number] for number in ids] == ["loads", "the", "file", "from", "[NAME]", "file", "path", ".", "[SEP]"]
+    assert [pieces[number] for number in ids] == ["load", "the", "file", "from", "[NAME]", "file", "path", ".", "[SEP]"]
     assert reading(*function("load", "file", "user"), "python")

@@ -41,7 +41,7 @@ def test_a_sentence_that_says_what_the_code_does_not_hold_is_no_lesson() -> None
 
 def test_only_words_of_several_projects_are_common_and_no_names() -> None:
     found = common_words(made_up())
-    assert {"loads", "the", "of", "file"} <= found.keys() and not {"filepath", "filePath"} & found.keys()
+    assert {"load", "the", "of", "file"} <= found.keys() and not {"filepath", "filePath"} & found.keys()
     assert not common_words([Lesson("Frobnicates the zork", "", "python", "one/project")] * 50)
 
 

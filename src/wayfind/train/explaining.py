@@ -126,6 +126,8 @@ class ExplainerConfig:
     loop: LoopConfig = field(default_factory=LoopConfig)
     seed: int = 0
     licences: str = ""
+    better_than: list[str] = field(default_factory=list)
+    """Provenances (`synthetic`, `code`) whose sentences `--explain auto` replaces by the decoder's: those that people judged worse."""
 
 
 def is_explainer(path: Path) -> bool:

@@ -84,7 +84,7 @@ def export_part(trained: Path, folder: Path, checkpoint: str = "best") -> dict[s
     (folder / COMMON).write_text("\n".join(words.common.values()) + "\n", encoding="utf-8")
     settings = {
         "kind": config.explainer.kind, "reading": READING_VERSION, **GRAPHS, "table": TABLE, "pieces": PIECES, "words": COMMON, "generated": words.generated,
-        "length": config.explainer.length, "least": NEVER, "better_than": list(BETTER_THAN),
+        "length": config.explainer.length, "least": NEVER, "better_than": config.better_than,
     }
     training = json.loads((trained / "config.json").read_text(encoding="utf-8"))
     measured = {"megabytes": round(sum((folder / name).stat().st_size for name in FILES) / 1e6, 3), "parameters": sum(one.numel() for one in network.parameters())}
@@ -124,8 +124,6 @@ FALLBACK = 0.2
 """Share of held-out lessons without a sentence; 0.3 is the most that is allowed, on code of other projects."""
 MEASURED = 300
 FILES = [*GRAPHS.values(), TABLE, PIECES, COMMON]
-BETTER_THAN = ("synthetic", "code")
-"""Provenances that the decoder is shown instead of, as `benchmarks/explanations.py` measured."""
 
 
 def write_table(path: Path, network: Explainer) -> None:
