@@ -31,6 +31,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
+import wayfind.model.pooling
+
+wayfind.model.pooling.POOLING = 1  # before the index reads it: all tokens are kept here, and pooled as is compared
+
 import wayfind
 from bench_sets import commit, processor
 from wayfind.index.snapshot import Snapshot
@@ -45,11 +49,11 @@ from wayfind.search.searcher import Searcher
 
 ANSWERED = ("docstring", "test", "name", "commit", "message", "flat")
 DEPTH = 10
-WEIGHTS = (0.5, 1.0, 2.0, 4.0)
+WEIGHTS = (0.25, 0.5, 1.0)
 """Weights of the signal `late` that are tried in the ranker."""
 XTR_SHARES = (0.01, 0.05)
 """XTR retrieves this share of all tokens for each token of the query (the paper: 40,000 of some 10^9 and more)."""
-POOLED, CUT = (2, 3, 4), (48, 32)
+POOLED, CUT = (2, 3, 4), (48, 32, 24)
 DRAWS = 2000
 
 
@@ -71,12 +75,13 @@ class Tree:
         self.searcher = Searcher(snapshot)
         self.vectors = snapshot.vectors(encoder.id, encoder.dim)
         stored = snapshot.token_vectors(encoder.id, encoder.late_dim)
-        self.tokens = [stored.of(chunk) for chunk in range(snapshot.chunks)]
+        self.tokens = stored.of(np.arange(snapshot.chunks))
         self.forms = {"": Form.of(self.tokens)}
         for factor in POOLED:
             self.forms[f"pooled {factor}"] = Form.of([pooled(one, factor) for one in self.tokens])
         for dim in CUT if basis is not None else ():
             self.forms[f"{dim} dimensions"] = Form.of(self.tokens, basis[:, :dim])
+            self.forms[f"pooled 2, {dim} dimensions"] = Form.of([pooled(one, 2) for one in self.tokens], basis[:, :dim])
 
     def numbers(self, row: dict) -> list[int]:
         """The chunks that answer a question."""
@@ -141,14 +146,18 @@ def ways(tree: Tree, text: str) -> Iterator[tuple[str, Callable[[], np.ndarray],
 
 
 def ranked(tree: Tree, text: str) -> Iterator[tuple[str, np.ndarray]]:
-    """Scores of Wayfind's ranker with the signal `late` at several weights, before a file's further results are damped."""
+    """Scores of Wayfind's ranker with late interaction at several weights, before a file's further results are damped."""
     query = parse(text)
     chosen, signals, demotions = rank.features(tree.searcher, query, lexical.score(tree.snapshot, tree.searcher.scales, query))
     weights, taken = rank.weights_of(tree.searcher, query)
-    late = rank.SIGNALS.index("late")
-    for weight in (0.0, *WEIGHTS):
-        own = np.where(np.arange(len(weights)) == late, weight, weights)
-        yield f"ranker, late {weight:g}", spread(tree.snapshot, chosen, (signals @ own) * (1 - demotions * taken).prod(1))
+    without = signals @ np.where(np.array(rank.SIGNALS) == "late", 0.0, weights)
+    left = (1 - demotions * taken).prod(1)
+    yield "ranker", spread(tree.snapshot, chosen, without * left)
+    words = tree.encoder.query_tokens(text)
+    for name, form in tree.forms.items():
+        late = np.maximum(maxsim(form.query(words), *form.of_chunks(chosen)), 0.0)
+        for weight in WEIGHTS:
+            yield f"ranker + {weight:g} late{', ' * bool(name)}{name}", spread(tree.snapshot, chosen, (without + weight * late) * left)
 
 
 def spread(snapshot: Snapshot, chosen: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -232,7 +241,7 @@ def write(options: argparse.Namespace, encoder: Encoder, found: dict[str, Way], 
         f"{datetime.date.today()}, commit {commit()}, {processor()}, 1 thread; benchmarks/late.py" + (f" --only {options.only}" if options.only else "") + (f" --limit {options.limit}" if options.limit else ""),
         "", f"{'way':<38} {'MRR@10':>7}  {'to the first row, of the same questions':<40} {'ms a question':>13} {'bytes a chunk':>13}",
     ]
-    first = {"vector": next(iter(found.values())).ranks, "ranker": found["ranker, late 0"].ranks if "ranker, late 0" in found else []}
+    first = {"vector": next(iter(found.values())).ranks, "ranker": found["ranker"].ranks if "ranker" in found else []}
     for way in found.values():
         ranks = np.array(way.ranks)
         base = np.array(first["ranker" if way.name.startswith("ranker") else "vector"])[-len(ranks) :]
@@ -240,7 +249,7 @@ def write(options: argparse.Namespace, encoder: Encoder, found: dict[str, Way], 
         apart = "" if not (ranks - base).any() else f"{(ranks - base).mean():+.4f} [{low:+.4f}, {high:+.4f}]" + (f" of {len(ranks)}" if len(ranks) < questions else "")
         spent = f"{1e3 * np.median(way.seconds):.2f}" if way.seconds else ""
         lines.append(f"{way.name:<38} {ranks.mean():>7.4f}  {apart:<40} {spent:>13} {f'{way.bytes / chunks:,.0f}' if way.bytes else '':>13}")
-    lines += ["", "Rows of fewer dimensions leave out the first tree, on which the axes were computed. Rows `ranker` are compared with `ranker, late 0`."]
+    lines += ["", "Rows of fewer dimensions leave out the first tree, on which the axes were computed. Rows of the ranker are compared with `ranker`."]
     text = "\n".join(lines) + "\n"
     print(text, end="")
     if options.out:

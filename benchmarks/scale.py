@@ -21,7 +21,6 @@ import json
 import os
 import random
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -30,7 +29,7 @@ from pathlib import Path
 
 import measure
 import numpy as np
-from measure import own_peak, percentile
+from measure import percentile
 
 QUERIES, WARMING = 100, 20
 SKIPPED = frozenset({".git", "node_modules"})
@@ -128,7 +127,7 @@ def warm(corpus: str, home: str, queries: str) -> dict:
             search(searcher, Ask(text, explain="source"))
             if number >= WARMING:
                 spent.append(time.perf_counter() - began)
-        return {"spent": spent, "peak": own_peak(), "chunks": searcher.snapshot.chunks}
+        return {"spent": spent, "chunks": searcher.snapshot.chunks}
 
 
 def bm25s(corpus: str, home: str, queries: str) -> dict:
@@ -150,7 +149,7 @@ def bm25s(corpus: str, home: str, queries: str) -> dict:
         np.argpartition(-scores, min(10, len(scores) - 1))[:10]
         if number >= WARMING:
             spent.append(time.perf_counter() - began)
-    return {"spent": spent, "peak": own_peak(), "built": built, "chunks": len(texts)}
+    return {"spent": spent, "built": built, "chunks": len(texts)}
 
 
 def minilm(corpus: str, home: str, queries: str, folder: str) -> dict:
@@ -174,19 +173,16 @@ def minilm(corpus: str, home: str, queries: str, folder: str) -> dict:
         np.argpartition(-scores, 10)[:10]
         if number >= WARMING:
             spent.append(time.perf_counter() - began)
-    return {"spent": spent, "peak": own_peak(), "built": chunks / rate, "chunks": chunks, "rate": rate}
+    return {"spent": spent, "built": chunks / rate, "chunks": chunks, "rate": rate}
 
 
 CHILDREN = {"warm": warm, "bm25s": bm25s, "minilm": minilm}
 
 
 def child(name: str, *arguments: str | Path, **environment: str) -> dict:
-    """Run one of CHILDREN alone."""
-    line = [sys.executable, __file__, "--child", name, *map(str, arguments)]
-    done = subprocess.run(line, capture_output=True, text=True, env={**os.environ, **environment})
-    if done.returncode:
-        return {"failed": done.stderr.strip().splitlines()[-1] if done.stderr else "it ended"}
-    return json.loads(done.stdout)
+    """Run one of CHILDREN alone, and say its peak memory as the system counts it."""
+    done = measure.run([sys.executable, __file__, "--child", name, *map(str, arguments)], **environment)
+    return {**json.loads(done.output), "peak": done.peak} if not done.code else {"failed": "failed"}
 
 
 # The table -----------------------------------------------------------------------------------------------------------------

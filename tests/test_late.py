@@ -27,7 +27,7 @@ DIM, LATE = 16, 8
 class WordEncoder:
     """Stands for a model with token vectors: each word has the code of its hash. Counts what it is asked for."""
 
-    id, dim, late_dim = "words", DIM, LATE
+    id, dim, late_dim, parts = "words", DIM, LATE, 1
 
     def __init__(self) -> None:
         self.texts: list[tuple[str, str | None, str]] = []
@@ -167,7 +167,7 @@ def tree(tmp_path):
 def tokens_of(tree, encoder=WordEncoder) -> dict[str, list[list[int]]]:
     snapshot = open_snapshot(tree)
     found = snapshot.token_vectors(encoder.id, encoder.late_dim)
-    return {snapshot.place_of(c): found.of(c).tolist() for c in range(snapshot.chunks)}
+    return {snapshot.place_of(c): codes.tolist() for c, codes in enumerate(found.of(np.arange(snapshot.chunks)))}
 
 
 def expected_tokens(tree) -> dict[str, list[list[int]]]:
@@ -316,5 +316,5 @@ def test_what_is_not_encoded_gets_the_middle_value(tree):
     snapshot, text = open_snapshot(tree), "def open_door(key):"
     scores = Late(snapshot, WordEncoder()).scores(text, np.arange(snapshot.chunks))
     fresh = [c for c in range(snapshot.chunks) if "new.py" in snapshot.place_of(c)]
-    told = [c for c in range(snapshot.chunks) if len(snapshot.token_vectors("words", LATE).of(c))]
+    told = [c for c, codes in enumerate(snapshot.token_vectors("words", LATE).of(np.arange(snapshot.chunks))) if len(codes)]
     assert (scores[fresh] == np.median(scores[told])).all()

@@ -83,16 +83,23 @@ class TokenVectors:
         """Share of the chunks whose file's tokens were encoded."""
         return float((self.row >= 0).mean()) if len(self.row) else 1.0
 
-    def of(self, chunk: int) -> np.ndarray:
-        """The codes of a chunk's tokens, int8 [tokens, dim]; none where they are not there. Raises IndexDamaged."""
-        if self.row[chunk] < 0:
-            return np.zeros((0, self.dim), np.int8)
-        file, row = self._files[self.part[chunk]], self.row[chunk]
-        content = int(np.searchsorted(file.starts, row, side="right")) - 1
-        if not self._verified[self.part[chunk]][content]:
-            file.verify(content)
-            self._verified[self.part[chunk]][content] = True
-        return file.codes[file.ends[row] : file.ends[row + 1]]
+    def of(self, chunks: np.ndarray) -> list[np.ndarray]:
+        """The codes of each chunk's tokens, int8 [tokens, dim]; none where they are not there. Raises IndexDamaged."""
+        found = [np.zeros((0, self.dim), np.int8)] * len(chunks)
+        for number, file in enumerate(self._files):
+            places = np.flatnonzero(self.part[chunks] == number)
+            rows = self.row[chunks[places]]
+            self._verify(number, np.searchsorted(file.starts, rows, side="right") - 1)
+            for place, first, last in zip(places.tolist(), file.ends[rows].tolist(), file.ends[rows + 1].tolist()):
+                found[place] = file.codes[first:last]
+        return found
+
+    def _verify(self, number: int, contents: np.ndarray) -> None:
+        """Check those contents of a file that were not read before."""
+        verified = self._verified[number]
+        for content in np.unique(contents[~verified[contents]]).tolist():
+            self._files[number].verify(content)
+            verified[content] = True
 
 
 def late_names(manifest: Manifest, model: str | None = None) -> list[str]:

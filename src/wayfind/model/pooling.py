@@ -11,34 +11,34 @@ import numpy as np
 
 from wayfind.model.codes import unit_codes
 
-POOLING = 1
-"""Tokens a code stands for, on average; 1 keeps them all."""
+GONE = -2.0
+"""Below every cosine."""
+POOLING = 2
+"""Tokens a code stands for, on average; 1 keeps them all. Two halve the bytes, and the ranker finds as much with them
+(benchmarks/results/late.txt); three and four find less."""
 
 
-def pooled(codes: np.ndarray, factor: int = POOLING) -> np.ndarray:
-    """Codes of clusters, int8 [ceil(tokens / factor), dim], in the order of each one's first token.
+def pooled(codes: np.ndarray, factor: int | None = None) -> np.ndarray:
+    """Codes of clusters, int8 [ceil(tokens / factor), dim], in the order of each one's first token; without a factor as they are kept.
 
-    Sums of codes are integers, so that the same codes are pooled the same everywhere.
+    Sums and products of codes are integers, exact in any order, so that the same codes are pooled the same everywhere.
     """
-    wanted = -(-len(codes) // factor)
+    wanted = -(-len(codes) // (factor or POOLING))
     if wanted == len(codes):
         return codes
     sums = codes.astype(np.float64)
-    near = _cosines(sums, sums)
-    np.fill_diagonal(near, -2.0)
+    near = sums @ sums.T
+    squares = np.maximum(near.diagonal().copy(), 1.0)
+    near /= np.sqrt(squares[:, None] * squares)
+    np.fill_diagonal(near, GONE)
     left = np.ones(len(codes), bool)
     for _ in range(len(codes) - wanted):
         one, other = sorted(divmod(int(near.argmax()), len(codes)))
         sums[one] += sums[other]
         left[other] = False
-        near[other], near[:, other] = -2.0, -2.0
-        own = np.where(left, _cosines(sums[one : one + 1], sums)[0], -2.0)
-        own[one] = -2.0
+        squares[one] = max(float(sums[one] @ sums[one]), 1.0)
+        own = np.where(left, sums @ sums[one] / np.sqrt(squares * squares[one]), GONE)
+        own[one] = GONE
+        near[other], near[:, other] = GONE, GONE
         near[one], near[:, one] = own, own
-    kept = sums[left]
-    return unit_codes(kept / np.maximum(np.linalg.norm(kept, axis=1, keepdims=True), 1.0))
-
-
-def _cosines(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    lengths = np.sqrt((one * one).sum(1))[:, None] * np.sqrt((other * other).sum(1))[None]
-    return np.divide(one @ other.T, lengths, out=np.zeros((len(one), len(other))), where=lengths > 0)
+    return unit_codes(sums[left] / np.sqrt(squares[left])[:, None])

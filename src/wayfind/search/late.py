@@ -106,12 +106,12 @@ class Late:
         others, one without tokens (`index.vectors.LEFT_OUT`) their least.
         """
         own = {} if made is None else made
-        codes = [own[chunk] if chunk in own else self._tokens.of(chunk) for chunk in chunks.tolist()]
+        codes = [own.get(chunk, stored) for chunk, stored in zip(chunks.tolist(), self._tokens.of(chunks))]
         counts = np.array([len(one) for one in codes], np.int64)
         if not counts.any():
             return np.zeros(len(chunks))
         ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
         value = np.maximum(maxsim(self._encoder.query_tokens(text), np.concatenate(codes), ends), 0.0)
         told = value[counts > 0]
-        unknown = (self._tokens.row[chunks] < 0) & np.array([chunk not in own for chunk in chunks.tolist()])
+        unknown = (self._tokens.row[chunks] < 0) & ~np.isin(chunks, list(own))
         return np.where(counts > 0, value, np.where(unknown, np.median(told), told.min()))
