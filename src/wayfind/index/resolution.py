@@ -45,7 +45,7 @@ _EVERYWHERE = frozenset(
     iter into from as_ref as_str is_empty isEmpty is_some is_none collect insert extend replace trim lower upper startswith endswith
     encode decode emit on off once send wait lock unlock reset flush put exists group search match test exec name id value type key
     first last min max sum all any zip range load save create build parse render Error Close Write Read String Len Add Get Set Done
-    Lock Unlock Add() invoke execute accept apply compareTo current end begin data push_back emplace_back c_str str resolve reject
+    Lock Unlock empty include nil closed invoke execute accept apply compareTo current end begin data push_back emplace_back c_str str resolve reject
     toBe toEqual assert_equal
     """.split()
 )
@@ -227,7 +227,7 @@ class Meaning:
                 found = self._member(own, name, file, include=owner == "self")
                 if found:
                     return found, CERTAIN
-                if owner == "self" and name not in _EVERYWHERE and not self._has_unknown_base(own):
+                if owner == "self" and name.rstrip("?!") not in _EVERYWHERE and not self._has_unknown_base(own):
                     return self._unknown(file, name)
             return ([], 0.0) if owner == "super" or self._family[file] != "rust" else self._bare(file, chunk, name)
         known, type_, strength = self._receiver(file, chunk, owner, depth)
@@ -293,7 +293,7 @@ class Meaning:
 
     def _unknown(self, file: int, name: str) -> tuple[list[int], float]:
         """A call on something of which nothing is known: the methods of that name, where they are few."""
-        if name in _EVERYWHERE:
+        if name.rstrip("?!") in _EVERYWHERE:
             return [], 0.0
         return self._methods.get((self._family[file], name), []), UNIQUE
 
