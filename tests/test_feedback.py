@@ -105,7 +105,7 @@ def test_marks_are_listed_and_deleted_one_or_all(run) -> None:
 SECRET = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
 
 
-@pytest.mark.parametrize("said", [f"why is {SECRET} refused", "login with password=h7Kq29vLx3", 'client("https://me:h7Kq29vLx3@git.corp.io/x")'])
+@pytest.mark.parametrize("said", [f"why is {SECRET} refused", "login with password=h7Kq29vLx3", 'client("https://me:h7Kq29vLx3@git.corp.io/x")', 'api_key => "h7Kq29vLx3"'])
 def test_secrets_of_a_question_are_never_stored(run, tmp_path: Path, said: str) -> None:
     ran = run("feedback", said, "loans.py:27", "good")
     assert b"1 secret in the question masked" in ran.stderr
@@ -184,10 +184,12 @@ def test_a_definition_is_found_in_the_file_it_was_moved_to(index, place: Path) -
 
 
 def test_of_definitions_of_one_name_the_one_with_the_text_is_meant(index, place: Path) -> None:
+    """Even where another stands on the line that was marked."""
     entry = marked(index, FINE, "good", "loans.py", 27)
-    text = (place / "loans.py").read_text()
-    (place / "loans.py").write_text("def fine(x):\n    return x\n\n\n" + text)
-    assert found(index, entry) == "loans.py:29 fine"
+    *before, fine = (place / "loans.py").read_text().partition("def fine")
+    other = "def fine(x):\n    return x\n\n\n" + "".join(f"def more_{number}():\n    return {number}\n\n\n" for number in range(9))
+    (place / "loans.py").write_text(before[0] + other + "def fine" + fine)
+    assert found(index, entry) == "loans.py:65 fine"
 
 
 def test_a_definition_that_is_gone_is_not_found(index, place: Path) -> None:

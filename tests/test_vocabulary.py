@@ -279,7 +279,7 @@ def test_what_was_said_outlives_a_rebuild_and_goes_with_forget(run, own: Path) -
     assert not [*own.glob(f"trees/*/{EDITS}")]
 
 
-def test_a_resident_process_takes_a_pin_at_once(run, library: Path, own: Path) -> None:
+def test_a_resident_process_takes_what_is_said_at_once(run, library: Path, own: Path) -> None:
     env = {"WAYFIND_MODEL": "none", "XDG_RUNTIME_DIR": str(own.parent)}
     started = command("serve", "--background", home=own, cwd=library, env=env)
     assert started.returncode == 0, started.stderr
@@ -287,6 +287,8 @@ def test_a_resident_process_takes_a_pin_at_once(run, library: Path, own: Path) -
         assert command("penalty", home=own, cwd=library, env=env).returncode == 1
         run("vocabulary", "--pin", "penalty=fine")
         assert command("penalty", home=own, cwd=library, env=env).returncode == 0
+        run("vocabulary", "--forget", "penalty")
+        assert command("penalty", home=own, cwd=library, env=env).returncode == 1
     finally:
         command("serve", "--stop", home=own, cwd=library, env=env)
 
