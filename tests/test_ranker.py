@@ -7,6 +7,8 @@ from indexes import write
 
 import wayfind
 from wayfind.search.asked import Asked, asked
+from wayfind.search.query import parse
+from wayfind.search.rank import profile
 
 
 @pytest.fixture
@@ -82,3 +84,13 @@ def test_a_bare_name_finds_its_definition_before_its_users(opened):
     users = "\n\n".join(f"def use_{n}():\n    load_table('load_table')\n    return load_table()" for n in range(5))
     tree = opened({"a.py": users + "\n", "z.py": "def load_table(name=''):\n    return open(name)\n"})
     assert [r.path for r in tree.search("load_table").results][0] == "z.py"
+
+
+def test_a_question_that_names_the_language_is_of_one_who_does_not_know_the_code(opened, monkeypatch):
+    """Its words weigh less beside meaning; another language's name, or one of many meanings, says nothing."""
+    tree = opened({"a.py": "def total(rows):\n    return sum(rows)\n", "b.py": "def mean(rows):\n    return total(rows) / len(rows)\n", "c.rs": "fn f() {}\n"})
+    searcher = tree.searcher()
+    monkeypatch.setattr(type(searcher), "meanings", object(), raising=False)
+    assert searcher.main_language == "python"
+    asked_as = {text: profile(searcher, parse(text)) for text in ("sum a list in python", "sum a list in rust", "sum a list", "total", ISSUE)}
+    assert asked_as == {"sum a list in python": "outside", "sum a list in rust": "question", "sum a list": "question", "total": "", ISSUE: "long"}

@@ -62,8 +62,9 @@ STEM_VALUE = 0.85
 _TABLE = json.loads(Path(__file__).with_name("ranker.json").read_text(encoding="utf-8"))
 WEIGHTS: dict[str, float] = _TABLE["weights"]
 WEIGHTS |= dict.fromkeys(REMEMBERED, 0.0)
-BY_KIND: dict[str, dict[str, float]] = {"question": _TABLE["question"], **dict.fromkeys(("text", "trace", "code"), _TABLE["long"])}
-"""What weighs differently in a question of words and in a long text: of many words some always are the whole name of something."""
+PROFILES: dict[str, dict[str, float]] = {name: _TABLE[name] for name in ("question", "outside", "long")}
+"""What weighs differently in a question; in one that names the language of the repository, whose words are the asker's own and meet the
+code's by chance; and in a long text, of whose many words some always are the whole name of something."""
 DEMOTED: dict[str, float] = _TABLE["demoted"]
 """All of it was chosen on questions of repositories outside every benchmark by benchmarks/calibration.py, then checked on the
 development sets: docs/LOG.md, "Ranker"."""
@@ -75,6 +76,10 @@ MOST_DEMOTED = 0.95
 DAMPING: float = _TABLE["damping"]
 """Factor on the n-th result of one file: DAMPING**(n-1)."""
 
+_LANGUAGES = frozenset(
+    "python javascript typescript java kotlin scala ruby php perl haskell elixir erlang clojure lua ocaml julia rust swift golang".split()
+)
+"""Names of languages that are no other word."""
 _HEADS = [KINDS.index(kind) for kind in ("module", "block")]
 _ASKS_FOR = {
     "test": frozenset("test tests spec specs testing fixture mock unittest".split()),
@@ -301,10 +306,20 @@ def ordered(searcher: Searcher, query: Query, candidates: tuple[np.ndarray, np.n
 
 def weights_of(searcher: Searcher, query: Query) -> tuple[np.ndarray, np.ndarray]:
     """Weights of SIGNALS and of DEMOTIONS for this kind of query, as learned where something was learned."""
-    base = WEIGHTS | BY_KIND.get(query.kind, {})
+    base = WEIGHTS | PROFILES.get(profile(searcher, query), {})
     if searcher.learned:
         return searcher.learned.weights(SIGNALS, base), np.minimum(searcher.learned.weights(DEMOTIONS, DEMOTED), MOST_DEMOTED)
     return np.array([base[name] for name in SIGNALS]), np.array([DEMOTED[name] for name in DEMOTIONS])
+
+
+def profile(searcher: Searcher, query: Query) -> str:
+    """Which of PROFILES a query is weighed by; "" where by WEIGHTS alone."""
+    if query.kind in ("text", "trace", "code"):
+        return "long"
+    if query.kind != "question":
+        return ""
+    named = {"go" if word == "golang" else word for word in query.written & _LANGUAGES}
+    return "outside" if searcher.meanings is not None and searcher.main_language in named else "question"
 
 
 def damp(files: np.ndarray, scores: np.ndarray, k: int, damping: float = DAMPING) -> tuple[list[int], list[float]]:

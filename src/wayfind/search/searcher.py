@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from collections import Counter
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -123,6 +124,13 @@ class Searcher:
     @cached_property
     def is_data(self) -> np.ndarray:
         return np.array([language in DATA for language in self.snapshot.languages], bool)
+
+    @cached_property
+    def main_language(self) -> str:
+        """The language of most files of code, "" where none has half of them."""
+        code = Counter(language for language in self.snapshot.languages if language not in PROSE | DATA)
+        (name, files), *_ = code.most_common(1) or [("", 0)]
+        return name if files and 2 * files >= code.total() else ""
 
     def _paths_matching(self, pattern: re.Pattern[str]) -> np.ndarray:
         return np.fromiter(
