@@ -56,13 +56,12 @@ def widened(snapshot: Snapshot, scale: Scales, query: Query, lexical: Lexical, v
     chunk, covered, file, symbol = lexical.chunk, lexical.covered, lexical.file, lexical.symbol
     before = after = sum(lexical.idf.get(term.text) or term.weight * idf(0, snapshot.chunks) for term in query.terms)
     for term, found in meanings(query, vocabulary):
-        own, own_in_file = _frequency(snapshot, scale, term.text)
+        own, own_in_file = np.zeros(snapshot.chunks), np.zeros(snapshot.files)
+        _add(snapshot, scale, term.text, 1.0, own, own_in_file)
         more, more_in_file, held = np.zeros_like(own), np.zeros_like(own_in_file), np.zeros_like(own)
         for meaning in found:
-            frequency, in_file = _frequency(snapshot, scale, meaning.term)
-            more += counted(meaning) * frequency
-            more_in_file += counted(meaning) * in_file
-            held = np.maximum(held, np.where(frequency > 0, counted(meaning), 0.0))
+            holding = _add(snapshot, scale, meaning.term, counted(meaning), more, more_in_file)
+            held[holding] = np.maximum(held[holding], counted(meaning))
             if meaning.pinned:
                 symbol = symbol | _in_symbol(snapshot, meaning.term)
         if not more.any():
@@ -92,14 +91,15 @@ def standing_in(snapshot: Snapshot, query: Query, lexical: Lexical, vocabulary: 
     return found
 
 
-def _frequency(snapshot: Snapshot, scale: Scales, term: str) -> tuple[np.ndarray, np.ndarray]:
-    """Weighted frequency of a term in each chunk, and its frequency in each file, as `lexical.score` has them."""
-    frequency, in_file = np.zeros(snapshot.chunks), np.zeros(snapshot.files)
-    for number, (items, counts) in enumerate(snapshot.frequencies(term)):
-        frequency[items] += counts * scale.chunk[items, number]
-        if number == BODY:
-            in_file = np.bincount(snapshot.file[items], counts, snapshot.files) / scale.file
-    return frequency, in_file
+def _add(snapshot: Snapshot, scale: Scales, term: str, times: float, chunk: np.ndarray, file: np.ndarray) -> np.ndarray:
+    """Add a term's frequency in each chunk and file, as `lexical.score` has them, so many times. Returns the chunks that hold it;
+    one may come again."""
+    fields = snapshot.frequencies(term)
+    for number, (items, counts) in enumerate(fields):
+        chunk[items] += times * counts * scale.chunk[items, number]
+        if number == BODY and len(items):
+            file += times * np.bincount(snapshot.file[items], counts, snapshot.files) / scale.file
+    return np.concatenate([items for items, _ in fields])
 
 
 def _in_symbol(snapshot: Snapshot, term: str) -> np.ndarray:
