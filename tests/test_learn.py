@@ -38,9 +38,15 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict]:
     """The repository, its home, and what `learn --json` said of it."""
     folder = tmp_path_factory.mktemp("learn")
     root = teaching_repository(folder / "repo")
-    done = command("learn", root, "--json", home=folder / "home", env=BASE)
-    assert done.returncode == 0, done.stderr.decode() + done.stdout.decode()
+    done = learner(root, "--json", home=folder / "home")
+    assert done.returncode == 0, done.stderr + done.stdout
     return root, folder / "home", json.loads(done.stdout)
+
+
+def learner(*arguments: str | Path, home: Path) -> subprocess.CompletedProcess:
+    """`wayfind learn` in a process of its own, for as long as it takes."""
+    line = [sys.executable, "-W", "error", "-m", "wayfind", "learn", *arguments]
+    return subprocess.run(line, env={**os.environ, **BASE, "WAYFIND_HOME": str(home)}, capture_output=True, text=True, check=False)
 
 
 def test_what_a_history_teaches_is_kept_and_helps_on_questions_that_nothing_saw(taught):
@@ -63,7 +69,7 @@ def test_search_uses_it_says_so_and_gives_the_same_in_every_process(taught):
 
 def test_learning_again_gives_the_same_adaptation_in_another_process_and_home(taught, tmp_path):
     root, home, said = taught
-    again = command("learn", root, "--json", home=tmp_path / "home", env=BASE)
+    again = learner(root, "--json", home=tmp_path / "home")
     assert json.loads(again.stdout)["id"] == said["id"]
 
 
@@ -169,7 +175,7 @@ def test_what_it_knew_is_not_forgotten_when_it_learns_again(taught, tmp_path):
     question, answer = "mind the dough while the yeast is late", "lib/oven.py"
     for commit in ("HEAD", "origin/main"):
         subprocess.run(["git", "reset", "-q", "--hard", commit], cwd=clone, check=True)
-        command("learn", clone, home=there, env=BASE)
+        learner(clone, home=there)
         found = json.loads(command("search", question, clone, "--json", home=there, env=BASE).stdout)
         assert found["index"]["adaptation"] and found["results"][0]["path"] == answer
 

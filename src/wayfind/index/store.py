@@ -206,6 +206,11 @@ class ContentStore:
                     self._db.execute("ROLLBACK")
                 raise
 
+    def borrow(self, other: ContentStore, keys: Iterable[str]) -> None:
+        """Store what another store has under the keys, so that a copy of a tree extracts only what differs."""
+        for some in slices(sorted(set(keys))):
+            self.put((key, None, *other._blobs(key)) for key, reason in other.known(some).items() if reason is None)
+
     def record(self, key: str) -> FileRecord:
         """The record under a key. Raises IndexDamaged when it is absent or its checksum is wrong."""
         return decode_record(self._blobs(key)[0])

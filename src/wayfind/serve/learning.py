@@ -115,7 +115,7 @@ def _tell(repository: Repository, as_json: bool) -> int:
             told |= {"model": found.model, **{name: found.about.get(name) for name in ("components", "lessons", "cutoff", "figures")}}
         except (ModelError, NotFound) as error:
             told["problem"] = str(error)
-    if found and not told["problem"] and found.model != _model():
+    if found and not told["problem"] and found.model != _model(repository):
         told["problem"] = "made for another model than the one in use, so searches leave it aside; learn again: wayfind learn"
     for row in [json.dumps(told)] if as_json else _told(told, folder):
         click.echo(row)
@@ -167,8 +167,8 @@ def _import(repository: Repository, source: Path) -> int:
         found = adaptations.unpacked(source.expanduser().read_bytes(), str(source))
     except OSError as error:
         raise NotFound(f"{source}: {error.strerror}") from error
-    if found.model != _model():
-        raise ModelError(f"{source} was made for the model {found.model or 'none'}, in use is {_model() or 'none'}; learn here with: wayfind learn")
+    if found.model != _model(repository):
+        raise ModelError(f"{source} was made for the model {found.model or 'none'}, in use is {_model(repository) or 'none'}; learn here with: wayfind learn")
     with _alone(repository.learned_folder), meter() as progress:
         repository.ready(True, progress)
         adaptations.store(repository.learned_folder, found)
@@ -218,11 +218,11 @@ def _in_use(repository: Repository) -> Adaptation:
     return adaptations.load(repository.learned_folder, identity)
 
 
-def _model() -> str:
+def _model(repository: Repository) -> str:
     """Id of the model in use, empty where there is none."""
     from wayfind.model.encoder import current_encoder
 
-    encoder = current_encoder()
+    encoder = current_encoder(repository.tree.folder)
     return encoder.id if encoder else ""
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from wayfind.index.refresh import Progress
 from wayfind.index.snapshot import Snapshot
 from wayfind.index.vectors import fill
 from wayfind.model.adaptation import Adaptation
+from wayfind.model.bundle import TUNED
 from wayfind.model.encoder import Encoder, current_encoder
 from wayfind.model.text import chunk_text
 from wayfind.search.engine import Ask, search
@@ -73,13 +75,14 @@ class Sheet:
 def exams(repository: Repository, split: Split, folder: Path, *, most: dict[str, int] = MOST, seed: int = 0, say: Progress) -> Iterator[list[Exam]]:
     """The exams of a repository, those without a question left out. Raises GitError, StorageError."""
     with ExitStack() as open_ones:
-        known = Known()
+        known = Known(repository)
         known.add(repository.snapshot())
         made: list[Exam] = []
 
         def opened(root: Path, what: str) -> Repository:
             say(what, 0, 0)
             copy = open_ones.enter_context(open_repository(root, folder / "home", adapted=False))
+            borrow(copy, repository, contents=not made)
             copy.refresh(say)
             known.encode(copy, say)
             known.add(copy.snapshot())
@@ -98,6 +101,16 @@ def exams(repository: Repository, split: Split, folder: Path, *, most: dict[str,
             root = folder / "cut" / repository_of(root).prefix if at_cutoff else root
         made += _of_documentation(repository, root, folder / "blank", opened, at_cutoff if split.cutoff else [], most["docstring"], seed)
         yield [exam for exam in made if exam.questions]
+
+
+def borrow(copy: Repository, repository: Repository, contents: bool = True) -> None:
+    """Let an index that is to be made use the model of a repository that has one of its own, and take what was extracted of the same
+    contents."""
+    own, there = repository.tree.folder / TUNED, copy.tree.folder / TUNED
+    if own.is_dir() and not there.exists():
+        there.symlink_to(own.resolve(), target_is_directory=True)
+    if contents:
+        copy.tree.store.borrow(repository.tree.store, repository.snapshot().keys)
 
 
 def take(exam: Exam, adaptation: Adaptation | None, questions: Sequence[Query] | None = None, k: int = K) -> Sheet:
@@ -132,8 +145,8 @@ def gold_of(exam: Exam, asked: Query) -> list[int]:
 class Known:
     """The codes of chunks that were encoded before, by the text that the encoder read."""
 
-    def __init__(self) -> None:
-        self.encoder = current_encoder()
+    def __init__(self, repository: Repository) -> None:
+        self.encoder = current_encoder(repository.tree.folder)
         self._codes: dict[bytes, np.ndarray] = {}
 
     def add(self, snapshot: Snapshot) -> None:
@@ -158,7 +171,9 @@ class _Recalling:
 
     def __init__(self, encoder: Encoder, codes: dict[bytes, np.ndarray]):
         self._encoder, self._codes = encoder, codes
-        self.id, self.dim, self.late_dim = encoder.id, encoder.dim, encoder.late_dim
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._encoder, name)
 
     def chunks_with_tokens(self, chunks: Sequence[tuple[str, str | None, str]]) -> tuple[np.ndarray, list[np.ndarray]]:
         keys = [_key(*chunk) for chunk in chunks]

@@ -26,9 +26,10 @@ from wayfind.evaluate.scratch import GitError, git, repository_of, tree_at
 from wayfind.index.refresh import Progress
 from wayfind.model import adaptation as adaptations
 from wayfind.model.adaptation import Adaptation
+from wayfind.model.encoder import current_encoder
 from wayfind.search.vocabulary import as_data
 from wayfind.train.adapt import query_map, terms, weights, words
-from wayfind.train.adapt.exams import Exam, Known, answered, exams, gold_of, questions_of, take
+from wayfind.train.adapt.exams import Exam, Known, answered, borrow, exams, gold_of, questions_of, take
 from wayfind.train.adapt.gate import ALL, FIGURE, Compared, Verdict, compare, general_questions, judge, summary, together
 from wayfind.train.adapt.lessons import Lesson, Lessons, lessons
 from wayfind.train.adapt.memory import Codes, remember
@@ -138,7 +139,7 @@ def _learnt(repository: Repository, known: Lessons, made: Sequence[Exam], seed: 
     questions = sum(len(exam.questions) for exam in train)
     if questions < FEWEST_QUESTIONS:
         return Learnt(None, Verdict(False, f"too little to learn from: {questions} questions to train with, {FEWEST_QUESTIONS} are needed"), {})
-    encoder = Known().encoder
+    encoder = current_encoder(repository.tree.folder)
     codes = Codes(encoder) if encoder else None
     own = tuple(known.of("train"))
     valid = _drawn(train, lambda place: place % SLICE == 0)
@@ -263,9 +264,10 @@ def as_of(repository: Repository, commit: str) -> Iterator[Repository]:
         folder = Path(scratch) / "tree" / own.prefix
         if not folder.is_dir():
             raise UsageError(f"{repository.root} was not there at commit {commit}")
-        known = Known()
+        known = Known(repository)
         known.add(repository.snapshot())
         with open_repository(folder, Path(scratch) / "home", adapted=False) as copy:
+            borrow(copy, repository)
             copy.refresh()
             known.encode(copy, lambda stage, done, total: None)
             yield copy
