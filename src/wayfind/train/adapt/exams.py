@@ -24,7 +24,7 @@ from wayfind.evaluate.from_docstrings import docstring_queries
 from wayfind.evaluate.metrics import figures
 from wayfind.evaluate.queries import Part, Query, digest, judge, part_of
 from wayfind.evaluate.scratch import git, repository_of
-from wayfind.index.refresh import Progress
+from wayfind.index.refresh import Options, Progress
 from wayfind.index.snapshot import Snapshot
 from wayfind.index.vectors import fill
 from wayfind.model.adaptation import Adaptation
@@ -38,6 +38,8 @@ from wayfind.train.adapt.lessons import Lesson, Split, lessons_of_commits
 MOST = {"commit": 150, "docstring": 100}
 """Questions of a kind in a part: enough for an interval of some 0.04 on MRR, and asked in a few seconds."""
 K = 10
+WHOLE_HISTORY = Options(commit_seconds=300.0)
+"""A refresh that reads the history to its limit however busy the machine is: what is learned must not depend on that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def exams(repository: Repository, split: Split, folder: Path, *, most: dict[str,
             say(what, 0, 0)
             copy = open_ones.enter_context(open_repository(root, folder / "home", adapted=False))
             borrow(copy, repository, contents=not made)
-            copy.refresh(say)
+            copy.refresh(say, WHOLE_HISTORY)
             known.encode(copy, say)
             known.add(copy.snapshot())
             return copy

@@ -29,7 +29,7 @@ from wayfind.model.adaptation import Adaptation
 from wayfind.model.encoder import current_encoder
 from wayfind.search.vocabulary import as_data
 from wayfind.train.adapt import query_map, terms, weights, words
-from wayfind.train.adapt.exams import Exam, Known, answered, borrow, exams, gold_of, questions_of, take
+from wayfind.train.adapt.exams import WHOLE_HISTORY, Exam, Known, answered, borrow, exams, gold_of, questions_of, take
 from wayfind.train.adapt.gate import ALL, FIGURE, Compared, Verdict, compare, general_questions, judge, summary, together
 from wayfind.train.adapt.lessons import Lesson, Lessons, lessons
 from wayfind.train.adapt.memory import Codes, remember
@@ -268,7 +268,7 @@ def as_of(repository: Repository, commit: str) -> Iterator[Repository]:
         known.add(repository.snapshot())
         with open_repository(folder, Path(scratch) / "home", adapted=False) as copy:
             borrow(copy, repository)
-            copy.refresh()
+            copy.refresh(options=WHOLE_HISTORY)
             known.encode(copy, lambda stage, done, total: None)
             yield copy
 
