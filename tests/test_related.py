@@ -93,7 +93,17 @@ def test_by_the_graph_callers_come_before_what_they_call(shop) -> None:
     by_symbol = {result.symbol: result for result in answer.results}
     assert [(one.kind, one.symbol, one.line) for one in by_symbol["sales_tax"].relations] == [("called by", "Cart.pay_order", 10)]
     assert not by_symbol[order[0]].relations
-    assert all(result.relations for result in answer.results[1:])
+    linked = [bool(result.relations) for result in answer.results[1:]]
+    assert linked == sorted(linked, reverse=True), "what nothing connects comes last"
+
+
+def test_by_the_graph_the_first_results_of_the_ranking_stay(shop) -> None:
+    question = "how is the tax of an order paid at checkout"
+    plain = [(result.path, result.symbol) for result in shop.search(question, k=10).results]
+    graph = [(result.path, result.symbol) for result in shop.search(question, k=10, graph=True).results]
+    assert set(plain[:5]) <= set(graph)
+    for k in (1, 2, 3, 4, 7):
+        assert len(shop.search(question, k=k, graph=True).results) <= k
 
 
 def test_where_nothing_connects_the_answer_is_the_ordinary_one_and_says_so(shop) -> None:

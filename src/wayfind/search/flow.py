@@ -28,6 +28,9 @@ SEED_SHARE = 0.4
 FARTHEST = 3.5
 """Cost of the longest path between two seeds: a certain edge costs 1, an unsure one up to 2, one through what everything calls
 more."""
+KEPT = 5
+"""First results of the ordinary ranking that are shown even where nothing connects them, after those that are connected; at
+most half of all."""
 LEAST_STRENGTH = 0.5
 """Edges below this are guesses among several definitions, and connect nothing."""
 MOST_RELATIONS = 4
@@ -43,11 +46,14 @@ def by_graph(searcher: Searcher, query: Query, ask: Ask, stale_files: int = 0) -
     plain = answer(searcher, query, replace(ask, graph=False, k=max(POOL, ask.k), max_tokens=None), stale_files)
     hits = {chunk_at(searcher.snapshot, result.path, result.start_line): result for result in plain.results}
     graph = Flows(searcher)
-    chosen = connected(graph, _seeds(searcher, hits), list(hits), ask.k)
+    kept = list(hits)[: min(KEPT, ask.k // 2)]
+    chosen = connected(graph, _seeds(searcher, hits), list(hits), ask.k - len(kept))
     if len(chosen) < 2:
         reason = "; ".join(filter(None, [plain.reason, "no calls connect the best results"])) if plain.results else plain.reason
         return _fitting(replace(plain, reason=reason, results=plain.results[: ask.k]), ask)
-    order = flow_order(graph, chosen)
+    room = ask.k - len({*chosen, *kept})
+    chosen = [*chosen, *[chunk for chunk in connected(graph, _seeds(searcher, hits), list(hits), ask.k) if chunk not in chosen and chunk not in kept][:room]]
+    order = [*flow_order(graph, chosen), *(chunk for chunk in kept if chunk not in chosen)]
     results = []
     for number, chunk in enumerate(order):
         result = hits.get(chunk) or replace(result_at(searcher, *_place(searcher, chunk), ask.explain), score=0.0)

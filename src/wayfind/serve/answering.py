@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,9 @@ from wayfind.serve.merging import merged, united
 from wayfind.serve.request import Printed, Request
 from wayfind.serve.screen import Paint, shown
 from wayfind.types import Answer, Touch
+
+
+_ASKS_HOW = re.compile(r"\s*how (?:do|does|is|are|the|a|an)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,8 @@ def _search(request: Request, sources: Sequence[Source]) -> Printed:
     long = len(request.text) > LONGEST
     told = _printed(answer, request, [placed.root for placed in results] if several else ())
     notes = (f"the query has {len(request.text):,} characters; the first {LONGEST:,} are read",) if long else ()
+    if request.shape.terminal and request.shape.form == "text" and not request.graph and told.code == FOUND and _ASKS_HOW.match(request.text):
+        notes = (*notes, "--graph shows how these are connected")
     return replace(told, notes=(*notes, *told.notes))
 
 
