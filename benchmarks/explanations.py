@@ -1,11 +1,12 @@
 """Explanations of undocumented code, measured: functions of repositories that no model has seen, their documentation hidden and
 kept as the reference.
 
-    python benchmarks/explanations.py --trees REPOSITORIES --part transformer=PART [--part gru=PART] [--samples 10]
+    python benchmarks/explanations.py --trees REPOSITORIES --part transformer=PART [--part gru=PART] [--lessons LESSONS] [--samples 10]
 
 `--trees` holds the repositories of LANGUAGES (of part `learning` in training/repositories.yaml) as owner+name; a PART is what
 `wayfind train --config training/explainer.yaml` wrote. Printed: BLEU-4 (smoothed), ROUGE-L and the share of the reference's
-identifiers that are said, each with its 95 % interval, for every system; how often the decoders invent and fall back. `--samples`
+identifiers that are said, each with its 95 % interval, for every system; how often the decoders invent and fall back. The documentation of the nearest function is a system twice: among the lessons of the training, as
+the decoder knows them, and in the function's own repository, which the decoder never saw. `--samples`
 prints so many sentences a language, drawn by the seed and by nothing else.
 
 Both sides are compared in small letters with their first verb in the third person, since half of all authors write `Return` and
@@ -40,7 +41,7 @@ from wayfind.model.explainer import Explainer
 from wayfind.model.reading import reading, undocumented
 from wayfind.model.text import plain
 from wayfind.search.searcher import EXAMPLE_PATH, TEST_PATH
-from wayfind.train.explaining_data import cleaned
+from wayfind.train.explaining_data import Lesson, cleaned, read_lessons
 from wayfind.types import Chunk
 
 SETTINGS = "part.json"
@@ -117,28 +118,35 @@ def drawn(trees: Path, seed: int) -> tuple[list[Example], dict[str, list[Example
 
 
 class Neighbours:
-    """The documentation of the function of the same repository whose code shares most words (cosine of tf-idf)."""
+    """The documentation of the function whose name and code share most words (cosine of tf-idf, words of a fifth of all left out)."""
 
-    def __init__(self, examples: Sequence[Example]) -> None:
-        self._examples = examples
-        counts = [Counter(plain(f"{one.symbol} {one.text}").split()) for one in examples]
+    def __init__(self, known: Sequence[tuple[str, str]]) -> None:
+        """`known`: of each function its symbol and code, and its documentation."""
+        self._said = [said for _, said in known]
+        counts = [Counter(plain(text).split()) for text, _ in known]
         holding = Counter(word for count in counts for word in count)
-        self._vectors = [self._unit({word: (1 + log(n)) * log(len(counts) / holding[word]) for word, n in count.items()}) for count in counts]
+        self._idf = {word: log(len(known) / times) for word, times in holding.items() if times <= max(COMMON * len(known), 3)}
+        self._postings: dict[str, list[tuple[int, float]]] = {}
+        for number, count in enumerate(counts):
+            for word, value in self._vector(count).items():
+                self._postings.setdefault(word, []).append((number, value))
 
-    @staticmethod
-    def _unit(vector: dict[str, float]) -> dict[str, float]:
+    def _vector(self, count: Counter[str]) -> dict[str, float]:
+        vector = {word: (1 + log(n)) * self._idf[word] for word, n in count.items() if word in self._idf}
         length = sqrt(sum(value * value for value in vector.values())) or 1.0
         return {word: value / length for word, value in vector.items()}
 
     def said(self, example: Example) -> str:
-        own = self._vectors[self._examples.index(example)]
-        best, text = -1.0, ""
-        for other, vector in zip(self._examples, self._vectors):
-            if other is not example and other.reference != example.reference:
-                near = sum(value * vector.get(word, 0.0) for word, value in own.items())
-                if near > best:
-                    best, text = near, other.reference
-        return text
+        """That of the nearest one which does not say what the example's own author said."""
+        near: Counter[int] = Counter()
+        for word, value in self._vector(Counter(plain(f"{example.symbol} {example.text}").split())).items():
+            for number, other in self._postings.get(word, ()):
+                near[number] += value * other
+        return next((self._said[number] for number, _ in near.most_common() if self._said[number] != example.reference), "")
+
+
+COMMON = 0.2
+"""Share of the functions; words that more hold tell nothing."""
 
 
 # Scores ------------------------------------------------------------------------------------------------------------------
@@ -205,9 +213,11 @@ def loaded(part: Path) -> Explainer:
     return Explainer(bundle.write(folder, "part", {"decoder": made["part"]}, {name: (part / name).read_bytes() for name in made["files"]}, {}))
 
 
-def systems_of(asked: Sequence[Example], read: dict[str, list[Example]], parts: dict[str, Explainer]) -> tuple[dict[str, list[str]], list[str]]:
+def systems_of(
+    asked: Sequence[Example], read: dict[str, list[Example]], parts: dict[str, Explainer], learned: Sequence[Lesson]
+) -> tuple[dict[str, list[str]], list[str]]:
     """What every system says of every example, and lines about the decoders' inventions."""
-    near = {repository: Neighbours(examples) for repository, examples in read.items()}
+    near = {repository: Neighbours([(f"{one.symbol} {one.text}", one.reference) for one in examples]) for repository, examples in read.items()}
     said: dict[str, list[str]] = {}
     notes = []
     for name, explainer in parts.items():
@@ -221,7 +231,10 @@ def systems_of(asked: Sequence[Example], read: dict[str, list[Example]], parts: 
             f"falls back to the template for {_share([not text for text in written])}"
         ]
     said["template"] = [example.template for example in asked]
-    said["nearest neighbour's documentation"] = [near[example.repository].said(example) for example in asked]
+    if learned:
+        far = Neighbours([(one.reading, one.sentence) for one in learned])
+        said["nearest in training"] = [far.said(example) for example in asked]
+    said["nearest in the repository"] = [near[example.repository].said(example) for example in asked]
     said["name only"] = [" ".join(word for word in plain(own_name(example.symbol)).split() if word[0].isalnum()) for example in asked]
     return said, notes
 
@@ -268,6 +281,7 @@ def main() -> None:
     asking = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     asking.add_argument("--trees", type=Path, required=True)
     asking.add_argument("--part", action="append", default=[], metavar="NAME=FOLDER")
+    asking.add_argument("--lessons", type=Path, help="lessons.jsonl.gz of a training: the nearest one's sentence is a system")
     asking.add_argument("--seed", type=int, default=0)
     asking.add_argument("--samples", type=int, default=0)
     asking.add_argument("--kept", type=Path, help="file of examples: read where it is there, else written")
@@ -280,7 +294,8 @@ def main() -> None:
         if given.kept:
             given.kept.write_text(json.dumps({"asked": list(map(asdict, asked)), "read": {name: list(map(asdict, some)) for name, some in read.items()}}), encoding="utf-8")
     parts = {name: loaded(Path(folder)) for name, _, folder in (one.partition("=") for one in given.part)}
-    said, notes = systems_of(asked, read, parts)
+    learned = [one for one in read_lessons(given.lessons) if one.part == "train"] if given.lessons else []
+    said, notes = systems_of(asked, read, parts, learned)
     commit = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent).stdout.strip()
     print(f"commit   {commit}\nmachine  {len(os.sched_getaffinity(0))} cores, no accelerator\ncommand  benchmarks/explanations.py --trees TREES {' '.join(f'--part {name}=PART' for name in parts)} --seed {given.seed}")
     print("\n".join([*notes, *table(asked, said)]))

@@ -83,7 +83,7 @@ def main() -> None:
     said["template"] = [example.template for example in examples]
     said["documentation"] = [one.documentation for one in ours]
     said["nearest neighbour's documentation"] = [
-        Neighbours([example, *(one for one in others if (one.path, one.symbol) != (example.path, example.symbol))]).said(example) for example in examples
+        Neighbours([(f"{one.symbol} {one.text}", one.reference) for one in others if (one.path, one.symbol) != (example.path, example.symbol)]).said(example) for example in examples
     ]
     said["name only"] = [" ".join(word for word in plain(own_name(example.symbol)).split() if word[0].isalnum()) for example in examples]
     commit = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, cwd=ENTRIES.parent).stdout.strip()

@@ -11,8 +11,11 @@ import pytest
 
 pytest.importorskip("torch")
 pytest.importorskip("onnxscript")
+import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from explainers import CONFIG, bundle_of, function, laid, made_up  # noqa: E402
+
+from safetensors.torch import load_file  # noqa: E402
 
 from wayfind.errors import UsageError  # noqa: E402
 from wayfind.model.explainer import Explainer as Served  # noqa: E402
@@ -20,7 +23,7 @@ from wayfind.model.reading import places, reading  # noqa: E402
 from wayfind.train.decoder import generate  # noqa: E402
 from wayfind.train.explainer import Explainer, Readings, padded  # noqa: E402
 from wayfind.train.explaining import ExplainerConfig, Material, Training, Words, is_explainer, manual_lessons, network_of, prepared, read_config, target_ids, train_explainer  # noqa: E402
-from wayfind.train.explaining_export import add_part, export_part  # noqa: E402
+from wayfind.train.explaining_export import FALLBACK, NEVER, add_part  # noqa: E402
 
 torch.set_num_threads(1)
 
@@ -36,26 +39,33 @@ def trained(folder: Path, config: ExplainerConfig, steps: int, **loop: object) -
     return training
 
 
-def test_the_made_up_language_is_learned_exported_and_written_without_torch(tmp_path: Path) -> None:
-    part = train_explainer(read_config(laid(tmp_path)), tmp_path / "out")
-    assert part is not None
-    served = Served(bundle_of(tmp_path / "bundle", part))
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output folder of a whole training on the made-up language."""
+    folder = tmp_path_factory.mktemp("made")
+    seen: list[dict] = []
+    assert train_explainer(read_config(laid(folder)), folder / "out", report=seen.append) == folder / "out" / "part"
+    assert [line["event"] for line in seen][-2:] == ["evaluation", "exported"]
+    return folder / "out"
+
+
+def test_the_made_up_language_is_learned_exported_and_written_without_torch(made: Path, tmp_path: Path) -> None:
+    served = Served(bundle_of(tmp_path, made / "part"))
     held_out = [one for one in made_up() if one.part == "valid"][:20]
     assert sum(served.write(one.reading).rstrip(".") == one.sentence for one in held_out) >= 18
 
 
-def test_the_exported_graphs_say_what_the_network_says(tmp_path: Path) -> None:
-    training = trained(tmp_path, read_config(laid(tmp_path)), 120)
-    training._save("best")
-    export_part(tmp_path / "out", tmp_path / "part")
-    served = Served(bundle_of(tmp_path / "bundle", tmp_path / "part"))
-    vocabulary, network = training.words.vocabulary, training.network.eval()
+def test_the_exported_graphs_say_what_the_network_says(made: Path, tmp_path: Path) -> None:
+    served = Served(bundle_of(tmp_path, made / "part"))
+    words = Words(**json.loads((made / "words.json").read_text()))
+    network = network_of(read_config(laid(tmp_path)), words).eval()
+    network.load_state_dict(load_file(made / "best.safetensors"))
     alike = 0
     for one in made_up(30):
-        ids, parts = places(one.reading, vocabulary)
+        ids, parts = places(one.reading, words.vocabulary)
         latent, source = network.read(Readings(padded([ids]), padded([parts])))
         (own,) = generate(network.decoder, latent, source, 15, 1)
-        beams = served._writer.beams(torch.tensor([ids]).numpy(), torch.tensor([parts]).numpy(), _Anything())
+        beams = served._writer.beams(np.array([ids]), np.array([parts]), _Anything())
         alike += list(beams[0].symbols[:-1]) == own
     assert alike >= 27
 
@@ -63,6 +73,12 @@ def test_the_exported_graphs_say_what_the_network_says(tmp_path: Path) -> None:
 class _Anything:
     def word(self, word: str) -> bool:
         return True
+
+
+def test_how_likely_a_sentence_must_be_is_set_on_held_out_lessons(made: Path) -> None:
+    part = json.loads((made / "part" / "part.json").read_text())
+    assert NEVER < part["part"]["least"] < 0 and 0 <= part["measured"]["fallback"] <= FALLBACK
+    assert part["part"]["better_than"] == []
 
 
 def test_teaching_hides_the_target(tmp_path: Path) -> None:
@@ -85,15 +101,12 @@ def test_the_reader_does_not_see_padding(tmp_path: Path) -> None:
     assert torch.allclose(network.nll(read, target), network.nll(wide, target), atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", ["transformer", "gru"])
-def test_both_decoders_learn_and_export(kind: str, tmp_path: Path) -> None:
-    config = read_config(laid(tmp_path, CONFIG.replace("{pieces", f"{{kind: {kind}, pieces").replace("steps: 180", "steps: 40")))
-    seen: list[dict] = []
-    part = train_explainer(config, tmp_path / "out", report=seen.append)
-    assert part is not None and json.loads((part / "part.json").read_text())["part"]["kind"] == kind
+def test_the_decoder_of_the_seeds_is_trained_and_exported_too(tmp_path: Path) -> None:
+    config = read_config(laid(tmp_path, CONFIG.replace("{pieces", "{kind: gru, pieces").replace("steps: 180", "steps: 20")))
+    part = train_explainer(config, tmp_path / "out")
+    assert part is not None and json.loads((part / "part.json").read_text())["part"]["kind"] == "gru"
     said = Served(bundle_of(tmp_path / "bundle", part))
     assert isinstance(said.write(made_up(1)[0].reading), str)
-    assert [line["event"] for line in seen][-2:] == ["evaluation", "exported"]
 
 
 def test_a_manual_explanation_reaches_the_loss_with_its_weight(tmp_path: Path) -> None:
