@@ -318,3 +318,40 @@ def test_what_is_not_encoded_gets_the_middle_value(tree):
     fresh = [c for c in range(snapshot.chunks) if "new.py" in snapshot.place_of(c)]
     told = [c for c, codes in enumerate(snapshot.token_vectors("words", LATE).of(np.arange(snapshot.chunks))) if len(codes)]
     assert (scores[fresh] == np.median(scores[told])).all()
+
+
+def test_the_setting_leaves_token_vectors_out(monkeypatch):
+    from wayfind.model.bundle import Bundle
+    from wayfind.model.encoder import late_dim
+
+    made = Bundle(stored.Path(), "b", "id", {"late": {"dim": 64}}, {})
+    assert late_dim(made) == 64
+    monkeypatch.setenv("WAYFIND_LATE_INTERACTION", "off")
+    assert late_dim(made) == 0
+    assert late_dim(Bundle(stored.Path(), "b", "id", {}, {})) == 0
+
+
+def test_status_says_what_token_vectors_take_of_each_chunk(tree):
+    from wayfind.serve.standing import _size_of_tokens
+
+    assert not _size_of_tokens(tree.folder, tree.catalogue.manifest())
+    fill(tree, WordEncoder())
+    size = _size_of_tokens(tree.folder, tree.catalogue.manifest())["token vectors"]
+    assert size == sum((tree.folder / name).stat().st_size for name in late_files(tree))
+
+
+def test_no_float_of_a_score_depends_on_the_number_of_threads():
+    """The same products in a process of one thread and in one of four."""
+    import os
+    import sys
+
+    code = (
+        "import numpy as np; from wayfind.search.late import maxsim\n"
+        "r = np.random.default_rng(0); c = r.integers(-90, 90, (9000, 64)).astype(np.int8)\n"
+        "print(maxsim(c[:30], c, np.arange(0, 9001, 30)).tobytes().hex())"
+    )
+    said = {
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ, "OMP_NUM_THREADS": count, "OPENBLAS_NUM_THREADS": count}).stdout
+        for count in ("1", "4")
+    }
+    assert len(said) == 1
