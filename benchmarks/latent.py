@@ -129,7 +129,7 @@ def trained(material: Material, arms: dict, seed: int, options: argparse.Namespa
     config = NetworkConfig.sized(vocabulary=size, **arms)
     tokens = Tokens(material, WordPiece(words), config)
     torch.manual_seed(seed)
-    found: dict = {"untrained": _semantics(AsEncoder(LatentNetwork(config, tokens.rarity()), tokens.words), material)}
+    found: dict = {"untrained": _semantics(AsEncoder(LatentNetwork(config, tokens.rarity), tokens.words), material)}
     folder = options.work / "run"
     training = LatentTraining(tokens, Schedule(epochs=options.epochs, seed=seed, minutes=0), folder, words=words)
     try:

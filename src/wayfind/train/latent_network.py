@@ -27,7 +27,7 @@ class NetworkConfig:
     layers: int = 0
     heads: int = 4
     query_length: int = 32
-    code_length: int = 160
+    code_length: int = 256
     latent: LatentConfig = field(default_factory=lambda: LatentConfig(hidden=256, latent=256, width=256, coupling_width=128, skip=True))
 
     def __post_init__(self) -> None:

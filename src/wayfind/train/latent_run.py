@@ -116,7 +116,7 @@ def _before(tokens: Tokens, material: Material) -> list[TaskFigures]:
     import torch
 
     torch.manual_seed(0)
-    return by_task(AsEncoder(LatentNetwork(tokens.config, tokens.rarity()), tokens.words), material, "report")
+    return by_task(AsEncoder(LatentNetwork(tokens.config, tokens.rarity), tokens.words), material, "report")
 
 
 def _bundled(network: LatentNetwork, words: str, folder: Path, wish: Wish) -> tuple[Record, LatentEncoder]:

@@ -11,8 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wayfind.model.latent import MARKS, NUMBER, SPECIAL, Passage, passage_ids, query_ids
-from wayfind.model.text import plain
+from wayfind.model.latent import MARKS, NUMBER, SPECIAL, Passage, passage_ids, query_ids, said
 from wayfind.model.wordpiece import WordPiece
 from wayfind.train.batches import generator
 from wayfind.train.latent_network import NetworkConfig
@@ -30,7 +29,7 @@ def learn_words(material: Material, size: int) -> str:
     """The lines of a vocabulary of at most `size` pieces: special tokens, marks, and pieces merged by frequency in the material."""
     counts: Counter[str] = Counter()
     for text in texts(material):
-        counts.update(plain(text).split())
+        counts.update(said(text).split())
     return "\n".join([*SPECIAL, *MARKS, *learn_pieces(counts, size - MARKED)]) + "\n"
 
 
@@ -57,6 +56,8 @@ class Tokens:
         number = {key: place for place, key in enumerate(material.keys)}
         self.passages = tuple(self._passage(one) for one in material.passages)
         self.bodies = tuple(self._passage(one) for one in material.bodies)
+        self.rarity = self._rarity()
+        """Inverse document frequency of each piece over the passages, 1 on average over their words; marks have 0.1."""
         self.functions = np.array(material.functions, np.int64)
         self.asked: dict[Part, Asked] = {part: self._asked(material.of(part), number) for part in ("train", "valid", "gate", "report")}
 
@@ -68,8 +69,7 @@ class Tokens:
         key = np.array([number[one.key] for one in pairs], np.int64)
         return Asked(query, tuple(self._passage(one.code) for one in pairs), key, np.array([one.level for one in pairs], np.int64), np.array([one.weight for one in pairs], np.float32))
 
-    def rarity(self) -> np.ndarray:
-        """Inverse document frequency of each piece over the passages, 1 on average over their words; marks have 0.1."""
+    def _rarity(self) -> np.ndarray:
         holding = np.zeros(self.words.size)
         for ids in self.passages:
             holding[np.unique(ids)] += 1
@@ -96,13 +96,15 @@ class Tokens:
         return ids, torch.arange(longest)[None] < sizes[:, None]
 
     def drawn(self, passage: int, random: np.random.Generator) -> np.ndarray:
-        """Some words of a passage in their order, as a question for it (the inverse cloze task, Lee et al., "Latent Retrieval for
+        """Some words of a passage in their order, rare ones rather than common ones, as a question for it (the inverse cloze task, Lee et al., "Latent Retrieval for
         Weakly Supervised Open Domain Question Answering", 2019, https://arxiv.org/abs/1906.00300, of words instead of sentences)."""
         own = self.passages[passage]
         places = np.flatnonzero(own >= MARKED)
         count = min(int(random.integers(DRAWN[0], DRAWN[1] + 1)), len(places))
-        chosen = np.sort(random.choice(places, count, replace=False)) if count else places
-        return np.array([self.words.first, *own[chosen], self.words.last], np.int64)
+        if count:
+            rare = self.rarity[own[places]] + 1e-3
+            places = np.sort(random.choice(places, count, replace=False, p=rare / rare.sum()))
+        return np.array([self.words.first, NUMBER["[QUERY]"], *own[places], self.words.last], np.int64)
 
 
 @dataclass(frozen=True, slots=True)
