@@ -5,9 +5,10 @@ kept as the reference.
 
 `--trees` holds the repositories of LANGUAGES (of part `learning` in training/repositories.yaml) as owner+name; a PART is what
 `wayfind train --config training/explainer.yaml` wrote. Printed: BLEU-4 (smoothed), ROUGE-L and the share of the reference's
-identifiers that are said, each with its 95 % interval, for every system; how often the decoders invent and fall back. The documentation of the nearest function is a system twice: among the lessons of the training, as
-the decoder knows them, and in the function's own repository, which the decoder never saw. `--samples`
-prints so many sentences a language, drawn by the seed and by nothing else.
+identifiers that are said, each with its 95 % interval, for every system; how often the decoders invent and fall back. The
+documentation of the nearest function is a system twice: among the lessons of the training, as the decoder knows them, and in the
+function's own repository, which the decoder never saw. `--samples` prints so many sentences a language, drawn by the seed and by
+nothing else.
 
 Both sides are compared in small letters with their first verb in the third person, since half of all authors write `Return` and
 half `Returns`. The check for inventions here is not the decoder's own: every name, number and quoted text of a sentence must occur in

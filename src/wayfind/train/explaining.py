@@ -263,7 +263,7 @@ def train_explainer(config: ExplainerConfig, output: Path, *, resume: bool = Fal
     output.mkdir(parents=True, exist_ok=True)
     learned, words = prepared(config, output, resume)
     network = network_of(config, words)
-    if config.data.table and not resume:
+    if config.data.table and not (resume and (output / "state.json").is_file()):
         start_table(network.table.weight, words.pieces.split("\n")[:-1], config)
     finished = Training(config, network, learned, words, output, report).run(resume)
     if not finished:
