@@ -119,6 +119,8 @@ def learn(
     """
     began, say = time.monotonic(), say or (lambda stage, done, total: None)
     known = lessons(repository)
+    if shuffled is not None:
+        known = replace(known, lessons=_exchanged(known.lessons, shuffled))
     counts = known.counts()
     if sum(counts.values()) < FEWEST_LESSONS:
         return Learnt(None, Verdict(False, f"too little to learn from: {sum(counts.values())} lessons, {FEWEST_LESSONS} are needed"), counts)
@@ -131,7 +133,7 @@ def learn(
         raise UsageError(f"git refused what learning needs: {refused}") from refused
     except OSError as refused:
         raise StorageError(f"learning needs room for copies of the tree in {tempfile.gettempdir()}: {refused}") from refused
-    return replace(learnt, counts=counts, seconds=time.monotonic() - began)
+    return replace(learnt, counts=learnt.counts or counts, seconds=time.monotonic() - began)
 
 
 def _learnt(repository: Repository, known: Lessons, made: Sequence[Exam], seed: int, say: Progress, components: dict[str, Fit]) -> Learnt:
@@ -186,10 +188,11 @@ def _judged(
     """The adaptation, judged on questions that nothing before has seen."""
     taught = next((exam.taught for exam in made if exam.part != "train" and exam.taught), ())
     marked = tuple(one for one in known.of("train") if one.origin == "feedback")
+    counts = {**known.counts(), "commit": len(taught)} if taught else known.counts()
     about = {
-        "wayfind": __version__, "components": chosen, "tried": tried, "seed": seed, "lessons": known.counts(),
+        "wayfind": __version__, "components": chosen, "tried": tried, "seed": seed, "lessons": counts,
         "cutoff": known.split.cutoff, "boundary": known.split.boundary,
-        "used": {"train": sorted({one.digest for one in known.of("train")} | set(questions_of(made, "train"))), "gate": questions_of(made, "gate")},
+        "used": {"train": sorted({one.digest for one in (*known.of("train"), *taught)} | set(questions_of(made, "train"))), "gate": questions_of(made, "gate")},
     }  # fmt: skip
     draft = parts.adaptation((*taught, *marked), codes, about)
     gate, report = (_compared(made, part, draft, seed, say) for part in ("gate", "report"))
@@ -199,7 +202,7 @@ def _judged(
     verdict = judge(gate, general, _against_present(repository, made, draft, seed))
     figures = {"gate": summary(gate), "report": summary(report), "general": summary(general), "why": verdict.why}
     final = parts.adaptation((*taught, *marked), codes, {**about, "figures": figures})
-    return Learnt(final, verdict, {}, tried, tuple(gate), tuple(report), tuple(general))
+    return Learnt(final, verdict, counts, tried, tuple(gate), tuple(report), tuple(general))
 
 
 def _against_present(repository: Repository, made: Sequence[Exam], draft: Adaptation, seed: int) -> Compared | None:
@@ -240,13 +243,17 @@ def _unasked(taught: Sequence[Lesson], asked: Sequence[Drawn]) -> tuple[Lesson, 
 
 def _shuffled(exam: Exam, seed: int) -> Exam:
     """The exam of the train part with answers exchanged between its questions and between its lessons; others as they are."""
-    rng = np.random.default_rng(seed)
-    taught = list(exam.taught)
-    moved = [replace(one, targets=taught[i].targets) for one, i in zip(taught, rng.permutation(len(taught)))]
     questions = list(exam.questions)
     if exam.part == "train":
-        questions = [replace(one, gold=questions[i].gold) for one, i in zip(questions, rng.permutation(len(questions)))]
-    return replace(exam, taught=tuple(moved), questions=tuple(questions))
+        order = np.random.default_rng(seed).permutation(len(questions))
+        questions = [replace(one, gold=questions[i].gold) for one, i in zip(questions, order)]
+    return replace(exam, taught=_exchanged(exam.taught, seed), questions=tuple(questions))
+
+
+def _exchanged(taught: Sequence[Lesson], seed: int) -> tuple[Lesson, ...]:
+    """The lessons with the answers exchanged between them."""
+    order = np.random.default_rng(seed).permutation(len(taught))
+    return tuple(replace(one, targets=taught[i].targets) for one, i in zip(taught, order))
 
 
 @contextmanager
