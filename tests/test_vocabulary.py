@@ -190,6 +190,15 @@ def test_an_adaptation_brings_its_words_and_says_so(shop) -> None:
     assert "“resend” (here: backoff)" in found.reason or not found.abstained
 
 
+def test_a_name_that_stands_in_is_a_reason_with_its_share(shop) -> None:
+    write_edits(shop.snapshot().folder, Edits().pin("resend", "backoff"))
+    best, *others = shop.search("resend a page", reasons=True).results
+    shares = {reason.word: reason for reason in best.reasons}
+    assert best.symbol == "fetch_page" and shares["resend"].met == ("backoff",) and shares["resend"].share > 0.1
+    assert sum(reason.share for reason in best.reasons) <= 1.001
+    assert all(other.symbol.startswith("fetch") or "resend" not in {reason.word for reason in other.reasons} for other in others)
+
+
 # What is written
 
 

@@ -16,9 +16,10 @@ import numpy as np
 
 from wayfind.index.segment import BODY
 from wayfind.index.tokens import STOP_WORDS, WORD, parts, stem, terms_of
+from wayfind.search.expansion import meanings, widened
 from wayfind.search.lexical import FILE_K1, K1, Lexical, idf
 from wayfind.search.query import Query
-from wayfind.search.rank import SIGNALS, Ranked, symbol_shares, weights_of, word_weights
+from wayfind.search.rank import SIGNALS, Ranked, learned, symbol_shares, weights_of, word_weights
 from wayfind.search.searcher import PathWords, Searcher
 from wayfind.types import Reason
 
@@ -52,6 +53,7 @@ class Attribution:
         self._asked = _asked(searcher, query, lexical)
         self._postings = {t: searcher.snapshot.frequencies(t) for some in self._asked.terms.values() for t, _ in some}
         self._meant: dict[str, np.ndarray] = {}
+        self._stand_in = _stand_in(searcher, query, lexical)
 
     def with_meaning(self) -> Attribution:
         """The same, with what each word brings to the meaning: an encoding a word."""
@@ -69,7 +71,7 @@ class Attribution:
         if gross <= 0:
             return ()
         lost = self._lost_words(hit)
-        for word, value in self._lost_meaning(hit.chunk).items():
+        for word, value in (*self._lost_meaning(hit.chunk).items(), *self._lost_names(hit.chunk).items()):
             lost[word] = lost.get(word, 0.0) + value
         met = self._met(hit.chunk, text)
         found = [Reason(word, met.get(word, ()), round(value / gross, 3)) for word, value in lost.items() if value / gross >= LEAST]
@@ -134,17 +136,46 @@ class Attribution:
         fall = {word: float(self._whole[chunk] - near[chunk]) for word, near in self._meant.items()}
         return {word: self._weights["meaning"] * value for word, value in fall.items() if value > 0}
 
+    def _lost_names(self, chunk: int) -> dict[str, float]:
+        """Word -> what the score loses where no name stands for it any more (`search.expansion`)."""
+        file = np.array([self._searcher.snapshot.file[chunk]])
+        lost: dict[str, float] = {}
+        for word, (holding, whole, without) in self._stand_in.items():
+            if chunk not in holding:
+                continue
+            fall = learned(without, whole, np.array([chunk]), file)[0] * self._weights["learned"]
+            fall += (whole.covered[chunk] - without.covered[chunk]) * self._weights["covered"]
+            if fall > 0:
+                lost[word] = float(fall)
+        return lost
+
     def _met(self, chunk: int, text: str) -> dict[str, tuple[str, ...]]:
         """Word of the question -> words of the chunk's text, symbol and path that meet it, the most frequent first."""
         snapshot = self._searcher.snapshot
         path = snapshot.paths[snapshot.file[chunk]]
         of_term = {term: word for word, some in self._asked.terms.items() for term, _ in some}
         of_term |= {one: word for word, stems in self._asked.stems.items() for one in stems}
+        of_term = {one.term: term.word for term, means in meanings(self._query, self._searcher.vocabulary) for one in means} | of_term
         found: defaultdict[str, dict[str, int]] = defaultdict(dict)
         for word in WORD.findall(f"{text}\n{snapshot.symbols[chunk]}\n{path}"):
             for asked in {of_term[term] for term in terms_of(word) if term in of_term}:
                 found[asked][word] = found[asked].get(word, 0) + 1
         return {asked: tuple(sorted(words, key=lambda w: (-words[w], w))[:5]) for asked, words in found.items()}
+
+
+def _stand_in(searcher: Searcher, query: Query, lexical: Lexical) -> dict[str, tuple[set[int], Lexical, Lexical]]:
+    """Word that names stand for -> the chunks that hold one of them, the scores with all that stands for words, and without what
+    stands for this one."""
+    known, found = searcher.vocabulary, {}
+    expanded = list(meanings(query, known))
+    whole = widened(searcher.snapshot, searcher.scales, query, lexical, known)
+    for word in {term.word: None for term, _ in expanded}:
+        keys = {term.text for term, _ in expanded if term.word == word}
+        names = {meaning.term for term, means in expanded if term.word == word for meaning in means}
+        rest = {key: one for key, one in known.items() if key not in keys}
+        holding = {chunk for name in names for chunk in searcher.snapshot.holding(name).tolist()}
+        found[word] = holding, whole, widened(searcher.snapshot, searcher.scales, query, lexical, rest)
+    return found
 
 
 def _asked(searcher: Searcher, query: Query, lexical: Lexical) -> _Asked:

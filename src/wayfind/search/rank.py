@@ -159,7 +159,7 @@ def features(
         "definition": definition,
         "mentioned": mentioned[files] + np.array([lines.get(chunk, 0.0) for chunk in chosen.tolist()]),
         "literal": np.isin(chosen, list(exact)),
-        "learned": _learned(lexical, wide, chosen, files),
+        "learned": learned(lexical, wide, chosen, files),
         **_meanings(near, chosen, files, lexical.covered),
         **_remembered(remembered, searcher, chosen),
     }
@@ -258,7 +258,7 @@ def _remembered(remembered: np.ndarray | None, searcher: Searcher, chosen: np.nd
     return dict(zip(REMEMBERED, [*answers, *searcher.learned.often[:, chosen]]))
 
 
-def _learned(lexical: Lexical, wide: Lexical, chosen: np.ndarray, files: np.ndarray) -> np.ndarray:
+def learned(lexical: Lexical, wide: Lexical, chosen: np.ndarray, files: np.ndarray) -> np.ndarray:
     """What `lexical` and `file` of the candidates gain where words count as what they mean here."""
     chunk, file = np.sqrt(wide.chunk[chosen]) - np.sqrt(lexical.chunk[chosen]), wide.file[files] - lexical.file[files]
     return WEIGHTS["lexical"] * chunk + WEIGHTS["file"] * file
