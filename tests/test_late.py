@@ -220,6 +220,11 @@ def test_a_changed_file_comes_into_a_file_of_its_own_until_the_others_are_not_mu
         assert tokens_of(tree) == expected_tokens(tree)
         named = late_names(tree.catalogue.manifest())
         assert 1 <= len(named) <= 4 and set(named) <= set(late_files(tree)) and len(late_files(tree)) <= len(named) + 2
+    for number in range(9):
+        (tree.root / f"new{number}.py").write_text(f"def new{number}():\n    return {number}\n")
+        refresh(tree)
+        fill(tree, WordEncoder())
+    assert len(late_names(tree.catalogue.manifest())) <= 4 and tokens_of(tree) == expected_tokens(tree)
 
 
 def test_vectors_that_were_made_without_tokens_get_them_and_lose_them_as_is_wished(tree):
