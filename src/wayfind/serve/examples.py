@@ -10,6 +10,7 @@ EXAMPLES = {
     "status": ("wayfind status --coverage",),
     "vocabulary": ("wayfind vocabulary --pin penalty=fine", "wayfind vocabulary penalty"),
     "feedback": ('wayfind feedback "what does a late reader pay" loans.py:25 good', "wayfind feedback --list"),
+    "learn": ("wayfind learn", "wayfind learn --status"),
     "eval": ("wayfind eval --kinds docstring --limit 20",),
     "serve": ("wayfind serve --background", "wayfind serve --stop"),
     "mcp": ("wayfind mcp < /dev/null",),

@@ -238,8 +238,9 @@ def _as_data(learnt: Learnt) -> dict[str, Any]:
 
 def _said(learnt: Learnt) -> Iterator[str]:
     """What a person is told at the end."""
-    kinds = ", ".join(f"{number:,} {origin}" for origin, number in learnt.counts.items())
-    yield f"learned from {counted(sum(learnt.counts.values()), 'lesson')} ({kinds}) in {learnt.seconds:.1f} s" if learnt.adaptation else f"{counted(sum(learnt.counts.values()), 'lesson')} ({kinds})"
+    if learnt.adaptation:
+        kinds = ", ".join(f"{number:,} {origin}" for origin, number in learnt.counts.items())
+        yield f"learned from {counted(sum(learnt.counts.values()), 'lesson')} ({kinds}) in {learnt.seconds:.1f} s"
     if learnt.tried:
         yield "  tried on questions of the part learned from: " + ", ".join(f"{name} {gain:+.3f}" for name, gain in learnt.tried.items())
     for part, found in (("gate", learnt.gate), ("report", learnt.report), ("general", learnt.general)):
