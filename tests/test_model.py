@@ -114,3 +114,13 @@ def test_the_id_of_a_bundle_is_that_of_its_contents(tmp_path):
     same = bundle.write(tmp_path / "b", "b", {"encoder": {}}, {"x": b"1"}, {"made": 2})
     other = bundle.write(tmp_path / "c", "c", {"encoder": {}}, {"x": b"2"}, {})
     assert one.id == same.id != other.id
+
+
+def test_vectors_are_kept_by_the_encoder_whatever_decoder_lies_beside_it(tmp_path):
+    encoder = {"weights": "model.onnx", "dim": 4}
+    files = {"model.onnx": b"weights"}
+    alone = bundle.write(tmp_path / "a", "one", {"encoder": encoder}, files, {})
+    beside = bundle.write(tmp_path / "b", "two", {"encoder": encoder, "decoder": {"step": "step.onnx"}}, {**files, "step.onnx": b"s"}, {})
+    other = bundle.write(tmp_path / "c", "one", {"encoder": encoder}, {"model.onnx": b"other"}, {})
+    assert alone.encoder_id == beside.encoder_id != other.encoder_id
+    assert alone.id != beside.id

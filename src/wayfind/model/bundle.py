@@ -36,6 +36,13 @@ class Bundle:
     digests: Mapping[str, str]
     """File -> SHA-256."""
 
+    @property
+    def encoder_id(self) -> str:
+        """`id` without the decoder: with another one beside it, or none, an encoder makes the same vectors, which stay."""
+        decoder = {value for value in self.parts.get("decoder", {}).values() if isinstance(value, str)}
+        digests = {file: digest for file, digest in self.digests.items() if file not in decoder}
+        return identity(digests, {name: part for name, part in self.parts.items() if name != "decoder"})
+
     def checked(self, name: str) -> Path:
         """The path of a file that is the one that was shipped. Raises ModelError where it is not."""
         path = self.folder / name

@@ -48,7 +48,7 @@ class Encoder:
         self.dim: int = settings["dim"]
         self.late_dim: int = tokens
         """Size of the token vectors of late interaction, 0 where there are none."""
-        self.id = bundle.id
+        self.id = bundle.encoder_id
         self.query_length: int = settings["query_length"]
         self.code_length: int = settings["code_length"]
         self.parts: int = settings.get("parts", 1)

@@ -136,7 +136,7 @@ def _model(snapshot: Snapshot) -> tuple[str, float]:
     bundle = current(snapshot.folder)
     if bundle is None or "encoder" not in bundle.parts:
         return "lexical", 0.0
-    return bundle.name, round(snapshot.vectors(bundle.id, bundle.parts["encoder"]["dim"]).coverage, 4)
+    return bundle.name, round(snapshot.vectors(bundle.encoder_id, bundle.parts["encoder"]["dim"]).coverage, 4)
 
 
 def bm25(searcher: Searcher, text: str, k: int = 10) -> list[tuple[int, float]]:

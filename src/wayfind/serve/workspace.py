@@ -309,7 +309,7 @@ class Entry:
         if bundle is None or "encoder" not in bundle.parts:
             return
         with self._reading:
-            lacking = not self._closed and self._has_index and lacks_vectors(self._reader, bundle.id, late_dim(bundle) > 0)
+            lacking = not self._closed and self._has_index and lacks_vectors(self._reader, bundle.encoder_id, late_dim(bundle) > 0)
         with self._turn:
             idle = self._encoding is None or self._encoding.poll() is not None
             if lacking and idle and not self._closed:
