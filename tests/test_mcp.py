@@ -109,7 +109,7 @@ def test_tools_are_listed_as_read_only_with_plain_parameters_and_answers_match_t
                 jsonschema.Draft202012Validator.check_schema(tool.input_schema)
                 assert {part["type"] for part in tool.input_schema["properties"].values()} <= {"string", "integer"}
             await full(client, query="fine")
-            for name, arguments in (("search", {"query": "fine"}), ("related", {"place": "loans.py:25"}), ("explain", {"place": "loans.py:25"}), ("status", {})):
+            for name, arguments in (("search", {"query": "fine"}), ("search", {"query": "fine", "graph": 1}), ("related", {"place": "loans.py:25"}), ("explain", {"place": "loans.py:25"}), ("status", {})):
                 answer = await client.call_tool(name, arguments)
                 jsonschema.validate(answer.structured_content, tools[name].output_schema)
 
