@@ -221,6 +221,8 @@ def fit(path: Path, write: bool) -> str:
     table.append(f"{'asked':12s} {'':11s} {'n':>5s} {'':6s} {'present':>12s} {'left out':>12s} {'present':>12s} {'left out':>12s}")
     for group, kinds, section in (("question", ("question",), "question"), ("long", ("text", "trace", "code"), "long")):
         asked = everything.some(answered & np.isin(understood, kinds))
+        if len(asked.kind) < FOLDS:
+            continue
         base = rank.WEIGHTS | rank.PROFILES[section]
         present = np.array([base[name] for name in asked.names])
         before, after = measured(asked, asked.scores(present, demoted)), measured(asked, left_out(asked, present, demoted))

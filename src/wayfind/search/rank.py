@@ -378,10 +378,18 @@ def symbol_shares(symbol: str, weight: Mapping[str, float], written: frozenset[s
     `weight`: stem -> weight, nats; `total`: of all words of the query.
     """
     last, before = symbol_words(symbol)
-    value = {stem: max(1.0 if word in written else STEM_VALUE for s, word in last if s == stem) for stem, _ in last}
-    met = weight.keys() & value.keys()
-    precision = sum(value[stem] for stem, _ in last if stem in met) / len(last) if last else 0.0
-    recall = sum(value[stem] * weight[stem] for stem in sorted(met))
+    met: dict[str, float] = {}
+    precision = 0.0
+    for stem, word in last:
+        if stem in weight:
+            value = 1.0 if word in written else STEM_VALUE
+            precision += value / len(last)
+            met[stem] = max(met.get(stem, 0.0), value)
+    recall = 0.0
+    for stem, value in met.items():
+        recall += value * weight[stem]
     if last:
-        recall += 0.5 * sum(weight[word] for word in sorted((weight.keys() & before) - met))
+        for stem in before:
+            if stem in weight and stem not in met:
+                recall += 0.5 * weight[stem]
     return min(recall / total, 1.0), precision

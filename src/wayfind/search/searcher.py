@@ -189,8 +189,8 @@ class PathWords:
 
 
 @lru_cache(maxsize=200_000)
-def symbol_words(symbol: str) -> tuple[tuple[tuple[str, str], ...], frozenset[str]]:
-    """The last part of a symbol as (stem, word) pairs, and the stems of the parts before: `Session.getAll` ->
-    ((get, get), (all, all)), {session}."""
+def symbol_words(symbol: str) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+    """The last part of a symbol as (stem, word) pairs, and the stems of the parts before, once each: `Session.getAll` ->
+    ((get, get), (all, all)), (session,)."""
     *before, last = re.split(r"[.#:>\s/]+", symbol) if symbol else [""]
-    return tuple((stem(p), p) for p in parts(last)), frozenset(stem(p) for name in before for p in parts(name))
+    return tuple((stem(p), p) for p in parts(last)), tuple(dict.fromkeys(stem(p) for name in before for p in parts(name)))
