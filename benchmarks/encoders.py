@@ -167,13 +167,13 @@ def kept(kept_in: Path | None, system: Dense, what: str, texts: Sequence, make: 
     """Vectors from the cache, or made and put there."""
     file = kept_in and kept_in / f"{hashlib.sha256(json.dumps([system.id, what, texts]).encode()).hexdigest()[:24]}.npy"
     if file and file.exists():
-        return np.load(file).astype(np.float32)
+        return np.load(file)
     began = time.monotonic()
     made = make(texts)
     print(f"{system.name}: {len(texts)} {what} in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     if file:
         kept_in.mkdir(parents=True, exist_ok=True)
-        np.save(file, made.astype(np.float16 if system.id.endswith("-256") else np.float32))
+        np.save(file, made)
     return made
 
 

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """Questions whose words do not occur in the answer's code (unshared.yaml): Wayfind beside BM25 and other encoders.
 
-    unshared.py --clones DIR --system base=src/wayfind/model/base [--system MiniLM=ONNX_FOLDER] [--cache DIR] [--home DIR] [--write]
+    unshared.py --clones DIR [--system MiniLM=ONNX_FOLDER] [--cache DIR] [--home DIR] [--write]
     unshared.py --clones DIR --check
 
 --clones   NAME or OWNER+NAME folders of the repositories of unshared.yaml, at the commits named there
---system   encoders whose vectors alone are judged, among all chunks but tests: a Wayfind bundle, or a folder with `model.onnx`
-           and `vocab.txt` (see dense.py)
+--system   other encoders whose vectors alone are judged: a Wayfind bundle, or a folder with `model.onnx` and `vocab.txt` (see dense.py)
+--home     keeps the index and its vectors; --cache: the vectors of the others; a second run makes only what is new
 --check    only say which questions share a word with their answer
+
+All systems are judged by the functions and methods outside of tests that they return.
 """
 
 from __future__ import annotations
@@ -33,10 +35,11 @@ from wayfind.evaluate.intervals import bootstrap, paired
 from wayfind.evaluate.metrics import ndcg, recall
 from wayfind.evaluate.queries import Gold, Hit, judge
 from wayfind.index import tokens
-from wayfind.index.vectors import LEFT_OUT
 
 HERE = Path(__file__).parent
 K = 10
+DEPTH = 400
+"""Results that are looked at for the first `K` that are functions."""
 FIGURES = {"recall@10": recall, "nDCG@10": ndcg}
 
 
@@ -108,12 +111,21 @@ def common(repo: Repository, question: dict) -> set[str]:
 
 def answers(repo: Repository, questions: list[dict], systems: list[Dense], kept_in: Path | None) -> Iterator[tuple[str, dict, list[Hit]]]:
     """(system, question, hits) of every system and question."""
-    plain = words(Pool(repo, repo.root, ()))
+    plain, meanings = words(Pool(repo, repo.root, ())), repo.searcher().meanings
+    chunks = [chunk for chunk in repo.chunks() if chunk.kind in ("function", "method") and not chunk.is_test]
+    wanted = {(chunk.path, chunk.start_line) for chunk in chunks}
+
+    def first(found: list[Hit]) -> list[Hit]:
+        return [hit for hit in found if (hit.path, hit.start_line) in wanted][:K]
+
     for question in questions:
-        yield "BM25", question, hits(repo.bm25(question["ask"], k=K))
-        yield "Wayfind by words", question, plain(question["ask"], K)
-        yield "Wayfind", question, hits(repo.search(question["ask"], k=K, refresh=False).results)
-    chunks = [chunk for chunk in repo.chunks() if chunk.kind not in LEFT_OUT and not chunk.is_test and chunk.kind != "test"]
+        yield "BM25", question, first(hits(repo.bm25(question["ask"], k=DEPTH)))
+        yield "Wayfind by words", question, first(plain(question["ask"], DEPTH))
+        yield "Wayfind", question, first(hits(repo.search(question["ask"], k=DEPTH, refresh=False).results))
+        if meanings is not None:
+            near = meanings.nearness(question["ask"])
+            best = sorted(chunks, key=lambda chunk: -near[chunk.number])[:K]
+            yield "Wayfind's vector alone", question, [Hit(one.path, one.start_line, one.end_line, one.symbol) for one in best]
     for system in systems:
         documents = kept(kept_in, system, "documents", [(chunk.path, chunk.symbol, chunk.text()) for chunk in chunks], system.documents)
         asked = kept(kept_in, system, "questions", [question["ask"] for question in questions], system.questions)
