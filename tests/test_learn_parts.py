@@ -15,6 +15,7 @@ import pytest
 from wayfind.errors import ModelError, NotFound
 from wayfind.evaluate.intervals import Interval
 from wayfind.model import adaptation as adaptations
+from wayfind.model.pooling import Pooled, pooled
 from wayfind.search.rank import DEMOTED, DEMOTIONS, SIGNALS, WEIGHTS
 from wayfind.search.learned import REMEMBERED
 from wayfind.train.adapt import query_map, weights
@@ -176,6 +177,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from wayfind.model import adaptation as adaptations
+from wayfind.model.pooling import Pooled, pooled
 folder, seed = Path(sys.argv[1]), 0
 while True:
     seed += 1
@@ -202,3 +204,10 @@ def test_a_pointer_that_cannot_be_read_counts_as_nothing_learned(tmp_path):
         (tmp_path / adaptations.CURRENT).write_text(content)
         assert adaptations.current(tmp_path) == ""
     assert adaptations.current(tmp_path / "nowhere") == "" and os.path.isdir(tmp_path)
+
+
+def test_codes_of_clusters_are_pooled_once():
+    codes = np.random.default_rng(4).integers(-127, 128, (9, 8)).astype(np.int8)
+    once = pooled(codes)
+    assert len(once) < len(codes)
+    assert np.array_equal(pooled(once.view(Pooled)), once)

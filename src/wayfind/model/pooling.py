@@ -18,13 +18,17 @@ POOLING = 2
 (benchmarks/results/late.txt); three and four find less."""
 
 
+class Pooled(np.ndarray):
+    """Codes of clusters as they are kept: to pool them changes nothing."""
+
+
 def pooled(codes: np.ndarray, factor: int | None = None) -> np.ndarray:
     """Codes of clusters, int8 [ceil(tokens / factor), dim], in the order of each one's first token; without a factor as they are kept.
 
     Sums and products of codes are integers, exact in any order, so that the same codes are pooled the same everywhere.
     """
     wanted = -(-len(codes) // (factor or POOLING))
-    if wanted == len(codes):
+    if wanted == len(codes) or isinstance(codes, Pooled):
         return codes
     sums = codes.astype(np.float64)
     near = sums @ sums.T

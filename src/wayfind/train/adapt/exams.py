@@ -1,7 +1,7 @@
 """Questions with known answers, each with an index from which what would give the answer away is missing, asked of the search itself.
 
-Three scratch copies of the tree are made below a folder: as it was before the newest two fifths of the history (`train`: what was
-committed until the cut-off asks there), as it was at the cut-off (`gate` and `report`: what was committed since), and the latter
+Three scratch copies of the tree are made below a folder: as it was at the cut-off (`gate` and `report`: what was committed since asks
+there), as it was before the newest two fifths of the history (`train`: what was committed from then to the cut-off), and the first
 with the documentation of the asked functions blank (the first sentence of it asks; the part is that of the file). What a copy has in
 common with the index it came from is not encoded again, chunk for chunk. Nothing is written into the repository.
 """
@@ -9,7 +9,8 @@ common with the index it came from is not encoded again, chunk for chunk. Nothin
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import random
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,7 @@ from wayfind.evaluate.baselines import hits
 from wayfind.evaluate.from_commits import HELD_OUT, NEWEST_COMMITS, History, clean_subject, commit_queries, commit_tree
 from wayfind.evaluate.from_docstrings import docstring_queries
 from wayfind.evaluate.metrics import figures
-from wayfind.evaluate.queries import Part, Query, digest, judge, part_of
+from wayfind.evaluate.queries import Gold, Part, Query, digest, judge, part_of, query
 from wayfind.evaluate.scratch import git, repository_of
 from wayfind.index.refresh import Options, Progress
 from wayfind.index.snapshot import Snapshot
@@ -30,14 +31,18 @@ from wayfind.index.vectors import fill
 from wayfind.model.adaptation import Adaptation
 from wayfind.model.bundle import TUNED
 from wayfind.model.encoder import Encoder, current_encoder
+from wayfind.model.pooling import Pooled
 from wayfind.model.text import chunk_text
 from wayfind.search.engine import Ask, search
 from wayfind.search.searcher import Searcher
 from wayfind.train.adapt.lessons import Lesson, Split, lessons_of_commits
+from wayfind.train.sources.kinds import FUNCTIONS
 
 MOST = {"commit": 150, "docstring": 100}
 """Questions of a kind in a part: enough for an interval of some 0.04 on MRR, and asked in a few seconds."""
 K = 10
+Opened = Callable[[Path, str], Repository]
+"""Called as opened(folder, what it is for): the repository there, indexed."""
 WHOLE_HISTORY = Options(commit_seconds=300.0)
 """A refresh that reads the history to its limit however busy the machine is: what is learned must not depend on that."""
 
@@ -80,11 +85,13 @@ def exams(repository: Repository, split: Split, folder: Path, *, most: dict[str,
         known = Known(repository)
         known.add(repository.snapshot())
         made: list[Exam] = []
+        copies: list[Repository] = []
 
         def opened(root: Path, what: str) -> Repository:
             say(what, 0, 0)
             copy = open_ones.enter_context(open_repository(root, folder / "home", adapted=False))
-            borrow(copy, repository, contents=not made)
+            borrow(copy, repository, contents=not copies)
+            copies.append(copy)
             copy.refresh(say, WHOLE_HISTORY)
             known.encode(copy, say)
             known.add(copy.snapshot())
@@ -92,16 +99,13 @@ def exams(repository: Repository, split: Split, folder: Path, *, most: dict[str,
 
         root = repository.root
         if split.cutoff:
+            made += _of_commits(root, folder / "cut", split, opened, most["commit"], seed)
+        before = made[0].repository if made else repository
+        if made:
             line = git(root, "log", "--first-parent", f"-n{NEWEST_COMMITS}", "--format=%H").split()
             earlier = line[min(int(2 * HELD_OUT * len(line)), len(line) - 1)]
-            made += _of_commits(root, folder / "earlier", earlier, split.cutoff, opened, lambda text: "train", most["commit"], seed)
-            newest = {clean_subject(subject) for subject in git(root, "log", "--format=%s", f"{split.boundary}..HEAD").splitlines()}
-            at_cutoff = _of_commits(
-                root, folder / "cut", split.cutoff, "HEAD", opened, lambda text: "report" if text in newest else "gate", 2 * most["commit"], seed
-            )
-            made += at_cutoff
-            root = folder / "cut" / repository_of(root).prefix if at_cutoff else root
-        made += _of_documentation(repository, root, folder / "blank", opened, at_cutoff if split.cutoff else [], most["docstring"], seed)
+            made += _of_earlier(root, folder / "earlier", earlier, split.cutoff, before, opened, most["commit"], seed)
+        made += _of_documentation(before, folder / "blank", opened, made[0].taught if made else (), most["docstring"], seed)
         yield [exam for exam in made if exam.questions]
 
 
@@ -144,34 +148,43 @@ def gold_of(exam: Exam, asked: Query) -> list[int]:
     )
 
 
+Encoded = tuple[np.ndarray, np.ndarray]
+"""Codes of a chunk and of its tokens."""
+
+
 class Known:
     """The codes of chunks that were encoded before, by the text that the encoder read."""
 
     def __init__(self, repository: Repository) -> None:
         self.encoder = current_encoder(repository.tree.folder)
-        self._codes: dict[bytes, np.ndarray] = {}
+        self._codes: dict[bytes, Encoded] = {}
 
     def add(self, snapshot: Snapshot) -> None:
         """Remember the codes of a snapshot."""
-        if self.encoder is None or self.encoder.late_dim:
+        if self.encoder is None:
             return
-        vectors = snapshot.vectors(self.encoder.id, self.encoder.dim)
-        for chunk in np.flatnonzero(vectors.row >= 0).tolist():
-            row = vectors.row[chunk]
-            if vectors.norms[row] > 0:
-                own, text = snapshot.chunk(chunk)
-                self._codes.setdefault(_key(snapshot.paths[snapshot.file[chunk]], own.symbol, text), np.array(vectors.codes[row]))
+        vectors, late = snapshot.vectors(self.encoder.id, self.encoder.dim), self.encoder.late_dim
+        known = vectors.row >= 0
+        known[known] = vectors.norms[vectors.row[known]] > 0
+        if late:
+            known &= snapshot.token_vectors(self.encoder.id, late).row >= 0
+        chunks = np.flatnonzero(known)
+        tokens = snapshot.token_vectors(self.encoder.id, late).of(chunks) if late else [np.zeros((0, 0), np.int8)] * len(chunks)
+        for chunk, own_tokens in zip(chunks.tolist(), tokens):
+            own, text = snapshot.chunk(chunk)
+            key = _key(snapshot.paths[snapshot.file[chunk]], own.symbol, text)
+            self._codes.setdefault(key, (np.array(vectors.codes[vectors.row[chunk]]), np.array(own_tokens).view(Pooled)))
 
     def encode(self, repository: Repository, say: Progress) -> None:
         """Make the vectors of a copy; only what was never read is encoded."""
         if self.encoder is not None:
-            fill(repository.tree, self.encoder if self.encoder.late_dim else _Recalling(self.encoder, self._codes), say)
+            fill(repository.tree, _Recalling(self.encoder, self._codes), say)
 
 
 class _Recalling:
     """An encoder that looks up what it has read before; a code depends on the text alone."""
 
-    def __init__(self, encoder: Encoder, codes: dict[bytes, np.ndarray]):
+    def __init__(self, encoder: Encoder, codes: dict[bytes, Encoded]):
         self._encoder, self._codes = encoder, codes
 
     def __getattr__(self, name: str) -> Any:
@@ -181,38 +194,58 @@ class _Recalling:
         keys = [_key(*chunk) for chunk in chunks]
         new = [i for i, key in enumerate(keys) if key not in self._codes]
         if new:
-            self._codes |= zip([keys[i] for i in new], self._encoder.chunks([chunks[i] for i in new]))
+            self._codes |= zip([keys[i] for i in new], zip(*self._encoder.chunks_with_tokens([chunks[i] for i in new])))
         found = [self._codes[key] for key in keys]
-        return np.stack(found) if found else np.zeros((0, self.dim), np.int8), [np.zeros((0, 0), np.int8)] * len(found)
+        codes = np.stack([own for own, _ in found]) if found else np.zeros((0, self.dim), np.int8)
+        return codes, [tokens for _, tokens in found]
 
 
 def _key(path: str, symbol: str | None, text: str) -> bytes:
     return hashlib.blake2b(chunk_text(path, symbol, text).encode("utf-8", "surrogateescape"), digest_size=16).digest()
 
 
-def _of_commits(root: Path, scratch: Path, cutoff: str, head: str, opened, part_of_text, limit: int, seed: int) -> list[Exam]:
-    """The exams of what was committed between two commits, over the tree of the first; one a part."""
-    history = History(repository_of(root), cutoff, head)
+def _of_commits(root: Path, scratch: Path, split: Split, opened: Opened, limit: int, seed: int) -> list[Exam]:
+    """The exams of what was committed after the cut-off, over the tree as it was there: gate and report."""
+    history = History(repository_of(root), split.cutoff, "HEAD")
     folder = commit_tree(history, scratch)
     if folder is None:
         return []
     repository = opened(folder, "history")
-    made = commit_queries(root, folder, history, list(repository.chunks()), limit=limit, seed=seed)
-    taught = tuple(lessons_of_commits(repository, {}))
-    parts: dict[Part, list[Query]] = {}
+    made = commit_queries(root, folder, history, list(repository.chunks()), limit=2 * limit, seed=seed)
+    newest = {clean_subject(subject) for subject in git(root, "log", "--format=%s", f"{split.boundary}..HEAD").splitlines()}
+    parts: dict[Part, list[Query]] = {"gate": [], "report": []}
     for asked in made.queries:
-        parts.setdefault(part_of_text(asked.text), []).append(asked)
+        parts["report" if asked.text in newest else "gate"].append(asked)
+    taught = tuple(lessons_of_commits(repository, {}))
     return [Exam("commit", part, repository, tuple(questions), taught) for part, questions in parts.items()]
 
 
-def _of_documentation(repository: Repository, root: Path, scratch: Path, opened, before: list[Exam], limit: int, seed: int) -> list[Exam]:
+def _of_earlier(root: Path, scratch: Path, earlier: str, cutoff: str, later: Repository, opened: Opened, limit: int, seed: int) -> list[Exam]:
+    """The exam of what was committed between an earlier commit and the cut-off, over the tree of the earlier one: train. What each
+    commit changed is known from the index at the cut-off; what is no longer there is not asked for."""
+    folder = commit_tree(History(repository_of(root), earlier, cutoff), scratch)
+    if folder is None:
+        return []
+    repository = opened(folder, "earlier history")
+    taught = tuple(lessons_of_commits(repository, {}))
+    known = {one.digest for one in taught}
+    since = dict.fromkeys(git(root, "rev-list", f"{earlier}..{cutoff}").split(), "gate")
+    there = {(c.path, c.symbol) for c in repository.chunks() if c.kind in FUNCTIONS and not c.is_test}
+    found: dict[str, Query] = {}
+    for one in lessons_of_commits(later, since):
+        gold = [Gold(place.path, place.symbol) for place in one.targets if (place.path, place.symbol) in there]
+        if one.part == "gate" and gold and one.digest not in known:
+            found.setdefault(one.digest, query("commit", one.query, gold))
+    pool = sorted(found.values(), key=lambda asked: asked.id)
+    return [Exam("commit", "train", repository, tuple(random.Random(seed).sample(pool, min(limit, len(pool)))), taught)]
+
+
+def _of_documentation(source: Repository, scratch: Path, opened: Opened, taught: tuple[Lesson, ...], limit: int, seed: int) -> list[Exam]:
     """The exams of documentation, over a copy in which what is asked is blank; one a part."""
-    source = before[0].repository if before else repository
-    made = docstring_queries(root, list(source.chunks()), scratch, limit=3 * limit, seed=seed)
+    made = docstring_queries(source.root, list(source.chunks()), scratch, limit=3 * limit, seed=seed)
     if not made.queries:
         return []
     copy = opened(made.root, "documentation")
-    taught = before[0].taught if before else ()
     parts: dict[Part, list[Query]] = {}
     for asked in made.queries:
         parts.setdefault(part_of(asked), []).append(asked)
