@@ -119,6 +119,8 @@ class Meaning:
         self._define()
         self._bind()
         self._calls: dict[tuple, tuple[tuple[int, float], ...]] = {}
+        self._seen: dict[tuple[int, str], Type | None] = {}
+        self._targets: dict[tuple[int, str], list[int]] = {}
 
     def _define(self) -> None:
         """Tables of the definitions, by file and symbol, by family and last name, and of members by class and name."""
@@ -400,6 +402,11 @@ class Meaning:
 
     def _class_named(self, file: int, name: str) -> Type | None:
         """The class of a name that a file can see."""
+        if (file, name) not in self._seen:
+            self._seen[file, name] = self._class_seen(file, name)
+        return self._seen[file, name]
+
+    def _class_seen(self, file: int, name: str) -> Type | None:
         found = [one for one in self._last_in_file.get((file, name), ()) if self._kind[one] in _TYPE_KINDS]
         if not found and (target := self._bound.get(file, {}).get(name)) is not None:
             resolved = self._target(file, target)
@@ -531,8 +538,13 @@ class Meaning:
 
     def _target(self, file: int, target: str, depth: int = 0) -> list[int]:
         """What `module:name` or `module` means: definitions, or the files of a module as ~file. Empty where it is elsewhere."""
-        if depth > _DEEPEST:
-            return []
+        if depth:
+            return self._led_to(file, target, depth) if depth <= _DEEPEST else []
+        if (file, target) not in self._targets:
+            self._targets[file, target] = self._led_to(file, target, 0)
+        return self._targets[file, target]
+
+    def _led_to(self, file: int, target: str, depth: int) -> list[int]:
         module, _, name = target.partition(":")
         files = self._modules.files(file, module)
         if not name:
