@@ -222,8 +222,8 @@ def systems_of(
     said: dict[str, list[str]] = {}
     notes = []
     for name, explainer in parts.items():
-        first = [next(explainer.candidates(example.reading), None) for example in asked]
-        written = [explainer.write(example.reading) for example in asked]
+        told = [list(explainer.candidates(example.reading)) for example in asked]
+        first, written = [found[0] if found else None for found in told], list(map(explainer.best, told))
         said[name] = [text or example.template for text, example in zip(written, asked)]
         unchecked = [bool(lacks(one.text, example)) for one, example in zip(first, asked) if one]
         kept = [bool(lacks(text, example)) for text, example in zip(written, asked) if text]

@@ -7,7 +7,7 @@ Each chunk is written alone, so a sentence depends on its chunk and the model on
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -73,10 +73,11 @@ class Explainer:
 
     def write(self, reading: str) -> str:
         """A sentence on what a chunk does, "" where none is sure to say only what stands there."""
-        for said in self.candidates(reading):
-            if said.score >= self.least and not said.invented:
-                return said.text
-        return ""
+        return self.best(self.candidates(reading))
+
+    def best(self, candidates: Iterable[Said]) -> str:
+        """The first candidate that is likely enough and invents nothing, "" without one."""
+        return next((said.text for said in candidates if said.score >= self.least and not said.invented), "")
 
     def candidates(self, reading: str) -> Iterator[Said]:
         """The sentences of the beams, the likeliest first; what repeats itself or is hardly a sentence is left out."""
