@@ -53,7 +53,7 @@ WEIGHTS = (0.25, 0.5, 1.0)
 """Weights of the signal `late` that are tried in the ranker."""
 XTR_SHARES = (0.01, 0.05)
 """XTR retrieves this share of all tokens for each token of the query (the paper: 40,000 of some 10^9 and more)."""
-POOLED, CUT = (2, 3, 4), (48, 32, 24)
+POOLED, CUT = (2, 3, 4), (48, 32)
 DRAWS = 2000
 
 
