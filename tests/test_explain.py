@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from explainers import PART, bundle_of, function
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import wayfind
@@ -62,6 +62,7 @@ def test_a_name_that_was_never_seen_is_copied_whole(explainer: Explainer) -> Non
     assert "queryPath" in said
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["parse_header", "maxSize", "Set.add", "the", "of", "zork", "HTTPClient", "0x1F", "file", "returns"]), min_size=1, max_size=6), st.booleans())
 def test_nothing_is_found_invented_that_stands_in_the_text_and_everything_that_does_not(words: list[str], present: bool) -> None:
     sentence = " ".join(words) + "."
@@ -89,6 +90,7 @@ def test_names_are_restored_as_they_stand_and_marks_without_a_name_vanish() -> N
     assert written("returns a [NAME] proto thing".split(), names, {}) == "Returns a proto thing."
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["ProtoComment", "max_size", "sorted", "by", "re-raised", "JSON"]), min_size=2, max_size=6))
 def test_what_is_spelled_is_written_again(words: list[str]) -> None:
     sentence = "Returns " + " ".join(words) + "."
