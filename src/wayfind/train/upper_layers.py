@@ -73,7 +73,7 @@ class UpperLayers(nn.Module):
                 values = {one.name: self._onnx.helper.get_attribute_value(one) for one in node.attribute}
                 nodes.append((node.op_type, list(node.input), list(node.output), values))
         products = {id(node) for node in nodes if node[0] == "MatMul"}
-        return [node for node in nodes if id(node) in products or not set(node[2]) & folded]
+        return _leading_to(self.output, [node for node in nodes if id(node) in products or not set(node[2]) & folded])
 
     def _keep(self, name: str, tensors: Mapping[str, np.ndarray]) -> None:
         if name in self._names or name in self._constants:
@@ -138,6 +138,16 @@ class LowerLayers:
         """What the upper part reads beside the states, for texts with this mask."""
         found = self._session.run(self._beside, {"ids": np.zeros_like(mask), "mask": mask}) if self._beside else []
         return {name: torch.from_numpy(np.array(value)) for name, value in zip(self._beside, found)}
+
+
+def _leading_to(output: str, nodes: list[tuple[str, list[str], list[str], dict[str, Any]]]) -> list[tuple[str, list[str], list[str], dict[str, Any]]]:
+    """The nodes that an output is made of; a graph may have others, of token vectors."""
+    wanted, kept = {output}, []
+    for node in reversed(nodes):
+        if wanted & set(node[2]):
+            wanted |= set(node[1])
+            kept.append(node)
+    return kept[::-1]
 
 
 def _sizes(value: Tensor) -> list[int]:
