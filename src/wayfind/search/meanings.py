@@ -20,9 +20,9 @@ from wayfind.search.asked import Asked, asked
 ENCODED_NOW = 24
 """Candidates without a vector that one query encodes, the best by their words first: some 0.2 s on two cores."""
 QUERIES_KEPT = 256
-PART_COST = 0.04
+PART_COST = 0.02
 """Cosine by which a further part of a long chunk must be nearer than its beginning: who has more parts has more chances. Chosen on
-repositories of the ranker part (docs/LOG.md)."""
+repositories of the ranker part, see benchmarks/results/parts.txt."""
 
 
 class Meanings:
