@@ -97,6 +97,21 @@ def test_by_the_graph_callers_come_before_what_they_call(shop) -> None:
     assert linked == sorted(linked, reverse=True), "what nothing connects comes last"
 
 
+def test_what_two_functions_both_call_does_not_connect_them(tmp_path: Path) -> None:
+    calls = "\n".join(f"from log import note_down\n\n\ndef other_{number}():\n    note_down({number})\n" for number in range(3))
+    files = {
+        "log.py": "def note_down(text):\n    return text\n",
+        "paint.py": "from log import note_down\n\n\ndef paint_wall(colour):\n    \"\"\"Paint a wall.\"\"\"\n    note_down(colour)\n",
+        "wall.py": "from log import note_down\n\n\ndef build_wall(stone):\n    \"\"\"Build a wall.\"\"\"\n    note_down(stone)\n",
+        "other.py": calls,
+    }
+    with wayfind.open(write(tmp_path / "tree", files), home=tmp_path / "home", commits=0) as repository:
+        repository.refresh(options=PLAIN)
+        found = {result.symbol: result.relations for result in repository.search("paint and build a wall", graph=True).results}
+    assert {"paint_wall", "build_wall"} <= found.keys()
+    assert not (found["paint_wall"] and found["build_wall"])
+
+
 def test_by_the_graph_the_first_results_of_the_ranking_stay(shop) -> None:
     question = "how is the tax of an order paid at checkout"
     plain = [(result.path, result.symbol) for result in shop.search(question, k=10).results]

@@ -31,6 +31,9 @@ more."""
 KEPT = 5
 """First results of the ordinary ranking that are shown even where nothing connects them, after those that are connected; at
 most half of all."""
+SHARED = 1.5
+"""Added where a path goes down to a function and up to another that calls it too: what two callers share does not lead from
+one to the other."""
 LEAST_STRENGTH = 0.5
 """Edges below this are guesses among several definitions, and connect nothing."""
 MOST_RELATIONS = 4
@@ -144,6 +147,8 @@ def _cheapest(graph: Flows, starts: Sequence[int], goals: set[int]) -> list[int]
     """The chunks of the cheapest path from one of the starts to a goal, either way along edges; ties by number."""
     cost = {chunk: 0.0 for chunk in starts}
     before: dict[int, int] = {}
+    came: dict[int, bool] = {}
+    """Whether the cheapest way to a chunk so far comes to it along a call."""
     queue = [(0.0, chunk) for chunk in sorted(starts)]
     done: set[int] = set()
     while queue:
@@ -158,10 +163,11 @@ def _cheapest(graph: Flows, starts: Sequence[int], goals: set[int]) -> list[int]
             return path[::-1]
         edges = graph.edges(chunk)
         crowd = float(np.log2(1 + len(edges) / 16)) if chunk not in starts else 0.0
-        for edge, _ in edges:
-            price = round(spent + 1 + 2 * (1 - edge.strength) + crowd, 6)
+        for edge, away in edges:
+            turned = SHARED if came.get(chunk) and not away else 0.0
+            price = round(spent + 1 + 2 * (1 - edge.strength) + crowd + turned, 6)
             if price <= FARTHEST and price < cost.get(edge.chunk, FARTHEST + 1):
-                cost[edge.chunk], before[edge.chunk] = price, chunk
+                cost[edge.chunk], before[edge.chunk], came[edge.chunk] = price, chunk, away
                 heapq.heappush(queue, (price, edge.chunk))
     return None
 
