@@ -139,6 +139,7 @@ def sizes(home: Path) -> Sizes:
         sum(map(_bytes, [*home.glob(f"{_VECTORS}*"), *home.glob("trees/*/*.vec")])),
         sum(map(_bytes, home.glob("trees/*/*.late"))),
         trees,
+        sum(map(_bytes, home.glob(f"{FILE}*"))),
     )
 
 
