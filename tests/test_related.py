@@ -11,6 +11,7 @@ from indexes import PLAIN, write
 
 import wayfind
 from wayfind.errors import NotFound, UsageError
+from wayfind.search.flow import Flows, connected
 from wayfind.serve.output import related as told
 from wayfind.types import Relation
 
@@ -97,19 +98,19 @@ def test_by_the_graph_callers_come_before_what_they_call(shop) -> None:
     assert linked == sorted(linked, reverse=True), "what nothing connects comes last"
 
 
-def test_what_two_functions_both_call_does_not_connect_them(tmp_path: Path) -> None:
-    calls = "\n".join(f"from log import note_down\n\n\ndef other_{number}():\n    note_down({number})\n" for number in range(3))
+def test_what_two_functions_both_call_does_not_connect_them_and_what_calls_both_does(tmp_path: Path) -> None:
     files = {
         "log.py": "def note_down(text):\n    return text\n",
-        "paint.py": "from log import note_down\n\n\ndef paint_wall(colour):\n    \"\"\"Paint a wall.\"\"\"\n    note_down(colour)\n",
-        "wall.py": "from log import note_down\n\n\ndef build_wall(stone):\n    \"\"\"Build a wall.\"\"\"\n    note_down(stone)\n",
-        "other.py": calls,
+        "paint.py": "from log import note_down\n\n\ndef paint_wall(colour):\n    note_down(colour)\n",
+        "wall.py": "from log import note_down\n\n\ndef build_wall(stone):\n    note_down(stone)\n",
     }
-    with wayfind.open(write(tmp_path / "tree", files), home=tmp_path / "home", commits=0) as repository:
-        repository.refresh(options=PLAIN)
-        found = {result.symbol: result.relations for result in repository.search("paint and build a wall", graph=True).results}
-    assert {"paint_wall", "build_wall"} <= found.keys()
-    assert not (found["paint_wall"] and found["build_wall"])
+    both = {"house.py": "from paint import paint_wall\nfrom wall import build_wall\n\n\ndef build_house():\n    build_wall(1)\n    paint_wall(2)\n"}
+    for more, reached in (({}, False), (both, True)):
+        with wayfind.open(write(tmp_path / "tree", files | more), home=tmp_path / "home", commits=0) as repository:
+            repository.refresh(options=PLAIN)
+            searcher = repository.searcher()
+            paint, wall = map(searcher.snapshot.symbols.index, ("paint_wall", "build_wall"))
+            assert (wall in connected(Flows(searcher), [paint, wall], [], 10)) == reached
 
 
 def test_by_the_graph_the_first_results_of_the_ranking_stay(shop) -> None:
