@@ -22,6 +22,7 @@ from wayfind.types import Chunk
         ("TODO: explain this", ""),
         ("See https://example.org for all of it", ""),
         ("We open the file for you", ""),
+        ("How to open the file", ""),
         ("Opens", ""),
         ("Devuelve la suma de los valores para el total", ""),
         ("a_b c_d e_f g_h are all of them", ""),

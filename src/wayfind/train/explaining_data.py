@@ -48,7 +48,7 @@ _SELF = re.compile(
     re.IGNORECASE,
 )
 _END = re.compile(r"(?<!\be\.g)(?<!\bi\.e)[.!?;:](?=\s|$)|\s-{1,2}\s|,\s*(?:e\.g\.|i\.e\.|see\b|which is deprecated)")
-_ODD = re.compile(r"[^A-Za-z0-9 ,.'/_$:#>()-]|\b(?:we|our|us|I|you|your|TODO|FIXME|XXX|param|etc|deprecated|below|above|following|see)\b|https?:")
+_ODD = re.compile(r"[^A-Za-z0-9 ,.'/_$:#>()-]|\b(?:we|our|us|you|your|TODO|FIXME|XXX|param|etc|deprecated|below|above|following|see)\b|https?:|^(?:how|why|when|if|note|used)\b", re.IGNORECASE)
 
 
 def cleaned(sentence: str) -> str:
