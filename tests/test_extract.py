@@ -82,11 +82,22 @@ def test_a_chunker_that_raises_is_replaced_by_windows(monkeypatch: pytest.Monkey
     def broken(text: str, language: str) -> None:
         raise RuntimeError("no")
 
-    monkeypatch.setattr(definitions, "definitions", broken)
+    monkeypatch.setattr(definitions, "cut", broken)
     made = record("def f():\n    return 1\n", "a.py")
     assert made.problems == ("failed",)
     assert [chunk.kind for chunk in made.chunks] == ["window"]
     assert uncovered(made) == []
+
+
+def test_references_that_cannot_be_read_cost_only_themselves(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    def broken(*_) -> None:
+        raise RuntimeError("no")
+
+    whole = record("def f():\n    return g()\n", "a.py")
+    assert whole.references
+    monkeypatch.setattr(definitions, "references", broken)
+    made = record("def f():\n    return g()\n", "a.py")
+    assert (made.chunks, made.problems, made.references) == (whole.chunks, (), ())
 
 
 def test_a_target_that_fails_costs_only_itself(monkeypatch: pytest.MonkeyPatch) -> None:

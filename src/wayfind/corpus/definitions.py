@@ -7,6 +7,7 @@ far as its tree goes, and said so. Text of a language without a grammar becomes 
 
 from __future__ import annotations
 
+import logging
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
@@ -22,6 +23,8 @@ from wayfind.corpus.syntax import Syntax
 from wayfind.corpus.syntaxes import SYNTAXES
 from wayfind.corpus.tiling import Piece, tile
 from wayfind.types import Chunk, Reference
+
+log = logging.getLogger(__name__)
 
 SIGNATURE_CHARACTERS = 300
 MOST_CALLS = 60
@@ -64,7 +67,16 @@ def cut(text: str, language: str) -> Cut:
     if root is not None:
         read_marks(root, language, source)
         found = find_definitions(root, language, source)
-    return Cut(_chunks(source, found, tile(source, found)), problems, references(source, found, language) if root is not None else ())
+    return Cut(_chunks(source, found, tile(source, found)), problems, _references(source, found, language) if root is not None else ())
+
+
+def _references(source: Source, found: list[Definition], language: str) -> tuple[Reference, ...]:
+    """What the chunks refer to; an odd text that breaks their reading costs its references alone."""
+    try:
+        return references(source, found, language)
+    except Exception:  # noqa: BLE001  one bad file must not stop an index
+        log.warning("reading the references of a %s text failed", language, exc_info=True)
+        return ()
 
 
 def _chunks(source: Source, found: list[Definition], pieces: list[Piece]) -> list[Chunk]:
