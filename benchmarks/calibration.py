@@ -3,7 +3,7 @@
 
     calibration.py sets --trees DIR --sets DIR [--home DIR]       once: trees and questions (calibration_sets.py), no model
     calibration.py signals --sets DIR --home DIR --out FILE.npz [--only TREE,…]   once a model: vectors, then the signals of all candidates
-    calibration.py fit --signals FILE.npz [--write]               minutes: leave one repository out, then all; --write keeps the weights
+    calibration.py fit --signals FILE.npz … [--write]             minutes: leave one repository out, then all; --write keeps the weights
 
 `fit` prints what benchmarks/results/calibration.txt holds. --trees holds clones with history, `owner+name`.
 """
@@ -15,6 +15,7 @@ import datetime
 import json
 import sys
 from collections import defaultdict
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,18 +131,24 @@ class Questions:
         return np.where(self.hidden, -1.0, (self.signals @ weights) * (1 - self.taken * demoted).prod(1))
 
 
-def read(path: Path) -> tuple[dict, Questions]:
-    """What `signals` wrote."""
-    with np.load(path, allow_pickle=False) as held:
-        about = json.loads(held["about"].tobytes())
-        arrays = {name: held[name] for name in ("signals", "taken", "of_file", "gold", "hidden")}
+def read(paths: Sequence[Path]) -> tuple[dict, Questions]:
+    """What `signals` wrote, in one file or in several of different trees."""
+    abouts, parts = [], []
+    for path in paths:
+        with np.load(path, allow_pickle=False) as held:
+            abouts.append(json.loads(held["about"].tobytes()))
+            parts.append([held[name] for name in ("signals", "taken", "of_file", "gold", "hidden")])
+    about = abouts[0] | {"questions": [head for one in abouts for head in one["questions"]]}
+    if any(one["signals"] != about["signals"] or one["model"] != about["model"] for one in abouts):
+        sys.exit("the files are of different models or versions; make them again with `calibration.py signals`")
+    signals, taken, file, gold, hidden = (np.concatenate(arrays) for arrays in zip(*parts))
     heads = about["questions"]
     first = np.concatenate([[0], np.cumsum([head["candidates"] for head in heads])])
     column = {name: np.array([head[name] for head in heads]) for name in ("repository", "kind", "wanted_files")}
-    return about, Questions(
-        tuple(about["signals"]), arrays["signals"].astype(np.float64), arrays["taken"].astype(np.float64), arrays["of_file"], arrays["gold"],
-        arrays["hidden"], first, column["repository"], column["kind"], column["wanted_files"],
-    )  # fmt: skip
+    asked = Questions(
+        tuple(about["signals"]), signals.astype(np.float64), taken.astype(np.float64), file, gold, hidden, first, column["repository"], column["kind"], column["wanted_files"]
+    )
+    return about, asked
 
 
 def train(asked: Questions, present: np.ndarray, demoted: np.ndarray) -> np.ndarray:
@@ -211,9 +218,10 @@ def left_out(asked: Questions, present: np.ndarray, demoted: np.ndarray) -> np.n
     return scores
 
 
-def fit(path: Path, write: bool) -> str:
-    """Weights from the signals, for questions and for long texts, and how well they do on repositories that they have not seen."""
-    about, everything = read(path)
+def fit(paths: Sequence[Path], write: bool) -> str:
+    """Weights from the signals, for questions and for long texts, and how well they do on repositories that they have not seen.
+    They are kept where that is better than the present ones do."""
+    about, everything = read(paths)
     understood = np.array([head["understood"] for head in about["questions"]])
     answered = np.array([kind not in (*UNANSWERED, "name") for kind in everything.kind])
     demoted = np.array([rank.DEMOTED[name] for name in about["demotions"]])
@@ -230,7 +238,10 @@ def fit(path: Path, write: bool) -> str:
             table.append(f"{group:12s} {kind:11s} {number:5d} {'':6s} {function:12.3f} {after[kind][0]:12.3f} {file:12.3f} {after[kind][1]:12.3f}")
         table.append(f"{group:12s} {'mean':11s} {'':5s} {'':6s} {mean(before):12.4f} {mean(after):12.4f}")
         weights = train(asked, present, demoted)
-        kept[section] = {name: round(float(new), 3) for name, old, new in zip(asked.names, present, weights) if abs(new - old) >= 0.0005}
+        if mean(after) <= mean(before):
+            table.append("  no better on repositories left out: the present weights stay; those trained on all would be")
+        else:
+            kept[section] = {name: round(float(new), 3) for name, old, new in zip(asked.names, present, weights) if abs(new - old) >= 0.0005}
         table += ["  " + "  ".join(f"{name} {old:.2f} -> {new:.2f}" for name, old, new in zip(asked.names, present, weights) if old or new)]
     if write:
         write_weights(kept)
@@ -257,7 +268,7 @@ def main() -> int:
     parser.add_argument("--sets", type=Path)
     parser.add_argument("--home", type=Path)
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--signals", type=Path)
+    parser.add_argument("--signals", type=Path, nargs="+")
     parser.add_argument("--only", default="", help="trees whose name holds one of these, with commas")
     parser.add_argument("--write", action="store_true", help="keep the weights in search/ranker.json and the table in results/")
     options = parser.parse_args()

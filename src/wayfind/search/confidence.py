@@ -1,8 +1,7 @@
 """How far an answer can be trusted: a probability that the repository holds what the query asks for.
 
 A logistic regression on what `inputs` gives, fitted by benchmarks/confidence.py on questions with known answers of repositories outside
-every benchmark, against questions asked in a repository that they do not belong to, in one of the same domain, and in one whose
-answer was deleted. It is calibrated for questions; a name that is defined is certain, and long texts (issues, traces, pasted code)
+every benchmark, against questions asked in a repository that they do not belong to, and in one of the same domain. It is calibrated for questions; a name that is defined is certain, and long texts (issues, traces, pasted code)
 are never given up on unless nothing at all is found.
 """
 
@@ -25,6 +24,8 @@ _GIVEN_UP = ("question", "identifier")
 _LOOKED_AT = 3
 _NEAREST = 5
 _FIFTH = 4
+_SHORTEST = 4
+"""Words of the shortest questions that the confidence was fitted on; shorter ones count as these."""
 
 Candidates = tuple[np.ndarray, np.ndarray, np.ndarray]
 """What `rank.features` gives."""
@@ -65,7 +66,7 @@ def inputs(query: Query, lexical: Lexical, candidates: Candidates, ranked: Seque
         "both": float((column["covered"] * column["meaning"]).max()),
         "symbol": float(column["symbol"].max()),
         "missing": len(lexical.missing) / max(len(query.words), 1),
-        "length": math.log(1 + len(query.words)),
+        "length": math.log(1 + max(len(query.words), _SHORTEST)),
     }
 
 
