@@ -77,6 +77,7 @@ def test_what_is_in_use_goes_to_another_clone_and_back_again(taught, tmp_path):
     root, home, said = taught
     clone, there = tmp_path / "clone", tmp_path / "home"
     subprocess.run(["git", "clone", "-q", root, clone], check=True)
+    assert command("index", clone, home=there, env=BASE).returncode == 0
     file = tmp_path / "learned.bin"
     assert command("learn", root, "--export", file, home=home, env=BASE).returncode == 0
     assert command("learn", clone, "--import", file, home=there, env=BASE).returncode == 0

@@ -49,8 +49,8 @@ class Learned:
         return quantise(np.round(moved, 9)[None])[0]
 
     def reworded(self, query: Query) -> Query:
-        """The query with its terms weighed."""
-        if "terms.digest" not in self._arrays or not query.terms:
+        """The query with its terms weighed; a name stays as it is."""
+        if "terms.digest" not in self._arrays or not query.terms or query.kind == "identifier":
             return query
         factors = self._factors
         terms = tuple(replace(t, weight=t.weight * factors[d]) if (d := number_of(t.text)) in factors else t for t in query.terms)

@@ -1,7 +1,7 @@
 """Questions with known answers, each with an index from which what would give the answer away is missing, asked of the search itself.
 
 Three scratch copies of the tree are made below a folder: as it was at the cut-off (`gate` and `report`: what was committed since asks
-there), as it was before the newest two fifths of the history (`train`: what was committed from then to the cut-off), and the first
+there), as it was before twice as much of the history (`train`: what was committed from then to the cut-off), and the first
 with the documentation of the asked functions blank (the first sentence of it asks; the part is that of the file). What a copy has in
 common with the index it came from is not encoded again, chunk for chunk. Nothing is written into the repository.
 """
@@ -20,7 +20,7 @@ import numpy as np
 
 from wayfind.api import Repository, open_repository
 from wayfind.evaluate.baselines import hits
-from wayfind.evaluate.from_commits import HELD_OUT, NEWEST_COMMITS, History, clean_subject, commit_queries, commit_tree
+from wayfind.evaluate.from_commits import History, clean_subject, commit_queries, commit_tree
 from wayfind.evaluate.from_docstrings import docstring_queries
 from wayfind.evaluate.metrics import figures
 from wayfind.evaluate.queries import Gold, Part, Query, digest, judge, part_of, query
@@ -35,7 +35,7 @@ from wayfind.model.pooling import Pooled
 from wayfind.model.text import chunk_text
 from wayfind.search.engine import Ask, search
 from wayfind.search.searcher import Searcher
-from wayfind.train.adapt.lessons import Lesson, Split, lessons_of_commits
+from wayfind.train.adapt.lessons import HELD_OUT, Lesson, Split, first_parents, lessons_of_commits
 from wayfind.train.sources.kinds import FUNCTIONS
 
 MOST = {"commit": 150, "docstring": 100}
@@ -102,7 +102,7 @@ def exams(repository: Repository, split: Split, folder: Path, *, most: dict[str,
             made += _of_commits(root, folder / "cut", split, opened, most["commit"], seed)
         before = made[0].repository if made else repository
         if made:
-            line = git(root, "log", "--first-parent", f"-n{NEWEST_COMMITS}", "--format=%H").split()
+            line = first_parents(root)
             earlier = line[min(int(2 * HELD_OUT * len(line)), len(line) - 1)]
             made += _of_earlier(root, folder / "earlier", earlier, split.cutoff, before, opened, most["commit"], seed)
         made += _of_documentation(before, folder / "blank", opened, made[0].taught if made else (), most["docstring"], seed)

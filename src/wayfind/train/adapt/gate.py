@@ -14,6 +14,7 @@ from typing import Any
 from wayfind.evaluate.intervals import Interval, bootstrap, paired
 from wayfind.evaluate.queries import Gold, Query, query
 from wayfind.index.snapshot import Snapshot
+from wayfind.index.tokens import parts
 from wayfind.train.adapt.exams import Sheet
 
 FIGURE = "MRR@10"
@@ -24,7 +25,7 @@ ALL = "all"
 """The kind of all questions of a part taken together."""
 LOSS = 0.005
 """What the general questions may lose in the mean of FIGURE: the rounding of one question among a hundred."""
-GENERAL = 60
+GENERAL = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def judge(gate: Sequence[Compared], general: Sequence[Compared], present: Compar
 
 
 def general_questions(snapshot: Snapshot, most: int = GENERAL, seed: int = 0) -> list[Query]:
-    """Questions that must work whatever is learned: names of definitions as they are written, drawn by their content."""
+    """Questions that must work whatever is learned: names of definitions, half as they are written, half in words; drawn by content."""
     times: dict[str, list[int]] = {}
     for chunk, symbol in enumerate(snapshot.symbols):
         if symbol and snapshot.kind_of(chunk) in ("function", "method", "class"):
@@ -92,7 +93,10 @@ def general_questions(snapshot: Snapshot, most: int = GENERAL, seed: int = 0) ->
     alone = sorted(name for name, chunks in times.items() if len(chunks) == 1 and len(name) > 4)
     drawn = random.Random(seed).sample(alone, min(most, len(alone)))
     places = {name: times[name][0] for name in drawn}
-    return [query("name", name, [Gold(snapshot.paths[snapshot.file[c]], snapshot.symbols[c])]) for name, c in sorted(places.items())]
+    return [
+        query("name", " ".join(parts(name)) if number % 2 else name, [Gold(snapshot.paths[snapshot.file[c]], snapshot.symbols[c])])
+        for number, (name, c) in enumerate(sorted(places.items()))
+    ]
 
 
 def summary(compared: Sequence[Compared]) -> Mapping[str, Any]:

@@ -2,7 +2,7 @@
 
 Documentation, names, comments, sections and tests ask for what they speak of; the subject of a commit asks for the functions that
 it changed. Everything is split before anything is made of it, once and by content: whole files go to `train`, `gate` or `report`
-by a hash of their path, and of the history the newest tenth goes to `report`, the tenth before to `gate`.
+by a hash of their path, and of the newest 2,000 commits the newest 15 % go to `report`, the 15 % before to `gate`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from wayfind.api import Repository
-from wayfind.evaluate.from_commits import HELD_OUT, MOST_FUNCTIONS, NEWEST_COMMITS, clean_subject, cut
+from wayfind.evaluate.from_commits import MOST_FUNCTIONS, clean_subject, cut
 from wayfind.evaluate.queries import Gold, Part, digest, part
 from wayfind.evaluate.scratch import GitError, git
 from wayfind.search import feedback
@@ -30,6 +30,10 @@ WEIGHTS: dict[Origin, float] = {"docstring": 1.0, "name": 0.3, "comment": 0.5, "
 """What a lesson counts beside others: names and comments are many, and less like what people ask."""
 OPENED = 0.25
 """What a result that was opened counts beside one that was marked good: who opens a result does not know yet whether it is one."""
+NEWEST_COMMITS = 2000
+"""Commits of the main line that are looked at; as many as an index reads by default."""
+HELD_OUT = 0.3
+"""Share of them, the newest, that decides and reports: of ten commits about one makes a question, and an interval needs some fifty."""
 MOST_EQUAL = 3
 """A question that comes back more often with other code comes from a template."""
 
@@ -96,10 +100,15 @@ def split_history(root: Path) -> Split:
         history = cut(root)
         if isinstance(history, str):
             return Split(why=history)
-        line = git(root, "log", "--first-parent", f"-n{NEWEST_COMMITS}", "--format=%H").split()
+        line = first_parents(root)
     except GitError as refused:
         return Split(why=str(refused))
-    return Split(history.cutoff, line[max(1, int(len(line) * HELD_OUT / 2))])
+    return Split(line[max(2, int(len(line) * HELD_OUT))], line[max(1, int(len(line) * HELD_OUT / 2))])
+
+
+def first_parents(root: Path) -> list[str]:
+    """The newest commits of the main line that learning looks at, newest first."""
+    return git(root, "log", "--first-parent", f"-n{NEWEST_COMMITS}", "--format=%H").split()
 
 
 def part_of_commits(root: Path, split: Split) -> dict[str, Part]:

@@ -1,7 +1,7 @@
 """One run of learning: lessons and exams of a repository in, out an adaptation, its figures before and after, and whether it is kept.
 
-Each component is fitted on two thirds of the train questions and tried by the search itself on the third that is left; what does not
-help there is dropped. What is left is fitted on all of them and judged once, on questions that nothing before has seen. The same
+Each component is fitted three times on two thirds of the train questions and tried by the search itself on the third that is left; what
+does not help there is dropped. What is left is fitted on all of them and judged once, on questions that nothing before has seen. The same
 index, history and seed give the same adaptation.
 """
 
@@ -39,11 +39,11 @@ FEWEST_LESSONS = 50
 FEWEST_QUESTIONS = 30
 """Train questions below which nothing is tried."""
 HELPS = 0.002
-"""Gain in the mean of FIGURE on the validation slice from which a component stays."""
+"""Gain in the mean of FIGURE over the questions, each asked without being fitted on, from which a component stays."""
 SURE = 0.5
 """Standard errors that this gain must have: of three components that do nothing, one passes, and is left to the gate."""
-SLICE = 3
-"""One question of so many is validated on."""
+FOLDS = 3
+"""Times that a component is fitted, each time without the questions that it is then asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Learnt:
     counts: dict[str, int]
     """Origin -> lessons that were learned from."""
     tried: dict[str, float] = field(default_factory=dict)
-    """Component -> its gain on the validation slice."""
+    """Component -> its gain on train questions that it was not fitted on."""
     gate: tuple[Compared, ...] = ()
     report: tuple[Compared, ...] = ()
     general: tuple[Compared, ...] = ()
@@ -144,35 +144,48 @@ def _learnt(repository: Repository, known: Lessons, made: Sequence[Exam], seed: 
     encoder = current_encoder(repository.tree.folder)
     codes = Codes(encoder) if encoder else None
     own = tuple(known.of("train"))
-    valid = _drawn(train, lambda place: place % SLICE == 0)
-    material = Material(_drawn(train, lambda place: place % SLICE != 0), _unasked(own, valid), repository, codes, seed)
-    chosen, tried = _chosen(material, valid, components, say)
+    material = Material(_drawn(train, lambda place: True), own, repository, codes, seed)
+    folds = [_fold(train, material, number) for number in range(FOLDS)]
+    chosen, tried = _chosen(folds, components, say)
     if not chosen:
         return Learnt(None, Verdict(False, "no component helped on questions that it had not seen"), {}, tried)
-    whole, parts = replace(material, drawn=_drawn(train, lambda place: True), lessons=own), Parts()
+    parts = Parts()
     for name in chosen:
         say(f"learn {name}", 0, 0)
-        parts = components[name](whole, parts)
+        parts = components[name](material, parts)
     return _judged(repository, known, made, parts, codes, tried, chosen, seed, say)
 
 
-def _chosen(material: Material, valid: Sequence[Drawn], components: dict[str, Fit], say: Progress) -> tuple[list[str], dict[str, float]]:
-    """The components that help on the validation slice, each on top of those before, and what each brought there."""
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """One way to divide the train questions: what is fitted on, and what is asked then."""
+
+    material: Material
+    valid: tuple[Drawn, ...]
+
+
+def _fold(train: Sequence[Exam], whole: Material, number: int) -> Fold:
+    valid = _drawn(train, lambda place: place % FOLDS == number)
+    return Fold(replace(whole, drawn=_drawn(train, lambda place: place % FOLDS != number), lessons=_unasked(whole.lessons, valid)), valid)
+
+
+def _chosen(folds: Sequence[Fold], components: dict[str, Fit], say: Progress) -> tuple[list[str], dict[str, float]]:
+    """The components that help on questions that they were not fitted on, each on top of those before, and what each brought."""
     chosen: list[str] = []
     tried: dict[str, float] = {}
-    parts = Parts()
-    best = _asked(valid, parts, material.codes)
+    parts = [Parts() for _ in folds]
+    best = [_asked(fold.valid, own, fold.material.codes) for fold, own in zip(folds, parts)]
     for number, (name, fit) in enumerate(components.items()):
         say(f"try {name}", number, len(components))
-        candidate = fit(material, parts)
-        if candidate is parts:
+        candidates = [fit(fold.material, own) for fold, own in zip(folds, parts)]
+        if all(new is own for new, own in zip(candidates, parts)):
             continue
-        now = _asked(valid, candidate, material.codes)
-        gains = np.subtract(now, best)
+        now = [_asked(fold.valid, new, fold.material.codes) for fold, new in zip(folds, candidates)]
+        gains = np.concatenate([np.subtract(after, before) for after, before in zip(now, best)])
         tried[name] = round(float(gains.mean()), 4)
         if gains.mean() >= max(HELPS, SURE * gains.std() / len(gains) ** 0.5):
             chosen.append(name)
-            parts, best = candidate, now
+            parts, best = candidates, now
     return chosen, tried
 
 

@@ -4,7 +4,7 @@ The score of a candidate c is s(c) = sum_j w_j m_j x_cj prod_k (1 - t_k n_k d_ck
 are the factors m and n, each between a half and two and drawn to 1, and the weights of what only an adaptation brings, between 0 and
 MOST_ADDED and drawn to 0, so that the right candidates R of a question stand first:
 
-    L = - log( sum over R of exp(s/T) / sum over all of exp(s/T) ) + pull * (sum of log(m)^2 + log(n)^2 + w_added^2)
+    L = - log( sum over R of exp(s/T) / sum over all of exp(s/T) ) + pull / questions * (sum of log(m)^2 + log(n)^2 + w_added^2)
 
 by gradient descent (Adam) from the base. Source: Z. Cao et al., "Learning to Rank: From Pairwise Approach to Listwise Approach",
 2007, https://doi.org/10.1145/1273496.1273513 (the listwise loss; ours sums over several right ones).
@@ -22,13 +22,14 @@ from wayfind.model.adaptation import Adaptation
 from wayfind.search.learned import REMEMBERED
 from wayfind.search.lexical import score
 from wayfind.search.query import parse
-from wayfind.search.rank import DEMOTED, DEMOTIONS, MOST_DEMOTED, SIGNALS, WEIGHTS, features
+from wayfind.search.rank import DEMOTED, DEMOTIONS, MOST_DEMOTED, PROFILES, SIGNALS, WEIGHTS, features, profile
 from wayfind.train.adapt.adam import Adam
 from wayfind.train.adapt.exams import Exam, gold_of
 
 SHARPNESS = 0.2
 """T: difference of scores that makes one candidate e times as likely as another; the first ten results of a query span about 1."""
-PULL = 0.02
+PULL = 4.0
+"""Divided by the number of questions: the belief, before any is seen, that factors lie within a third of 1."""
 STEPS = 150
 RATE = 0.03
 LARGEST = float(np.log(2))
@@ -42,7 +43,7 @@ FIXED = "meaning"
 class Candidates:
     """Candidates of several questions, one after another. Axis row: candidate."""
 
-    signals: np.ndarray  # float64 [row, SIGNALS]
+    signals: np.ndarray  # float64 [row, SIGNALS], times the base's weights for the question
     demotions: np.ndarray  # float64 [row, DEMOTIONS]
     right: np.ndarray  # bool [row]
     first: np.ndarray  # int64 [question]: its first row
@@ -61,7 +62,8 @@ def candidates(exam: Exam, adaptation: Adaptation | None, questions: Sequence[Qu
         if answers.any() and not answers.all():
             first.append(rows)
             rows += len(chosen)
-            signals.append(own)
+            base = WEIGHTS | PROFILES.get(profile(searcher, query), {})
+            signals.append(own * [1.0 if name in REMEMBERED else base[name] for name in SIGNALS])
             demotions.append(against)
             right.append(answers)
     empty = np.zeros((0, len(SIGNALS))), np.zeros((0, len(DEMOTIONS))), np.zeros(0, bool)
@@ -85,15 +87,15 @@ def joined(parts: Sequence[Candidates]) -> Candidates:
 def fit(given: Candidates) -> dict[str, float]:
     """Factor of each signal and demotion, and weight of what only an adaptation brings. The same candidates give the same."""
     added = np.array([name in REMEMBERED for name in SIGNALS])
-    base, taken = np.array([WEIGHTS[name] for name in SIGNALS]), np.array([DEMOTED[name] for name in DEMOTIONS])
+    base, taken = np.ones(len(SIGNALS)), np.array([DEMOTED[name] for name in DEMOTIONS])
     seen = (given.signals != 0).any(0)
-    free = np.concatenate([seen & (added | (base > 0)) & (np.array(SIGNALS) != FIXED), (given.demotions != 0).any(0)])
+    free = np.concatenate([seen & (np.array(SIGNALS) != FIXED), (given.demotions != 0).any(0)])
     values = np.concatenate([np.where(added & seen, 0.1, 0.0), np.zeros(len(DEMOTIONS))])
     low = np.concatenate([np.where(added, 0.0, -LARGEST), np.full(len(DEMOTIONS), -LARGEST)])
     high = np.concatenate([np.where(added, MOST_ADDED, LARGEST), np.full(len(DEMOTIONS), LARGEST)])
     adam = Adam(values.shape, RATE)
     for _ in range(STEPS):
-        slope = gradient(given, values, added, base, taken) + 2 * PULL * values
+        slope = gradient(given, values, added, base, taken) + 2 * PULL / max(len(given.first), 1) * values
         values = np.clip(values - adam.step(slope) * free, low, high)
     return _named(values, added)
 
