@@ -249,7 +249,7 @@ def write(options: argparse.Namespace, encoder: Encoder, found: dict[str, Way], 
         apart = "" if not (ranks - base).any() else f"{(ranks - base).mean():+.4f} [{low:+.4f}, {high:+.4f}]" + (f" of {len(ranks)}" if len(ranks) < questions else "")
         spent = f"{1e3 * np.median(way.seconds):.2f}" if way.seconds else ""
         lines.append(f"{way.name:<38} {ranks.mean():>7.4f}  {apart:<40} {spent:>13} {f'{way.bytes / chunks:,.0f}' if way.bytes else '':>13}")
-    lines += ["", "Rows of fewer dimensions leave out the first tree, on which the axes were computed. Rows of the ranker are compared with `ranker`."]
+    lines += ["", "Rows of fewer dimensions leave out the first tree, on which the axes were computed, and divide their bytes by all chunks. Rows of the ranker are compared with `ranker`."]
     text = "\n".join(lines) + "\n"
     print(text, end="")
     if options.out:
