@@ -98,6 +98,18 @@ def test_what_is_spelled_is_written_again(words: list[str]) -> None:
     assert again == sentence
 
 
+def test_what_a_sentence_begins_with_and_asks_is_grounded_in_the_symbol() -> None:
+    text = "python\nJsonWriter.setTag\ndef setTag(tag): new(tag)"
+    known = Known(text, {"creates", "a", "tag", "sets", "returns", "true"}, "JsonWriter.setTag")
+    assert known.begins("Sets a tag.") and known.begins("Returns a tag.") and not known.begins("Creates a tag.")
+    assert not known.tells("Returns true if the tag is set.")
+    assert Known(text, set(), "Tag.isSet").tells("Returns true if the tag is set.") and Known(text, set(), "Tag.set?").tells("Tells whether it is set.")
+
+
+def test_an_article_agrees_with_what_follows() -> None:
+    assert written("returns a adapter of a file".split(), {}, {}) == "Returns an adapter of a file."
+
+
 def test_pieces_are_joined_to_words_and_repetitions_seen() -> None:
     assert joined(["a", "##b", "##c", "d"]) == ["abc", "d"]
     assert repeats("the the file".split()) and repeats("a b c d a b c".split()) and not repeats("a b c d a b d".split())

@@ -67,6 +67,8 @@ class Explainer:
         self._writer = writer(begin, step, table, bias, self._pieces, settings)
         self._one = threading.Lock()
         self.least: float = settings["least"]
+        self._free = frozenset(list(self._cases)[: settings["free"]])
+        """Words that may be said of any chunk, the most frequent ones; all others must stand in it."""
         self.better_than: frozenset[str] = frozenset(settings["better_than"])
         """Provenances whose sentences it was measured to be better than."""
         self.id = bundle.id
@@ -84,14 +86,14 @@ class Explainer:
         ids, parts = places(reading, self._vocabulary)
         if not ids:
             return
-        known = Known(reading, self._cases)
+        known = Known(reading, self._free, reading.split("\n")[1])
         with self._one:
             beams = self._writer.beams(np.array([ids], np.int64), np.array([parts], np.int64), known)
         names = names_in(reading)
         for beam in beams:
             words = self._writer.words(beam.symbols, self._pieces)
             text = words if isinstance(words, str) else written(words, names, self._cases)
-            if len(text.split()) >= FEWEST_WORDS and not repeats(text.lower().rstrip(".").split()):
+            if len(text.split()) >= FEWEST_WORDS and not repeats(text.lower().rstrip(".").split(), 2) and known.begins(text) and known.tells(text):
                 yield Said(text, beam.mean, tuple(known.lacks(text)))
 
 
@@ -159,7 +161,9 @@ class _Pieces:
         while start and self._goes_on[symbols[start - 1]]:
             start -= 1
         word = joined(self._list[symbol] for symbol in symbols[max(start - 1, 0) :])
-        return not word or symbols[-1] in self._no_word or known.word(word[0])
+        if not word or symbols[-1] in self._no_word:
+            return True
+        return known.word(word[0]) and (start > 1 or known.begins(word[0]))
 
     def _log_probabilities(self, asked: np.ndarray, gate: np.ndarray, pointer: np.ndarray, ids: np.ndarray) -> np.ndarray:
         """Generated and copied probability of each piece added up, as logarithms, float64 [beams, pieces]."""

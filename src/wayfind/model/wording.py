@@ -80,6 +80,7 @@ def written(words: Sequence[str], names: Mapping[tuple[str, ...], str], cases: M
                 said.append(name)
                 at += length
                 break
+    said = [f"{word}n" if word in ("a", "A") and following[:1] in tuple("aeioAEIO") else word for word, following in zip(said, [*said[1:], ""])]
     text = re.sub(r" ([,.])", r"\1", re.sub(r" ?(['/-]) ?", r"\1", " ".join(said))).strip(" ,'/-")
     first = text.split(" ", 1)[0].rstrip(",.")
     text = text if is_name(first) or not text else text[0].upper() + text[1:]
@@ -89,8 +90,8 @@ def written(words: Sequence[str], names: Mapping[tuple[str, ...], str], cases: M
 class Known:
     """What may be said of a text: its words, whole, in part or inflected, and common words."""
 
-    def __init__(self, text: str, common: Collection[str]):
-        self._parts = set(parts(text))
+    def __init__(self, text: str, common: Collection[str], symbol: str = ""):
+        self._parts, self._called, self._asks = set(parts(text)), set(parts(symbol)), symbol.endswith("?")
         self._stems = set(map(stem, self._parts))
         self._common = common
 
@@ -109,6 +110,41 @@ class Known:
 
     def _holds(self, part: str) -> bool:
         return part in self._parts or _WORD.fullmatch(part) is not None and stem(part) in self._stems
+
+
+    def begins(self, sentence: str) -> bool:
+        """Whether the first word, mostly what a function is said to do, is grounded: it stands in the text, inflected perhaps, or a word
+        of the symbol means it. That something is created, of a function whose name does not say so, is most often wrong.
+
+        >>> known = Known("def load(path): ...", {"creates", "loads", "a", "path", "returns"})
+        >>> known.begins("Loads a path."), known.begins("Creates a path."), known.begins("Returns a path.")
+        (True, False, True)
+        """
+        first = next(iter(parts(sentence)), "")
+        return first in _ALWAYS or self._holds(first) or not self._called.isdisjoint(_MEANT.get(first, ()))
+
+
+    def tells(self, sentence: str) -> bool:
+        """Whether a sentence that something is told to be true is about a symbol that asks: `is_open`, `contains`, `empty?`."""
+        return not _TRUE.search(sentence) or not self._called.isdisjoint(_ASKING) or self._asks
+
+
+_TRUE = re.compile(r"\b(?:true|whether|false)\b", re.IGNORECASE)
+_ASKING = frozenset("is has have can should are was does do contains exists equals equal supports matches valid check needs allow allows enabled".split())
+_ALWAYS = frozenset("returns return a an the represents".split())
+_MEANT = {
+    "creates": frozenset("create new make build init constructor construct from of clone copy generate instance factory builder".split()),
+    "constructs": frozenset("new create make build init constructor".split()),
+    "initializes": frozenset("init new constructor setup".split()),
+    "checks": frozenset("is has can should check contains validate verify assert".split()),
+    "tells": frozenset("is has can should contains".split()),
+    "gets": frozenset("get fetch read".split()),
+    "sets": frozenset("set with".split()),
+    "adds": frozenset("append insert push put register".split()),
+    "removes": frozenset("delete pop drop erase clear unset del".split()),
+    "converts": frozenset("to from into as".split()),
+}
+"""First words -> words of code that mean them."""
 
 
 def invented(sentence: str, text: str, common: Collection[str]) -> list[str]:
