@@ -7,12 +7,12 @@ lies below, what was in use before is not better, and the general questions lose
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from wayfind.evaluate.intervals import Interval, bootstrap, paired
-from wayfind.evaluate.queries import Gold, Query, query
+from wayfind.evaluate.queries import Gold, Part, Query, part, query
 from wayfind.index.snapshot import Snapshot
 from wayfind.index.tokens import parts
 from wayfind.train.adapt.exams import Sheet
@@ -84,13 +84,14 @@ def judge(gate: Sequence[Compared], general: Sequence[Compared], present: Compar
     return Verdict(True, f"gains: {said}; general questions lose nothing")
 
 
-def general_questions(snapshot: Snapshot, most: int = GENERAL, seed: int = 0) -> list[Query]:
-    """Questions that must work whatever is learned: names of definitions, half as they are written, half in words; drawn by content."""
+def general_questions(snapshot: Snapshot, parts_of: Collection[Part], most: int = GENERAL, seed: int = 0) -> list[Query]:
+    """Questions that must work whatever is learned: names of definitions in files of these parts, half as they are written, half in
+    words; drawn by content."""
     times: dict[str, list[int]] = {}
     for chunk, symbol in enumerate(snapshot.symbols):
         if symbol and snapshot.kind_of(chunk) in ("function", "method", "class"):
             times.setdefault(symbol.split(".")[-1], []).append(chunk)
-    alone = sorted(name for name, chunks in times.items() if len(chunks) == 1 and len(name) > 4)
+    alone = sorted(name for name, chunks in times.items() if len(chunks) == 1 and len(name) > 4 and part(snapshot.paths[snapshot.file[chunks[0]]]) in parts_of)
     drawn = random.Random(seed).sample(alone, min(most, len(alone)))
     places = {name: times[name][0] for name in drawn}
     return [

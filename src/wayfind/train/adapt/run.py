@@ -29,7 +29,7 @@ from wayfind.model.adaptation import Adaptation
 from wayfind.model.encoder import current_encoder
 from wayfind.search.vocabulary import as_data
 from wayfind.train.adapt import query_map, terms, weights, words
-from wayfind.train.adapt.exams import WHOLE_HISTORY, Exam, Known, answered, borrow, exams, gold_of, questions_of, take
+from wayfind.train.adapt.exams import WHOLE_HISTORY, Exam, Sheet, Known, answered, borrow, exams, gold_of, questions_of, take
 from wayfind.train.adapt.gate import ALL, FIGURE, Compared, Verdict, compare, general_questions, judge, summary, together
 from wayfind.train.adapt.lessons import Lesson, Lessons, lessons
 from wayfind.train.adapt.memory import Codes, remember
@@ -40,6 +40,8 @@ FEWEST_QUESTIONS = 30
 """Train questions below which nothing is tried."""
 HELPS = 0.002
 """Gain in the mean of FIGURE over the questions, each asked without being fitted on, from which a component stays."""
+HARMS = 0.01
+"""What a component may take off any kind of question there."""
 SURE = 0.5
 """Standard errors that this gain must have: of three components that do nothing, one passes, and is left to the gate."""
 FOLDS = 3
@@ -141,6 +143,7 @@ def _learnt(repository: Repository, known: Lessons, made: Sequence[Exam], seed: 
     questions = sum(len(exam.questions) for exam in train)
     if questions < FEWEST_QUESTIONS:
         return Learnt(None, Verdict(False, f"too little to learn from: {questions} questions to train with, {FEWEST_QUESTIONS} are needed"), {})
+    train.append(_of_names(train[-1]))
     encoder = current_encoder(repository.tree.folder)
     codes = Codes(encoder) if encoder else None
     own = tuple(known.of("train"))
@@ -181,18 +184,34 @@ def _chosen(folds: Sequence[Fold], components: dict[str, Fit], say: Progress) ->
         if all(new is own for new, own in zip(candidates, parts)):
             continue
         now = [_asked(fold.valid, new, fold.material.codes) for fold, new in zip(folds, candidates)]
-        gains = np.concatenate([np.subtract(after, before) for after, before in zip(now, best)])
-        tried[name] = round(float(gains.mean()), 4)
-        if gains.mean() >= max(HELPS, SURE * gains.std() / len(gains) ** 0.5):
+        gains = _gains(best, now)
+        mean = sum(float(of.mean()) for of in gains.values()) / len(gains)
+        error = sum(float(of.var()) / len(of) for of in gains.values()) ** 0.5 / len(gains)
+        tried[name] = round(mean, 4)
+        if mean >= max(HELPS, SURE * error) and all(of.mean() >= -HARMS for of in gains.values()):
             chosen.append(name)
             parts, best = candidates, now
     return chosen, tried
 
 
-def _asked(valid: Sequence[Drawn], parts: Parts, codes: Codes | None) -> list[float]:
-    """FIGURE of each question, by the search with these parts."""
+def _gains(before: Sequence[Sheet], after: Sequence[Sheet]) -> dict[str, np.ndarray]:
+    """Kind -> the differences of FIGURE of its questions."""
+    found: dict[str, list[float]] = {}
+    for old, new in zip(before, after):
+        for key, figures in old.figures.items():
+            found.setdefault(key.rpartition("-")[0], []).append(new.figures[key][FIGURE] - figures[FIGURE])
+    return {kind: np.array(of) for kind, of in sorted(found.items())}
+
+
+def _of_names(exam: Exam) -> Exam:
+    """Names of definitions asked over an exam's index: what is fitted to other questions must still find them."""
+    return replace(exam, kind="name", questions=tuple(general_questions(exam.snapshot, ("train",))))
+
+
+def _asked(valid: Sequence[Drawn], parts: Parts, codes: Codes | None) -> Sheet:
+    """The figures of each question, by the search with these parts."""
     sheets = [take(one.exam, parts.adaptation(one.exam.taught, codes) if parts else None, one.questions) for one in valid]
-    return together(sheets).column(FIGURE)
+    return together(sheets)
 
 
 def _judged(
@@ -209,7 +228,7 @@ def _judged(
     }  # fmt: skip
     draft = parts.adaptation((*taught, *marked), codes, about)
     gate, report = (_compared(made, part, draft, seed, say) for part in ("gate", "report"))
-    asked = general_questions(repository.snapshot(), seed=0)
+    asked = general_questions(repository.snapshot(), ("gate", "report"))
     searcher = repository.searcher()
     general = compare("name", *(answered(searcher.with_adaptation(one), asked) for one in (None, draft)), seed)
     verdict = judge(gate, general, _against_present(repository, made, draft, seed))

@@ -47,7 +47,7 @@ class Candidates:
     demotions: np.ndarray  # float64 [row, DEMOTIONS]
     right: np.ndarray  # bool [row]
     first: np.ndarray  # int64 [question]: its first row
-    weight: np.ndarray  # float64 [question]
+    weight: np.ndarray  # float64 [question]: each exam counts alike, however many questions it has
 
 
 def candidates(exam: Exam, adaptation: Adaptation | None, questions: Sequence[Query]) -> Candidates:
@@ -68,7 +68,7 @@ def candidates(exam: Exam, adaptation: Adaptation | None, questions: Sequence[Qu
             right.append(answers)
     empty = np.zeros((0, len(SIGNALS))), np.zeros((0, len(DEMOTIONS))), np.zeros(0, bool)
     return Candidates(
-        np.concatenate([empty[0], *signals]), np.concatenate([empty[1], *demotions]), np.concatenate([empty[2], *right]), np.array(first, np.int64), np.ones(len(first))
+        np.concatenate([empty[0], *signals]), np.concatenate([empty[1], *demotions]), np.concatenate([empty[2], *right]), np.array(first, np.int64), np.full(len(first), 1 / max(len(first), 1))
     )
 
 
