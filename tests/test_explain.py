@@ -56,12 +56,6 @@ def test_the_decoder_reads_the_code_and_copies_names(explainer: Explainer, verb:
     assert f"{noun}Path" in said and f"the {noun} of the {other}" in said
 
 
-def test_a_name_that_was_never_seen_is_copied_whole(explainer: Explainer) -> None:
-    chunk = Chunk(1, 2, "function", "load_query", "def load_query(zork)")
-    said = explainer.write(reading(chunk, "def load_query(zork):\n    return load(zork.queryPath)", "python"))
-    assert "queryPath" in said
-
-
 @settings(deadline=None)
 @given(st.lists(st.sampled_from(["parse_header", "maxSize", "Set.add", "the", "of", "zork", "HTTPClient", "0x1F", "file", "returns"]), min_size=1, max_size=6), st.booleans())
 def test_nothing_is_found_invented_that_stands_in_the_text_and_everything_that_does_not(words: list[str], present: bool) -> None:
