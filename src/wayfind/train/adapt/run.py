@@ -188,10 +188,16 @@ def _chosen(folds: Sequence[Fold], components: dict[str, Fit], say: Progress) ->
         mean = sum(float(of.mean()) for of in gains.values()) / len(gains)
         error = sum(float(of.var()) / len(of) for of in gains.values()) ** 0.5 / len(gains)
         tried[name] = round(mean, 4)
-        if mean >= max(HELPS, SURE * error) and all(of.mean() >= -HARMS for of in gains.values()):
+        if mean >= max(HELPS, SURE * error) and not any(_harmed(kind, of) for kind, of in gains.items()):
             chosen.append(name)
             parts, best = candidates, now
     return chosen, tried
+
+
+def _harmed(kind: str, gains: np.ndarray) -> bool:
+    """Whether questions of a kind lose: names at all, others by more than chance."""
+    chance = 0.0 if kind == "name" else float(gains.std()) / len(gains) ** 0.5
+    return float(gains.mean()) < -HARMS - chance
 
 
 def _gains(before: Sequence[Sheet], after: Sequence[Sheet]) -> dict[str, np.ndarray]:
