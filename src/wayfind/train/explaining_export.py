@@ -10,6 +10,7 @@ import contextlib
 import io
 import json
 import logging
+import math
 import tempfile
 import warnings
 from collections.abc import Sequence
@@ -114,7 +115,7 @@ def least_of(decoder: Served, readings: Sequence[str]) -> tuple[float, float]:
     if not scores:
         return NEVER, 0.0
     least = sorted(scores)[int(FALLBACK * len(scores))]
-    least = round(max(least, NEVER / 2), 4) if least > NEVER else NEVER / 2
+    least = math.floor(max(least, NEVER / 2) * 1e4) / 1e4  # rounded up, it would drop the sentence that it was taken from
     return least, round(sum(score < least for score in scores) / len(scores), 4)
 
 
