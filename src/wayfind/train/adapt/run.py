@@ -185,8 +185,9 @@ def _chosen(folds: Sequence[Fold], components: dict[str, Fit], say: Progress) ->
             continue
         now = [_asked(fold.valid, new, fold.material.codes) for fold, new in zip(folds, candidates)]
         gains = _gains(best, now)
-        mean = sum(float(of.mean()) for of in gains.values()) / len(gains)
-        error = sum(float(of.var()) / len(of) for of in gains.values()) ** 0.5 / len(gains)
+        wanted = [of for kind, of in gains.items() if kind != "name"]
+        mean = sum(float(of.mean()) for of in wanted) / len(wanted)
+        error = sum(float(of.var()) / len(of) for of in wanted) ** 0.5 / len(wanted)
         tried[name] = round(mean, 4)
         if mean >= max(HELPS, SURE * error) and not any(_harmed(kind, of) for kind, of in gains.items()):
             chosen.append(name)

@@ -35,6 +35,8 @@ RATE = 0.03
 LARGEST = float(np.log(2))
 """Factors lie between a half and two."""
 MOST_ADDED = 1.5
+NAMES = 0.3
+"""What questions for names count beside others: search finds those already, and is only not to lose them."""
 FIXED = "meaning"
 """Only ratios of weights order results; this one stays, so that confidence, which reads it, stays calibrated."""
 
@@ -68,7 +70,7 @@ def candidates(exam: Exam, adaptation: Adaptation | None, questions: Sequence[Qu
             right.append(answers)
     empty = np.zeros((0, len(SIGNALS))), np.zeros((0, len(DEMOTIONS))), np.zeros(0, bool)
     return Candidates(
-        np.concatenate([empty[0], *signals]), np.concatenate([empty[1], *demotions]), np.concatenate([empty[2], *right]), np.array(first, np.int64), np.full(len(first), 1 / max(len(first), 1))
+        np.concatenate([empty[0], *signals]), np.concatenate([empty[1], *demotions]), np.concatenate([empty[2], *right]), np.array(first, np.int64), np.full(len(first), (NAMES if exam.kind == "name" else 1.0) / max(len(first), 1))
     )
 
 
