@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from indexes import write
 
 import wayfind
 from wayfind.search.asked import Asked, asked
 from wayfind.search.query import parse
-from wayfind.search.rank import profile
+from wayfind.search.rank import profile, seats
 
 
 @pytest.fixture
@@ -94,3 +95,14 @@ def test_a_question_that_names_the_language_is_of_one_who_does_not_know_the_code
     assert searcher.main_language == "python"
     asked_as = {text: profile(searcher, parse(text)) for text in ("sum a list in python", "sum a list in rust", "sum a list", "total", ISSUE)}
     assert asked_as == {"sum a list in python": "outside", "sum a list in rust": "question", "sum a list": "question", "total": "", ISSUE: "long"}
+
+
+def test_places_are_kept_for_what_is_nearest_by_meaning():
+    order, scores = [4, 2, 0, 1, 3, 5, 6, 7, 8, 9], [1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1]
+    near = np.zeros(12)
+    near[[11, 4, 10, 3]] = 0.9, 0.8, 0.7, 0.6
+    placed, values, seated = seats(order, scores, near)
+    assert placed == [4, 2, 0, 11, 1, 3, 10, 5, 6, 7] and set(seated) == {11, 10}, "4 stands above already; 3 comes in its turn"
+    assert values == sorted(values, reverse=True) and len(set(placed)) == 10
+    assert seats(order[:7], scores[:7], near)[0] == placed[:7], "the first places do not depend on how many follow"
+    assert seats(order, scores, np.zeros(12))[0] == order, "without meaning nothing moves"

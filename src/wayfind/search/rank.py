@@ -25,6 +25,7 @@ from a file that has one already is damped. Every addend is in the answer (`sign
 | literal | the chunk holds the whole query, of three words or more, word for word |
 | test, example, legacy, prose, data, head | demotions: share of the score that is taken off |
 | repeat | what damping takes off |
+| seat | what lifts a result that is nearest by meaning to a place that is kept for such |
 """
 
 from __future__ import annotations
@@ -75,6 +76,9 @@ MOST_DEMOTED = 0.95
 """Share that a learned demotion takes at most."""
 DAMPING: float = _TABLE["damping"]
 """Factor on the n-th result of one file: DAMPING**(n-1)."""
+SEATS = (3, 6, 9)
+"""Places, from 0, that a question gives to what is nearest by meaning: what shares no word with it cannot be lifted by any sum that
+still trusts words, and is found there. docs/LOG.md, "Seats"."""
 
 _LANGUAGES = frozenset(
     "python javascript typescript java kotlin scala ruby php perl haskell elixir erlang clojure lua ocaml julia rust swift golang".split()
@@ -287,17 +291,23 @@ def ordered(searcher: Searcher, query: Query, candidates: tuple[np.ndarray, np.n
     gross = signals @ weights
     factors = 1 - demotions * taken
     net = gross * factors.prod(1)
-    order, scores = damp(searcher.snapshot.file[chosen], np.round(net, 9), k)
+    order, scores = damp(searcher.snapshot.file[chosen], np.round(net, 9), max(k, SEATS[-1] + 1))
+    seated: dict[int, float] = {}
+    if profile(searcher, query) in ("question", "outside"):
+        order, scores, seated = seats(order, scores, np.round(signals[:, SIGNALS.index("meaning")] * factors.prod(1), 9))
     ranked = []
-    for place, score in zip(order, scores):
+    for place, score in zip(order[:k], scores):
         parts = {name: float(value) for name, value in zip(SIGNALS, signals[place] * weights) if value}
         left = gross[place]
         for name, factor in zip(DEMOTIONS, factors[place]):
             if factor < 1:
                 parts[name] = float(left * (factor - 1))
                 left *= factor
-        if score < net[place] - 1e-9:
-            parts["repeat"] = float(score - net[place])
+        own = seated.get(place, score)
+        if own < net[place] - 1e-9:
+            parts["repeat"] = float(own - net[place])
+        if place in seated:
+            parts["seat"] = float(score - own)
         ranked.append(
             Ranked(int(chosen[place]), float(score), {name: round(value, 6) for name, value in parts.items()})
         )
@@ -337,6 +347,34 @@ def damp(files: np.ndarray, scores: np.ndarray, k: int, damping: float = DAMPING
     damped = scores * damping**nth
     best = np.argsort(-damped, kind="stable")[:k]
     return best.tolist(), damped[best].tolist()
+
+
+def seats(order: list[int], scores: list[float], near: np.ndarray) -> tuple[list[int], list[float], dict[int, float]]:
+    """The order with the places SEATS given to what is nearest by meaning and does not stand above already.
+
+    Returns places, scores that still fall, and of those that were lifted the score they had themselves. `near` is the meaning of every
+    candidate, [n]. The first places do not depend on how many follow.
+    """
+    own = dict(zip(order, scores))
+    by_meaning = iter([place for place in np.argsort(-near, kind="stable").tolist() if near[place] > 0])
+    waiting, placed, taken, seated = iter(order), [], set(), {}
+    values: list[float] = []
+    while len(placed) < len(order):
+        after = next((place for place in waiting if place not in taken), None)
+        lifted = next((place for place in by_meaning if place not in taken and place != after), None) if len(placed) in SEATS else None
+        if lifted is not None:
+            below = own[after] if after is not None else 0.0
+            values.append((values[-1] + below) / 2)
+            seated[lifted] = own.get(lifted, min(own.values()))
+            placed.append(lifted)
+            taken.add(lifted)
+        if after is None:
+            break
+        if len(placed) < len(order):
+            placed.append(after)
+            values.append(own[after])
+            taken.add(after)
+    return placed, values, seated
 
 
 def asked_definitions(searcher: Searcher, query: Query) -> dict[int, float]:
