@@ -76,7 +76,7 @@ MOST_DEMOTED = 0.95
 """Share that a learned demotion takes at most."""
 DAMPING: float = _TABLE["damping"]
 """Factor on the n-th result of one file: DAMPING**(n-1)."""
-SEATS = (3, 6, 9)
+SEATS = (7, 9)
 """Places, from 0, that a question gives to what is nearest by meaning: what shares no word with it cannot be lifted by any sum that
 still trusts words, and is found there. docs/LOG.md, "Seats"."""
 
