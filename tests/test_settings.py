@@ -92,7 +92,7 @@ def test_eval_judges_as_many_results_as_ever(repo: Path) -> None:
         ('top-k = "many"\n', "top-k = 'many': expected a whole number from 1 to 1,000"),
         ("top-k = true\n", "expected a whole number"),
         ("top-k = 0\n", "expected a whole number"),
-        ('explain = "loud"\n', "expected source, auto or none"),
+        ('explain = "loud"\n', "expected source, generated, auto or none"),
         ("top-k = = 3\n", "config.toml"),
         ("[search]\ntop-k = 3\n", "no setting is called 'search'"),
         ("x" * 70_000, "70,000 bytes"),

@@ -24,6 +24,8 @@ _GIVEN_UP = ("question", "identifier")
 _LOOKED_AT = 3
 _NEAREST = 5
 _FIFTH = 4
+STANDS_IN = 0.5
+"""Addend `learned` of the first result from which an absent word counts as found: pinned words reach it, learned ones seldom."""
 _SHORTEST = 4
 """Words of the shortest questions that the confidence was fitted on; shorter ones count as these."""
 
@@ -65,7 +67,7 @@ def inputs(query: Query, lexical: Lexical, candidates: Candidates, ranked: Seque
         "late": float(column["late"].max()),
         "both": float((column["covered"] * column["meaning"]).max()),
         "symbol": float(column["symbol"].max()),
-        "missing": len(lexical.missing) / max(len(query.words), 1),
+        "missing": 0.0 if _stood_in(ranked) else len(lexical.missing) / max(len(query.words), 1),
         "length": math.log(1 + max(len(query.words), _SHORTEST)),
     }
 
@@ -83,7 +85,12 @@ def confidence(query: Query, lexical: Lexical, candidates: Candidates, ranked: S
 
 def gives_up(query: Query, sure: float, ranked: Sequence[Ranked], found: bool) -> bool:
     """Whether to say that the repository probably does not hold this."""
-    return not found or (sure < _fit(ranked).give_up_below and query.kind in _GIVEN_UP and not query.filters)
+    return not found or (sure < _fit(ranked).give_up_below and query.kind in _GIVEN_UP and not query.filters and not _stood_in(ranked))
+
+
+def _stood_in(ranked: Sequence[Ranked]) -> bool:
+    """Whether a name that was said to mean a word of the query carries the first result."""
+    return bool(ranked) and ranked[0].signals.get("learned", 0.0) >= STANDS_IN
 
 
 def _fit(ranked: Sequence[Ranked]) -> Fit:
