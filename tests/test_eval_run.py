@@ -205,7 +205,7 @@ def test_a_command_gets_the_question_without_a_shell(tmp_path):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("grep", "no such system: 'grep'; known are wayfind, words, bm25, ripgrep, random"),
+        ("grep", "no such system: 'grep'; known are wayfind, unlearned, words, bm25, ripgrep, random"),
         ("command:", "no such system"),
         ("command:rg x", "put {query} into it"),
         ("command:rg '{query}", "cannot read the command"),

@@ -59,7 +59,8 @@ def test_help_ends_with_examples_that_run(name: str, place: dict) -> None:
     for line in lines:
         ran = subprocess.run(["bash", "-c", line], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, **place)
         nothing_piped = line.endswith("| wayfind -")
-        assert ran.returncode == 0 or (nothing_piped and "the query is empty" in ran.stderr), f"{line}\n{ran.stdout}{ran.stderr}"
+        little = line.startswith("wayfind learn") and any(said in ran.stdout for said in ("too little to learn from", "nothing learned is in use"))
+        assert ran.returncode == 0 or little or (nothing_piped and "the query is empty" in ran.stderr), f"{line}\n{ran.stdout}{ran.stderr}"
 
 
 # Hints

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 EXAMPLES = {
-    "search": ('wayfind "what does a late reader pay" -k 3', "wayfind search \"fine lang:python\" --json", "git diff | wayfind -", 'wayfind "what happens when a book is returned late" --graph'),
+    "search": ('wayfind "what does a late reader pay" -k 3', "wayfind search \"fine lang:python\" --json", "git diff | wayfind -", 'wayfind "how is a late reader fined" --graph'),
     "explain": ("wayfind explain loans.py:14",),
     "related": ("wayfind related loans.py:14 -k 3", "wayfind related loans.py:14 --callers --siblings"),
     "index": ("wayfind index", "wayfind index . --output ../code.index"),

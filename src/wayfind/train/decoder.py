@@ -217,7 +217,7 @@ class TransformerDecoder(nn.Module):
         self.blocks = nn.ModuleList(Block(sizes.hidden, sizes.heads, sizes.dropout) for _ in range(sizes.layers))
         self.norm = nn.LayerNorm(sizes.hidden)
         self.head = nn.Linear(sizes.hidden, sizes.embedding or sizes.generated)
-        self.bias = nn.Parameter(torch.zeros(sizes.generated if sizes.embedding else 0))
+        self.bias = nn.Parameter(torch.zeros(sizes.generated)) if sizes.embedding else None
         self.pointer = nn.Linear(sizes.hidden, sizes.hidden, bias=False)
         self.gate = nn.Linear(sizes.hidden, 1)
 
