@@ -497,3 +497,12 @@ def test_a_home_removed_between_two_searches(own: Path, own_home: Path) -> None:
     assert found(command("late reader", own, "--json", home=own_home))
     shutil.rmtree(own_home)
     assert found(command("late reader", own, "--json", home=own_home))
+
+
+def test_a_search_below_an_indexed_folder_takes_its_index_and_says_so(tmp_path, home):
+    root = plant(tmp_path / "whole", {"src/lib/fines.py": 'def fine(days):\n    """What a late reader pays."""\n    return days * 0.2\n', "doc/desk.md": "# Desk\n\nWhere books are lent.\n"})
+    assert command("index", root, home=home).returncode == 0
+    below = command("what does a late reader pay", "-l", home=home, cwd=root / "doc")
+    assert below.returncode == 0 and b"src/lib/fines.py" in below.stdout and b"searching" in below.stderr
+    alone = command("books are lent", ".", "-l", home=home, cwd=root / "doc")
+    assert b"desk.md" in alone.stdout and b"searching" not in alone.stderr

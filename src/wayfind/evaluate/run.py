@@ -217,8 +217,7 @@ def _unseen(made: QuerySet, learned: Adaptation | None) -> QuerySet:
         return made
     seen = set().union(*learned.about.get("used", {}).values())
     kept = tuple(asked for asked in made.queries if digest(asked.text) not in seen)
-    left_out = len(made.queries) - len(kept)
-    note = f"{made.note}; search has learned from this repository, so only questions are asked that learning did not see ({left_out} left out)"
+    note = f"{made.note}; search has learned from this repository, so only questions are asked that learning did not see"
     return replace(made, queries=kept, note=note)
 
 

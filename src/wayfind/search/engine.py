@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -153,7 +154,8 @@ def chunk_at(snapshot: Snapshot, path: str, line: int) -> int:
         file = snapshot.paths.index(path)
     except ValueError:
         near = [p for p in snapshot.paths if p.endswith("/" + path.rsplit("/", 1)[-1])][:3]
-        hint = f"; did you mean {', '.join(near)}?" if near else "; `wayfind status` says what was skipped and why"
+        there = Path(snapshot.manifest.meta.get("root", "."), path).exists()
+        hint = f"; did you mean {', '.join(near)}?" if near else "; `wayfind status` says what was skipped and why" if there else "; there is no such file"
         raise NotFound(f"{path} is not in the index{hint}") from None
     here = np.arange(*snapshot.chunk_file_first[file : file + 2])
     holding = here[(snapshot.start[here] <= line) & (snapshot.end[here] >= line)]

@@ -247,7 +247,7 @@ def _said(learnt: Learnt) -> Iterator[str]:
         for one in found:
             yield _row(part, f"{one.kind} {one.figure}", *([i.mean, i.low, i.high, i.n] for i in (one.before, one.after, one.gain)))
     if learnt.verdict.kept and learnt.adaptation:
-        yield f"kept as {learnt.adaptation.id}: {learnt.verdict.why}"
+        yield f"kept as {learnt.adaptation.id} ({', '.join(learnt.adaptation.about['components'])}): {learnt.verdict.why}"
     else:
         yield f"nothing is changed: {learnt.verdict.why}"
 

@@ -186,7 +186,7 @@ def learn_latent(repository: Repository, options: LatentOptions, as_json: bool =
 def check_installed(options: LatentOptions) -> None:
     """Raises UsageError where what is asked for needs a package that is not there."""
     if missing := next((name for name in ("torch", "zuko", "safetensors", "onnxscript") if _lacks(name)), None):
-        raise UsageError(f"learning a model from random weights needs {missing}: pip install 'wayfind[train]'")
+        raise UsageError(f"training here needs {missing}: pip install 'wayfind[train]'")
     if options.plot:
         _check_plot(options.plot)
 

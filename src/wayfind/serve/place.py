@@ -164,6 +164,20 @@ def root_around(file: str) -> str | None:
     return os.fspath(found) if found else None
 
 
+def indexed_around() -> str | None:
+    """The nearest folder around the current one that is indexed, up to the repository's; None, which stands for the current one, where that is
+    indexed itself or none is. The user's home and what lies above it are not looked at."""
+    here, home = Path.cwd(), Path.home()
+    for folder in (here, *here.parents):
+        if folder == home or folder in home.parents:
+            return None
+        if _is_indexed(folder):
+            return None if folder == here else os.fspath(folder)
+        if (folder / ".git").exists():
+            return None
+    return None
+
+
 def _is_indexed(folder: Path) -> bool:
     """Whether the folder was indexed as a whole; one that was only looked at (`status`) has no note of its use."""
     from wayfind.corpus.identity import tree_id
