@@ -733,3 +733,29 @@ def test_a_go_comment_a_blank_line_above_is_not_the_functions():
 )
 def test_comment_markers_are_removed(comment, lines):
     assert clean_comment(comment, xml="<summary>" in comment) == lines
+
+
+@pytest.mark.parametrize(
+    "comment",
+    [
+        "# noinspection PyUnusedLocal", "# type: (int) -> str", "# type: List[int]", "# pyright: ignore", "# pyre-ignore[3]", "# yapf: disable",
+        "# flake8: noqa", "# typed: true", "# frozen-string-literal: true", "/* eslint no-eval: 0 */", "/* jshint esversion: 6 */",
+        "/* global window, document */", "// biome-ignore lint: shadowed", "// c8 ignore next", "// #region doors", "// deno-lint-ignore no-explicit-any",
+        "/* IWYU pragma: keep */", "/* cppcheck-suppress unusedFunction */", "//lint:ignore U1000 used by cgo", "//export OpenDoor", "// #nosec G104",
+        "---@diagnostic disable: await-in-sync", "// NOSONAR because of it", "// cspell: disable",
+    ],
+)  # fmt: skip
+def test_words_to_tools_are_no_documentation(comment):
+    assert clean_comment(comment) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["type: the kind of a door", "global state of the house", "eslint plugins that are loaded", "export the table", "lint the files that changed", "typed: how it is set"],
+)
+def test_words_to_readers_that_begin_as_those_to_tools_stay(words):
+    assert clean_comment(f"# {words}") == [words]
+
+
+def test_a_constant_that_javadoc_shows_is_named():
+    assert clean_comment("/** At most {@value #MOST} doors. */") == ["At most MOST doors."]

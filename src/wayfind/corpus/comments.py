@@ -12,7 +12,7 @@ _OPEN = re.compile(
 _CLOSE = re.compile(r"\s*(?:\*+/|\*+\)|-+\}|\#>|--\]=*\]|\]=*\](?:--)?)\s*$")
 _LEADER = re.compile(r"\*+(?!/)\s?|\#(?=\s|$)\s?")
 _POD = re.compile(r"^=\w+\s*", re.MULTILINE)
-_LUA_TAG = re.compile(r"^-*\s*@(?:param|return|field|class|type|overload|generic|alias|private|diagnostic|cast)\s+")
+_LUA_TAG = re.compile(r"^-*\s*@(?:param|return|field|class|type|overload|generic|alias|private|cast)\s+")
 _TAG = re.compile(r"</?\s*[A-Za-z][\w-]*(?:\s+(?:cref|name|href|langword)\s*=\s*\"([^\"]*)\"|\s+\w+\s*=\s*\"[^\"]*\")*\s*/?>")
 _HTML_TAG = re.compile(r"</?(?:p|ul|ol|li|pre|code|b|i|em|strong|a|q|tt|br|h\d|table|tr|td|th|blockquote|dl|dt|dd|span|div)\b[^<>]*>", re.IGNORECASE)
 _INLINE = re.compile(r"\{@(\w+)\s+((?:[^{}]|\{[^{}]*\})*)\}")
@@ -29,10 +29,14 @@ _LICENCE = re.compile(
 )
 # Words to tools, not to readers.
 _DIRECTIVE = re.compile(
-    r"^(?:type:\s*ignore|noqa|pylint:|pragma:|mypy:|fmt:|ruff:|isort:|-\*-|vim?:|eslint-|tslint:|prettier-ignore|@ts-|istanbul |"
-    r"v8 ignore|nolint|go:\w+|\+build|rubocop:|frozen_string_literal:|encoding:|shellcheck |phpcs:|@phpstan|@psalm|NOLINT|clang-format|"
-    r"swiftlint:|swiftformat:|sourcery:|ktlint|detekt|credo:|luacheck:|stylua:|selene:|@diagnostic|region\b|endregion\b|<editor-fold|</editor-fold|"
-    r"MARK:|namespace(?: [\w:]+)?$|end namespace|\.[A-Z]+$)"
+    r"^(?:type:\s*(?:ignore|\(.*\)\s*->|[\w.]+(?:\[.*\])?$)|noqa|pylint:|pragma:|mypy:|py(?:right|re(?:-\w+)?)\b\s*[:\[]|fmt:|ruff:|"
+    r"isort:|yapf:|flake8:|autopep8:|\#?nosec\b|-\*-|vim?:|eslint(?:-|\s+[@\w/-]+:)|tslint:|oxlint-|js[hl]int\b|globals?\s+[\w$]+[:,]|"
+    r"biome-ignore|deno-(?:lint|fmt)-|dprint-|prettier-ignore|stylelint-|@ts-|@refresh\b|istanbul |[cv]8 ignore|nolint|lint:|go:\w+|"
+    r"export (?:[A-Z]\w*|\w+_\w*)$|\+build|rubocop:|typed: (?:ignore|false|true|strict|strong)$|frozen[_-]string[_-]literal:|"
+    r"encoding:|shellcheck |phpcs:|@phpstan|@psalm|NOLINT|NOSONAR|NOPMD|CPD-O|CHECKSTYLE[:. ]|spotless:|@formatter:|clang-format|"
+    r"IWYU pragma|cppcheck-|[LG]COVR?_EXCL|noinspection\b|swiftlint:|swiftformat:|sourcery:|ktlint|detekt|credo:|luacheck:|stylua:|"
+    r"selene:|@diagnostic|\#?(?:end)?region\b|<editor-fold|</editor-fold|c?spell-?(?:checker)?:|codespell:|MARK:|"
+    r"namespace(?: [\w:]+)?$|end namespace|\.[A-Z]+$)"
 )
 
 
@@ -75,7 +79,7 @@ def inlined(text: str) -> str:
 
 def _inline(tag: re.Match[str]) -> str:
     name, words = tag[1].lower(), tag[2].strip()
-    if name in ("link", "linkplain", "see") and (linked := _LINKED.fullmatch(words)):
+    if name in ("link", "linkplain", "see", "value") and (linked := _LINKED.fullmatch(words)):
         return linked["label"] or linked["name"].replace("#", ".")
     return f"Returns {words}" if name == "return" else words
 

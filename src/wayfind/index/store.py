@@ -25,7 +25,7 @@ from wayfind.index.tokens import TOKENS_VERSION
 from wayfind.types import Chunk, FileRecord, Target
 
 STORE_VERSION = 1
-CORPUS_VERSION = "6"
+CORPUS_VERSION = "7"
 """Raised whenever extraction makes other records from the same bytes."""
 _IN_ONE_QUERY = 500
 _DAMAGE = ("malformed", "not a database", "corrupt", "no such", "decode to UTF-8")
