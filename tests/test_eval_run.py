@@ -332,6 +332,7 @@ def test_a_repository_without_any_query_says_why(tmp_path):
     [
         ({"repo_path": "no/such/place"}, NotFound, "no such folder"),
         ({}, UsageError, "nothing to evaluate"),
+        ({"repo_path": "no/such/place", "systems": ("wayfind", "nope")}, UsageError, "no such system: 'nope'"),
         ({"repo_path": ".", "kinds": ("docstrings",)}, UsageError, "no such kind of query: 'docstrings'; known are docstring, commit, test"),
         ({"repo_path": ".", "parts": ("all",)}, UsageError, "no such part"),
         ({"repo_path": ".", "k": 0}, UsageError, "k and limit"),
@@ -342,6 +343,21 @@ def test_a_request_that_cannot_be_met_is_said(options, error, said):
     with pytest.raises(error) as refused:
         evaluate(**options)
     assert said in str(refused.value)
+
+
+def test_a_spec_file_in_the_folder_that_it_is_about_needs_no_other(tmp_path, monkeypatch):
+    tree, elsewhere = tmp_path / "tree", tmp_path / "elsewhere"
+    for folder in (tree, elsewhere):
+        folder.mkdir()
+    (tree / "doors.py").write_text('def shut(door):\n    """Shut a door."""\n    door.close()\n')
+    (tree / "spec.yaml").write_text("queries:\n  - {query: shut a door, relevant: 'doors.py:shut'}\n")
+    (elsewhere / "spec.yaml").write_text((tree / "spec.yaml").read_text())
+    for here, spec in ((elsewhere, tree / "spec.yaml"), (tree, elsewhere / "spec.yaml"), (tree, "spec.yaml")):
+        monkeypatch.chdir(here)
+        assert evaluate(spec=spec, systems=("bm25",), home=tmp_path / "home").root == tree
+    monkeypatch.chdir(elsewhere)
+    with pytest.raises(UsageError, match="no place that .* names lies in .*give the folder: wayfind eval FOLDER --spec"):
+        evaluate(spec="spec.yaml", systems=("bm25",), home=tmp_path / "home")
 
 
 def test_results_are_written_as_the_referee_reads_them(tmp_path):

@@ -98,6 +98,14 @@ def test_a_changed_file_of_a_bundle_is_refused(tmp_path):
         made.checked("../escaped")
 
 
+def test_a_folder_without_an_encoder_says_what_belongs_there(tmp_path):
+    with pytest.raises(ModelError, match="expected bundle.json .* config.json .* model.onnx .* found nothing"):
+        bundle.folder_bundle(tmp_path)
+    (tmp_path / "README.md").write_text("")
+    with pytest.raises(ModelError, match="found README.md"):
+        bundle.folder_bundle(tmp_path)
+
+
 def test_a_bundle_of_another_format_or_without_manifest_is_refused(tmp_path):
     with pytest.raises(ModelError, match="no model bundle"):
         bundle.load(tmp_path)

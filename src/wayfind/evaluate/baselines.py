@@ -119,20 +119,24 @@ def keywords(text: str) -> list[str]:
 
 
 def system(name: str, pool: Pool) -> System:
-    """The system of a name: one of `SYSTEMS`, `command:CMD` or `sentence-transformers:NAME_OR_FOLDER`. Raises UsageError."""
+    """The system of a name: `wayfind`, `bm25` and so on, `command:CMD` or `sentence-transformers:NAME_OR_FOLDER`. Raises UsageError."""
     from wayfind.evaluate import adapters  # it needs Pool and Hit from here
 
+    check_system(name)
     kind, _, argument = name.partition(":")
-    made = {"wayfind": wayfind, "unlearned": unlearned, "words": words, "bm25": bm25, "ripgrep": ripgrep, "random": chance}
-    if name in made:
-        return made[name](pool)
-    if kind == "command" and argument:
-        return adapters.command(argument, pool)
-    if kind == "sentence-transformers" and argument:
-        return adapters.sentence_transformers(argument, pool)
-    raise UsageError(
-        f"no such system: {name!r}; known are {', '.join(made)}, command:CMD and sentence-transformers:NAME_OR_FOLDER"
-    )
+    if not argument:
+        return _MADE[name](pool)
+    return adapters.command(argument, pool) if kind == "command" else adapters.sentence_transformers(argument, pool)
+
+
+_MADE = {"wayfind": wayfind, "unlearned": unlearned, "words": words, "bm25": bm25, "ripgrep": ripgrep, "random": chance}
+
+
+def check_system(name: str) -> None:
+    """Raises UsageError where no system has this name; nothing is loaded."""
+    kind, _, argument = name.partition(":")
+    if name not in _MADE and not (kind in ("command", "sentence-transformers") and argument):
+        raise UsageError(f"no such system: {name!r}; known are {', '.join(_MADE)}, command:CMD and sentence-transformers:NAME_OR_FOLDER")
 
 
 def _by_ripgrep(root: Path, files: Sequence[str]) -> Callable[[str], Iterable[tuple[str, int]]]:

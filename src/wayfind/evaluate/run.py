@@ -14,14 +14,14 @@ from pathlib import Path
 
 import wayfind
 from wayfind.errors import NotFound, StorageError, UsageError
-from wayfind.evaluate.baselines import Pool, System, default_systems, system
+from wayfind.evaluate.baselines import Pool, System, check_system, default_systems, system
 from wayfind.evaluate.from_commits import commit_queries, commit_tree, cut
 from wayfind.evaluate.from_docstrings import docstring_queries
 from wayfind.evaluate.from_tests import test_queries
 from wayfind.evaluate.metrics import figures, precision_ceiling
 from wayfind.evaluate.queries import PARTS, Hit, Part, Query, QuerySet, digest, is_test, judge
 from wayfind.evaluate.scratch import GitError
-from wayfind.evaluate.spec import read_spec, spec_queries
+from wayfind.evaluate.spec import corpus_of, read_spec, spec_queries
 from wayfind.index.home import default_home
 from wayfind.index.vectors import lend
 from wayfind.model.adaptation import Adaptation
@@ -90,13 +90,15 @@ def evaluate(
 ) -> Report:
     """Measure search on a repository, with queries held out from it, or with those of a spec file alone when one is given.
 
-    Without a path, the spec's corpus is searched. Without systems, SYSTEMS are compared, and `words` where a model is in use. `limit` is per kind. `parts` restricts held-out queries to thirds of the
+    Without a path, the spec's corpus is searched, or the folder its places lie in (`spec.corpus_of`). Without systems, SYSTEMS are compared, and `words` where a model is in use. `limit` is per kind. `parts` restricts held-out queries to thirds of the
     functions (`queries.part`): where a model learned from this repository, only `("report",)` is honest.
     Raises UsageError, NotFound, StorageError.
     """
     _check(kinds, parts, k, limit)
+    for name in systems:
+        check_system(name)
     asked = read_spec(Path(spec)) if spec is not None else None
-    root = repo_path if repo_path is not None else asked.corpus if asked else None
+    root = repo_path if repo_path is not None else corpus_of(asked) if asked else None
     if root is None:
         raise UsageError("nothing to evaluate: give a folder, or a spec file that names its corpus")
     if not Path(root).is_dir():

@@ -1,6 +1,6 @@
 """Queries from a file: YAML or JSON in, a `Spec` out; gold that is not in the corpus is refused before anything is measured.
 
-    corpus: ../project          # folder, relative to this file; may be left out where PATH is given
+    corpus: ../project          # folder, relative to this file; may be left out: PATH, else the current folder or this file's
     queries:
       - query: where are retries counted
         relevant: [src/http.py:Session.request, docs/retry.md, src/pool.py:40-62]
@@ -70,6 +70,19 @@ def read_spec(file: Path) -> Spec:
     if twice:
         raise UsageError(f"{file}: ids must differ; used more than once: {', '.join(twice)}")
     return Spec(file, (file.parent / Path(corpus).expanduser()).resolve() if corpus is not None else None, asked)
+
+
+def corpus_of(spec: Spec) -> Path:
+    """The folder that a spec is about: the one it names; else the current one, or the spec file's own, where its places lie. Raises
+    UsageError where they lie in neither."""
+    if spec.corpus is not None:
+        return spec.corpus
+    paths = {place.strip().partition(":")[0] for asked in spec.queries for place in asked.relevant}
+    around = (Path.cwd(), spec.file.resolve().parent)
+    found = next((folder for folder in around if any((folder / path).exists() for path in paths)), None)
+    if found is None:
+        raise UsageError(f"no place that {spec.file} names lies in {' or '.join(map(str, dict.fromkeys(around)))}; give the folder: wayfind eval FOLDER --spec {spec.file}")
+    return found
 
 
 def spec_queries(spec: Spec, root: Path, chunks: Iterable) -> QuerySet:

@@ -22,6 +22,8 @@ BASE = Path(__file__).parent / "base"
 """The bundle that comes with Wayfind."""
 _PIECE = 1 << 22
 """Bytes that are read at a time."""
+_SHOWN = 6
+"""Files of a folder without an encoder that are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,12 @@ def folder_bundle(folder: Path) -> Bundle:
 
         if is_foreign(folder):
             return describe(folder)
+        if folder.is_dir():
+            held = ", ".join(sorted(path.name for path in folder.iterdir())[:_SHOWN]) or "nothing"
+            raise ModelError(
+                f"no encoder in {folder}: expected {MANIFEST} of a bundle, or config.json with tokenizer.json or vocab.txt and model.onnx or "
+                f"model.safetensors, as sentence-transformers and transformers write them; found {held}"
+            )
     return load(folder)
 
 

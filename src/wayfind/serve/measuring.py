@@ -21,7 +21,7 @@ from wayfind.serve.screen import shown_text
 
 @click.command("eval")
 @click.argument("path", required=False)
-@click.option("--spec", metavar="FILE", help="Ask the queries of this YAML or JSON file instead of held-out ones.")
+@click.option("--spec", metavar="FILE", help="Ask the queries of this YAML or JSON file instead of held-out ones, in the folder that it names or lies in.")
 @click.option("--kinds", metavar="NAME,…", help="Held-out questions: docstring, commit, test.  [default: all]")
 @click.option("--systems", multiple=True, metavar="NAME,…", help="Systems to compare; also command:CMD and sentence-transformers:MODEL, one an option.  [default: wayfind, words (without its model), bm25, ripgrep, random]")
 @click.option("--limit", type=click.IntRange(1), default=200, show_default=True, help="Questions of each kind at most.")
