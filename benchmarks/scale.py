@@ -3,7 +3,7 @@
 
     scale.py --trees DIR [--sizes 2000,20000,100000] [--encode 2000] [--semble PYTHON] [--bm25s] [--minilm FOLDER] [--out FILE]
 
---trees   folders of code; so many of them, in the order of their names, are laid side by side as make up a size
+--trees   folders of code; so many of them, drawn with seed 0, are laid side by side as make up a size
 --encode  chunks that the model really encodes at each size; the others get copies of those vectors and token vectors, drawn with
           seed 0: what a search reads and multiplies is the same, and the whole run takes minutes instead of hours
 --semble  a Python with semble 0.7.0 (semble_baseline.py); --bm25s: the library, in this Python; --minilm: an ONNX folder of
@@ -40,23 +40,25 @@ TESTS = ("test", "spec", "example", "vendor", "third_party")
 
 
 def grow(trees: list[Path], corpus: Path, home: Path, wanted: int) -> tuple[int, list[str]]:
-    """Copy trees until the corpus has so many chunks. Returns the chunks, and sentences of its documentation to ask with."""
+    """Copy trees, one after the other, until the corpus has so many chunks; one that brings a tenth too many is left out.
+
+    Returns the chunks, and sentences of the corpus's documentation to ask with.
+    """
     import wayfind
 
-    chunks, left = 0, list(trees)
-    if corpus.exists():
-        left = [tree for tree in trees if not (corpus / tree.name).exists()]
-    while True:
-        with closing(wayfind.open(_made(corpus), home=home)) as repository:
-            repository.refresh()
-            chunks = repository.state().chunks
-            if chunks >= wanted or not left:
-                sentences = sorted({c.docstring().split(".")[0].strip() for c in repository.chunks() if c.provenance == "docstring"})
+    _made(corpus)
+    with closing(wayfind.open(corpus, home=home)) as repository:
+        repository.refresh()
+        for tree in (tree for tree in trees if not (corpus / tree.name).exists()):
+            if repository.state().chunks >= 0.95 * wanted:
                 break
-        for _ in range(max(1, int(len(left) * min((wanted - chunks) / max(wanted, 1), 1.0) * 0.1))):
-            tree = left.pop(0) if left else None
-            if tree is not None and (corpus / tree.name).exists() is False:
-                shutil.copytree(tree, corpus / tree.name, ignore=lambda folder, names: [n for n in names if n in SKIPPED], symlinks=True, ignore_dangling_symlinks=True)
+            shutil.copytree(tree, corpus / tree.name, ignore=lambda folder, names: [n for n in names if n in SKIPPED], symlinks=True, ignore_dangling_symlinks=True)
+            repository.refresh()
+            if repository.state().chunks > 1.1 * wanted:
+                shutil.rmtree(corpus / tree.name)
+                repository.refresh()
+        chunks = repository.state().chunks
+        sentences = sorted({c.docstring().split(".")[0].strip() for c in repository.chunks() if c.provenance == "docstring"})
     asked = [" ".join(text.split()) for text in sentences if 4 <= len(text.split()) <= 14]
     return chunks, random.Random(0).sample(asked, min(QUERIES + WARMING, len(asked)))
 
@@ -191,10 +193,12 @@ def child(name: str, *arguments: str | Path, **environment: str) -> dict:
 def measured(size: int, options: argparse.Namespace, scratch: Path) -> list[str]:
     """The lines of one size."""
     corpus, home, asked = scratch / "corpus", scratch / "home", scratch / "queries.json"
-    chunks, queries = grow(sorted(path for path in options.trees.iterdir() if path.is_dir()), corpus, home, size)
+    trees = sorted(path for path in options.trees.iterdir() if path.is_dir())
+    random.Random(0).shuffle(trees)
+    chunks, queries = grow(trees, corpus, scratch / "grown", size)
     asked.write_text(json.dumps(queries))
     encoded, rate = lay_vectors(corpus, home, options.encode)
-    lines = [f"{chunks:,} chunks" + (f" (fewer than asked for: the trees hold no more)" if chunks < size else "") + f"; {min(encoded, chunks):,} encoded at {rate:,.0f} a second, the others' vectors are copies"]
+    lines = [f"{chunks:,} chunks" + (f" (the trees hold no more)" if chunks < 0.95 * size else "") + f"; {min(encoded, chunks):,} encoded at {rate:,.0f} a second, the others' vectors are copies"]
     lines.append(row("wayfind, answer", child("warm", corpus, home, asked)))
     lines.append(row("wayfind, words", child("warm", corpus, home, asked, WAYFIND_MODEL="none")))
     if options.bm25s:
