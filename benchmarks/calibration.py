@@ -185,11 +185,11 @@ def train(asked: Questions, present: np.ndarray, demoted: np.ndarray) -> np.ndar
     return weights
 
 
-def measured(asked: Questions, scores: np.ndarray) -> dict[str, tuple[float, float, int]]:
+def measured(asked: Questions, scores: np.ndarray, damping: float) -> dict[str, tuple[float, float, int]]:
     """Kind -> MRR@10 over functions, nDCG@10 over files, questions; each the mean over repositories."""
     found: defaultdict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
     for number, (a, b) in enumerate(zip(asked.first, asked.first[1:])):
-        order, _ = rank.damp(asked.file[a:b], np.round(scores[a:b], 9), 10)
+        order, _ = rank.damp(asked.file[a:b], np.round(scores[a:b], 9), 10, damping)
         at = np.flatnonzero(asked.gold[a:b][order] & ~asked.hidden[a:b][order])
         right = set(asked.file[a:b][asked.gold[a:b]].tolist())
         files = list(dict.fromkeys(asked.file[a:b][order].tolist()))
@@ -233,7 +233,8 @@ def fit(paths: Sequence[Path], write: bool) -> str:
             continue
         base = rank.WEIGHTS | rank.PROFILES[section]
         present = np.array([base[name] for name in asked.names])
-        before, after = measured(asked, asked.scores(present, demoted)), measured(asked, left_out(asked, present, demoted))
+        damping = rank.DAMPING.get(section, rank.DAMPING[""])
+        before, after = (measured(asked, scores, damping) for scores in (asked.scores(present, demoted), left_out(asked, present, demoted)))
         for kind, (function, file, number) in before.items():
             table.append(f"{group:12s} {kind:11s} {number:5d} {'':6s} {function:12.3f} {after[kind][0]:12.3f} {file:12.3f} {after[kind][1]:12.3f}")
         table.append(f"{group:12s} {'mean':11s} {'':5s} {'':6s} {mean(before):12.4f} {mean(after):12.4f}")

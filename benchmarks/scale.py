@@ -192,10 +192,14 @@ def child(name: str, *arguments: str | Path, **environment: str) -> dict:
 
 def measured(size: int, options: argparse.Namespace, scratch: Path) -> list[str]:
     """The lines of one size."""
+    import wayfind
+
     corpus, home, asked = scratch / "corpus", scratch / "home", scratch / "queries.json"
     trees = sorted(path for path in options.trees.iterdir() if path.is_dir())
     random.Random(0).shuffle(trees)
     chunks, queries = grow(trees, corpus, scratch / "grown", size)
+    with closing(wayfind.open(corpus, home=home)) as repository:
+        repository.refresh()  # the other home holds trees that were left out too
     asked.write_text(json.dumps(queries))
     encoded, rate = lay_vectors(corpus, home, options.encode)
     lines = [f"{chunks:,} chunks" + (f" (the trees hold no more)" if chunks < 0.95 * size else "") + f"; {min(encoded, chunks):,} encoded at {rate:,.0f} a second, the others' vectors are copies"]

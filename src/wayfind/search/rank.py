@@ -74,8 +74,9 @@ NONE = (np.zeros(0, np.int64), np.zeros((0, len(SIGNALS))), np.zeros((0, len(DEM
 """No candidates."""
 MOST_DEMOTED = 0.95
 """Share that a learned demotion takes at most."""
-DAMPING: float = _TABLE["damping"]
-"""Factor on the n-th result of one file: DAMPING**(n-1)."""
+DAMPING: dict[str, float] = _TABLE["damping"]
+"""Factor on the n-th result of one file, DAMPING**(n-1), by profile, "" for the others: who pastes an issue or a trace wants all places
+to mend, who asks a question wants other files too."""
 SEATS = (7, 9)
 """Places, from 0, that a question gives to what is nearest by meaning: what shares no word with it cannot be lifted by any sum that
 still trusts words, and is found there. docs/LOG.md, "Seats"."""
@@ -291,9 +292,11 @@ def ordered(searcher: Searcher, query: Query, candidates: tuple[np.ndarray, np.n
     gross = signals @ weights
     factors = 1 - demotions * taken
     net = gross * factors.prod(1)
-    order, scores = damp(searcher.snapshot.file[chosen], np.round(net, 9), max(k, SEATS[-1] + 1))
+    kind = profile(searcher, query)
+    damping = DAMPING.get(kind, DAMPING[""])
+    order, scores = damp(searcher.snapshot.file[chosen], np.round(net, 9), max(k, SEATS[-1] + 1), damping)
     seated: dict[int, float] = {}
-    if profile(searcher, query) in ("question", "outside"):
+    if kind in ("question", "outside"):
         order, scores, seated = seats(order, scores, np.round(signals[:, SIGNALS.index("meaning")] * factors.prod(1), 9))
     ranked = []
     for place, score in zip(order[:k], scores):
@@ -332,7 +335,7 @@ def profile(searcher: Searcher, query: Query) -> str:
     return "outside" if searcher.meanings is not None and searcher.main_language in named else "question"
 
 
-def damp(files: np.ndarray, scores: np.ndarray, k: int, damping: float = DAMPING) -> tuple[list[int], list[float]]:
+def damp(files: np.ndarray, scores: np.ndarray, k: int, damping: float = DAMPING[""]) -> tuple[list[int], list[float]]:
     """Places of the best `k` in order, when the n-th taken of a file counts damping**(n-1); and their damped scores.
 
     `scores` are in the order of path and line, which breaks ties.
