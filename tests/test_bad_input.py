@@ -506,3 +506,25 @@ def test_a_search_below_an_indexed_folder_takes_its_index_and_says_so(tmp_path, 
     assert below.returncode == 0 and b"src/lib/fines.py" in below.stdout and b"searching" in below.stderr
     alone = command("books are lent", ".", "-l", home=home, cwd=root / "doc")
     assert b"desk.md" in alone.stdout and b"searching" not in alone.stderr
+
+
+def test_a_search_below_a_repository_that_is_not_indexed_takes_the_repository_unless_that_leaves_the_folder_out(tmp_path, own_home):
+    root = plant(
+        tmp_path / "whole",
+        {"lib/fines.py": 'def fine(days):\n    """What a late reader pays."""\n    return days * 0.2\n', "doc/desk.md": "# Desk\n\nBooks are lent.\n", "out/made.md": "# Late reader\n\nPays.\n", ".gitignore": "out/\n"},
+    )
+    (root / ".git").mkdir()
+    said = command("status", home=own_home, cwd=root / "doc")
+    assert said.returncode == 1 and f"{root} is not indexed".encode() in said.stdout
+    below = command("what does a late reader pay", "-l", home=own_home, cwd=root / "doc")
+    assert b"lib/fines.py" in below.stdout and f"searching {root}, which this folder is a part of".encode() in below.stderr
+    assert str(root).encode() in command("status", home=own_home, cwd=root / "lib").stdout
+    ignored = command("what does a late reader pay", "-l", home=own_home, cwd=root / "out")
+    assert ignored.stdout == b"made.md\n" and b"searching" not in ignored.stderr
+
+
+@pytest.mark.parametrize("arguments", [("feedback", "--list"), ("feedback", "--delete", "all"), ("status",)])
+def test_what_only_looks_begins_no_index(tmp_path, own_home, arguments):
+    folder = plant(tmp_path / "plain", {"a.py": "a = 1\n"})
+    assert command(*arguments, home=own_home, cwd=folder).returncode in (0, 1)
+    assert not list(own_home.glob("trees/*"))

@@ -269,7 +269,7 @@ def test_a_folder_whose_status_was_asked_for_is_not_taken_for_indexed(ask, own: 
     assert json.loads(printed)["results"][0]["path"] == "catalogue/search.js"
 
 
-def test_explain_never_indexes_the_whole_home_for_a_file_outside_of_any_repository(ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_explain_of_a_file_outside_of_any_repository_wants_the_folder_named(ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = tmp_path / "user"
     (own / "notes").mkdir(parents=True)
     (own / "other.py").write_text("def other():\n    return 1\n")
@@ -277,8 +277,12 @@ def test_explain_never_indexes_the_whole_home_for_a_file_outside_of_any_reposito
     monkeypatch.setattr(Path, "home", lambda: own)
     for here in (own, tmp_path):
         monkeypatch.chdir(here)
-        printed = ask("explain", f"{own}/notes/late.py:1", "--json")[1]
-        assert json.loads(printed)["index"]["files"] == 1
+        for what in ("explain", "related"):
+            code, printed, said = ask(what, f"{own}/notes/late.py:1", "--json")
+            assert code == 2 and not printed and "name the folder to be indexed" in said and f"{own}/notes" in said
+    printed = ask("explain", f"{own}/notes/late.py:1", f"{own}/notes", "--json")[1]
+    assert json.loads(printed)["index"]["files"] == 1
+    assert ask("explain", f"{own}/notes/late.py:1")[0] == 0  # it is indexed now
 
 
 def test_explain_takes_a_place_as_search_printed_it(ask, library: Path, monkeypatch: pytest.MonkeyPatch) -> None:

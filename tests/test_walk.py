@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import wayfind
-from wayfind.corpus.walk import MAX_BYTES, content_problem, decode, walk
+from wayfind.corpus.walk import MAX_BYTES, content_problem, decode, reaches, walk
 from wayfind.errors import NotFound, UsageError
 
 GIT = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}
@@ -177,6 +177,14 @@ def test_links_are_never_followed(tmp_path: Path) -> None:
         "a/up": "link", "a/self": "link", "file": "link", "broken": "link",
         "out": "link-outside", "out.py": "link-outside", "beside": "link-outside", ".gitignore": "link-outside",
     }  # fmt: skip
+
+
+def test_the_walk_reaches_a_folder_exactly_where_it_admits_what_lies_there(tmp_path: Path) -> None:
+    folders = ["a", "a/b", "a/out", "a/out/c", "vendor/d", "kept/vendor/e", "env/lib", ".git/hooks", "node_modules/f", "deep/x/y/z", "deep/x/no"]
+    plant(tmp_path, {f"{folder}/m.py": "m = 1\n" for folder in folders} | {".gitignore": "out/\n!/kept/vendor/\n", "deep/.gitignore": "x/no\n", "env/pyvenv.cfg": "home\n"})
+    found = {path.rpartition("/")[0] for path in admitted(tmp_path)}
+    assert {folder for folder in folders if reaches(tmp_path, tmp_path / folder)} == found & set(folders)
+    assert reaches(tmp_path, tmp_path) and reaches(tmp_path / "vendor", tmp_path / "vendor/d") and "a/b" in found
 
 
 def test_a_root_that_is_a_link_is_walked(tmp_path: Path) -> None:

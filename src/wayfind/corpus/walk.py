@@ -104,6 +104,20 @@ def walk(root: str | os.PathLike[str]) -> Walk:
     return Walk(sorted(files, key=_by_path), sorted(skips, key=_by_path))
 
 
+def reaches(root: str | os.PathLike[str], folder: str | os.PathLike[str]) -> bool:
+    """Whether the walk of `root` enters `folder`, which lies below it: nothing on the way is ignored, vendored or a cache."""
+    top = os.path.realpath(root)
+    rules, way = rules_above(top), ""
+    for name in [*os.path.relpath(os.path.realpath(folder), top).split(os.sep), ""]:
+        entries = _entries(os.path.join(top, way))
+        if entries is None or (way and (_is_cache(entries) or _is_worktree_of(top, entries))):
+            return False
+        rules, way = rules.below(way, entries), f"{way}{name}/"
+        if name in _NOT_CONTENT or (name and _folder_problem(name, rules.verdict(way, f"{name}/"))):
+            return False
+    return True
+
+
 def content_problem(data: bytes, path: str) -> str | None:
     """Why a file of these bytes is not worth indexing: `binary`, `minified`, `generated`; None when it is.
 

@@ -16,7 +16,7 @@ import click
 
 from wayfind.errors import UsageError
 from wayfind.serve.exits import note
-from wayfind.serve.place import home_of, indexed_around, opened, prefix_of, root_around, split_place, within
+from wayfind.serve.place import folder_around, home_of, opened, prefix_of, root_around, split_place, within
 from wayfind.serve.progress import meter
 from wayfind.serve.request import Printed, Request, Shape
 from wayfind.serve.screen import paint
@@ -106,7 +106,7 @@ def search_command(
     text: str | None, path: str | None, more: tuple[str, ...], top_k: int, lang: tuple[str, ...], only_path: tuple[str, ...], kind: tuple[str, ...], regex: str,
     max_tokens: int | None, level: str | None, graph: bool, from_file: str | None, form: Form,
 ) -> int:
-    """Find what TEXT speaks of in the repository at PATH (default: the current folder, or the indexed one around it), which is indexed when it has to be.
+    """Find what TEXT speaks of in the repository at PATH (default: the one around the current folder, or that folder), which is indexed when it has to be.
 
     TEXT is a question, a name, a snippet of code, a stack trace or an issue; - reads it from standard input. It may hold
     sym:NAME, path:GLOB, lang:NAME, kind:KIND, "a phrase" and -word. With several PATHs all of them are searched at once.
@@ -121,10 +121,10 @@ def search_command(
 
 
 def _around(form: Form) -> str | None:
-    """The indexed folder around the current one, which is said; None stands for the current one."""
-    found = indexed_around() if form.index is None else None
+    """The repository or the indexed folder around the current one, which is said; None stands for the current one."""
+    found = folder_around() if form.index is None else None
     if found:
-        note(f"searching {found}, which is indexed; this folder alone: wayfind TEXT .")
+        note(f"searching {found}, which this folder is a part of; this folder alone: wayfind TEXT .")
     return found
 
 
@@ -136,7 +136,7 @@ def explain_command(place: str, path: str | None, form: Form) -> int:
     """Say what the definition or section at PLACE, written FILE:LINE, does and from where that is known.
 
     FILE is in the repository at PATH. Without it: in the current folder or the nearest around FILE that is indexed, else in
-    the repository around FILE.
+    the repository around FILE. The file of no repository needs a PATH, whose folder is indexed then.
     """
     file, line = split_place(place)
     request = Request("explain", (), place, file, line, explain=form.explain, refresh=form.refresh)

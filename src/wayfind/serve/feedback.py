@@ -13,7 +13,7 @@ import click
 from wayfind.config import value_of
 from wayfind.errors import StorageError, UsageError, WayfindError
 from wayfind.serve.exits import FOUND, NOTHING, note
-from wayfind.serve.place import home_of, opened, root_around, split_place, within
+from wayfind.serve.place import folder_around, home_of, is_begun, opened, root_around, split_place, within
 from wayfind.serve.progress import meter
 from wayfind.serve.screen import counted, shown
 
@@ -52,13 +52,18 @@ def feedback_command(
     if listing or gone is not None:
         if place is not None or mark is not None or was_opened or (listing and gone is not None):
             raise UsageError("--list and --delete take no question: wayfind feedback --list [PATH], wayfind feedback --delete ID [PATH]")
-        with opened(query, home_of(index)) as around:
+        home = home_of(index)
+        path = query or (folder_around() if home is None else None)
+        if not is_begun(path, home):  # to open it would begin it
+            from wayfind.index.refresh import locate
+
+            return _deleted(locate(path or ".", home)[2], gone, as_json) if gone is not None else _shown([], [], as_json)
+        with opened(path, home) as around:
             if gone is not None:
                 return _deleted(around.tree.folder, gone, as_json)
             entries = feedback.read(around.tree.folder)
             found = _found(around.repository.snapshot(), entries) if entries and around.tree.catalogue.generation() else [None] * len(entries)
-            click.echo(_dumped({"feedback": [_object(entry, at) for entry, at in zip(entries, found)]}) if as_json else "\n".join(_listed(entries, found)))
-            return FOUND if entries else NOTHING
+            return _shown(entries, found, as_json)
     if was_opened and mark not in (None, "good", "bad") and path is None:
         mark, path = None, mark  # QUERY FILE:LINE PATH --opened
     if query is None or place is None or (mark is None) != was_opened or (mark is not None and mark not in ("good", "bad")):
@@ -119,6 +124,11 @@ def _deleted(folder: Path, which: str, as_json: bool) -> int:
         (folder / LAST).unlink(missing_ok=True)
     click.echo(_dumped({"deleted": count}) if as_json else f"{counted(count, 'entry') if count == 1 else f'{count:,} entries'} deleted")
     return FOUND
+
+
+def _shown(entries: list[Entry], found: list[str | None], as_json: bool) -> int:
+    click.echo(_dumped({"feedback": [_object(entry, at) for entry, at in zip(entries, found)]}) if as_json else "\n".join(_listed(entries, found)))
+    return FOUND if entries else NOTHING
 
 
 def _found(snapshot: Snapshot, entries: list[Entry]) -> list[str | None]:

@@ -150,9 +150,9 @@ def split_place(place: str) -> tuple[str, int]:
 def root_around(file: str) -> str | None:
     """The folder to open for a file when no PATH is given; None stands for the current one.
 
-    The current folder or else the nearest around the file that is indexed; where none is, the repository around the file,
-    or else the current folder if it holds the file and is not the user's home or above it, or else the file's own. Raises
-    NotFound.
+    The current folder or else the nearest around the file that is indexed; where none is, the repository around the file, or
+    else the current folder if it holds the file and is not the user's home or above it. Raises NotFound where there is no such
+    file, and UsageError where no folder is to be had: what lies around a file at large is not indexed unasked.
     """
     whole, here = Path(os.path.abspath(file)), Path.cwd()
     around = sorted(whole.parents, key=lambda folder: folder != here)  # stable: nearest first after the current one
@@ -160,22 +160,32 @@ def root_around(file: str) -> str | None:
     if found is None and (here not in around or here in (home := Path.home()).parents or here == home):
         if not whole.exists():
             raise NotFound(f"no such file: {file}")
-        found = whole.parent
+        raise UsageError(f"{file} lies in no git repository and in no folder that is indexed; name the folder to be indexed behind it, for example {whole.parent}")
     return os.fspath(found) if found else None
 
 
-def indexed_around() -> str | None:
-    """The nearest folder around the current one that is indexed, up to the repository's; None, which stands for the current one, where that is
-    indexed itself or none is. The user's home and what lies above it are not looked at."""
+def folder_around() -> str | None:
+    """The folder that a command without PATH speaks of; None stands for the current one.
+
+    The current one where it is indexed or a repository; else the nearest around it that is indexed, up to its repository's, else that
+    repository; but the current one where the walk of that would leave it out. The user's home and what lies above are not looked at.
+    """
+    from wayfind.corpus.walk import reaches
+
     here, home = Path.cwd(), Path.home()
     for folder in (here, *here.parents):
         if folder == home or folder in home.parents:
             return None
-        if _is_indexed(folder):
-            return None if folder == here else os.fspath(folder)
-        if (folder / ".git").exists():
-            return None
+        if _is_indexed(folder) or (folder / ".git").exists():
+            return os.fspath(folder) if folder != here and reaches(folder, here) else None
     return None
+
+
+def is_begun(path: str | None, home: Path | None) -> bool:
+    """Whether anything was stored for the folder at `path`; to open it would begin it. Raises NotFound, UsageError."""
+    from wayfind.index.refresh import locate
+
+    return (path is None and home is not None) or (locate(path or ".", home)[2] / "catalogue.sqlite").exists()
 
 
 def _is_indexed(folder: Path) -> bool:

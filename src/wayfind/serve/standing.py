@@ -14,7 +14,7 @@ import click
 
 from wayfind import __version__
 from wayfind.serve.exits import FOUND, NOTHING
-from wayfind.serve.place import Opened, home_of, opened
+from wayfind.serve.place import Opened, folder_around, home_of, is_begun, opened
 from wayfind.serve.request import Printed, Request, Shape
 from wayfind.serve.screen import counted, shown
 from wayfind.types import IndexState
@@ -64,8 +64,9 @@ class Standing:
 @click.option("--index", metavar="FOLDER", help="The index that `wayfind index --output FOLDER` wrote.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def status_command(path: str | None, coverage: bool, index: str | None, as_json: bool) -> int:
-    """Show what is indexed of the repository at PATH, how fresh it is, what was skipped and why. Nothing is changed."""
+    """Show what is indexed of the repository at PATH (default: the one around the current folder, or that folder), how fresh it is, what was skipped and why. Nothing is changed."""
     home = home_of(index)
+    path = path or (folder_around() if home is None else None)
     told = _by_resident(path or ".", coverage, as_json) if home is None else None
     told = told or standing_of(path, home, coverage, as_json)
     for line in told.rows:
@@ -82,12 +83,8 @@ def _by_resident(path: str, coverage: bool, as_json: bool) -> Printed | None:
 
 def standing_of(path: str | None, home: Path | None, coverage: bool, as_json: bool) -> Printed:
     """What `status` prints of a repository. Raises as `opened` does."""
-    if home is None or path is not None:
-        from wayfind.index.refresh import locate
-
-        root, _, folder = locate(path or ".", home)
-        if not (folder / "catalogue.sqlite").exists():  # to open it would make one
-            return _not_indexed(root)
+    if not is_begun(path, home):
+        return _not_indexed(Path(path or ".").expanduser().resolve())
     with opened(path, home) as place:
         if not place.tree.catalogue.generation():
             return _not_indexed(place.tree.root)

@@ -11,7 +11,7 @@ import click
 
 from wayfind.errors import UsageError
 from wayfind.serve.exits import FOUND, NOTHING
-from wayfind.serve.place import home_of, opened
+from wayfind.serve.place import folder_around, home_of, opened
 from wayfind.serve.progress import meter
 from wayfind.serve.screen import counted, shown
 
@@ -55,7 +55,8 @@ def vocabulary_command(
         raise UsageError("--edits lists all that was pinned and forgotten; give it without a word and without --all")
     changes = [*(("pin", *_pair(text, "--pin", whole=True)) for text in pins), *(("forget", *_pair(text, "--forget")) for text in forgets)]
     changes += [("undo", *_pair(text, "--undo")) for text in undos]
-    with opened(path, home_of(index)) as place, meter() as progress:
+    home = home_of(index)
+    with opened(path or (folder_around() if home is None else None), home) as place, meter() as progress:
         searcher = place.ready(True, progress)
         progress.clear()
         folder = place.tree.folder
