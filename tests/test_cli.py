@@ -254,6 +254,33 @@ def test_explain_says_what_a_line_belongs_to(ask, library: Path, place: str) -> 
     assert code == 0 and "Desk.lend" in out and "Lend a book to a reader for two weeks." in out and "docstring" in out
 
 
+def test_a_range_that_ends_before_it_begins_is_refused(ask, library: Path) -> None:
+    code, out, err = ask("explain", "loans.py:18-14", library)
+    assert code == 2 and not out and "for example loans.py:14-18" in err
+
+
+def test_related_shows_no_empty_line_for_what_has_no_signals(ask, library: Path) -> None:
+    printed = ask("related", "loans.py:14", library, "--siblings", "--signals")[1]
+    assert "sibling of" in printed and not [line for line in printed.splitlines() if line and not line.strip()]
+
+
+def test_an_empty_index_claims_no_share_of_nothing(ask, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    said = ask("index", tmp_path / "empty")[1] + ask("status", tmp_path / "empty")[1] + ask("anything", tmp_path / "empty")[1]
+    assert "0 files in 0 chunks (generation 1)" in said and "%" not in said and "the folder has no files" in said
+
+
+def test_a_search_in_the_home_or_at_the_top_wants_the_folder_named(ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "late.py").write_text("def late():\n    return 2\n")
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    monkeypatch.chdir(tmp_path)
+    code, out, err = ask("late")
+    assert code == 2 and not out and f"all of {tmp_path}: wayfind TEXT ." in err
+    assert ask("late", ".")[0] == 0 and ask("late")[0] == 0  # it is indexed now
+    monkeypatch.chdir("/")
+    assert ask("late")[0] == 2
+
+
 def test_explain_finds_the_repository_of_an_absolute_path(ask, library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     code, out, _ = ask("explain", f"{library}/docs/guide.md:6")

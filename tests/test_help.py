@@ -74,6 +74,12 @@ def test_help_ends_with_examples_that_run(name: str, place: dict) -> None:
         (("search", "how", "late", "fees", "-k", "3"), 'wayfind "how late fees"'),
         (("-late",), 'a query that starts with a dash comes after two dashes: wayfind -- "-late"'),
         (("search", "-late fee"), 'wayfind -- "-late fee"'),
+        (("-path:docs", "late fee"), 'goes in quotes: wayfind "-path:docs late fee"'),
+        (("late", "-lang:python"), 'what a query leaves out is a part of it: wayfind "late -lang:python"'),
+        (("late", "-reader"), 'what a query leaves out is a part of it: wayfind "late -reader"'),
+        (("late", "-json"), "did you mean --json"),
+        (("staus", "--coverage"), "'staus' is no command, so it was taken for a query; did you mean: wayfind status\n"),
+        (("serach", "late fee"), "did you mean: wayfind search\n"),
     ],
 )
 def test_a_query_that_was_mistaken_for_something_else_is_hinted_at(arguments: tuple[str, ...], said: str, library: Path, home: Path) -> None:
@@ -98,6 +104,13 @@ def test_a_query_that_begins_with_what_must_not_be_needs_no_dashes(query: str, l
     bare = command(query, "-l", home=home, cwd=library)
     assert (bare.returncode, bare.stdout) == ((ran := command("-l", "--", query, home=home, cwd=library)).returncode, ran.stdout)
     assert bare.returncode < 2
+
+
+def test_a_word_that_is_nearly_a_command_is_searched_for_and_the_command_named_where_nothing_is_found(library: Path, home: Path) -> None:
+    ran = command("staus", home=home, cwd=library)
+    assert ran.returncode == 1 and b"confidence" in ran.stdout and b"did you mean: wayfind status" in ran.stderr
+    for arguments in (("search", "staus"), ("--", "staus"), ("quantum",), ("staus of it",)):
+        assert b"did you mean" not in command(*arguments, home=home, cwd=library).stderr
 
 
 def test_the_hint_for_a_dash_works(library: Path, home: Path) -> None:

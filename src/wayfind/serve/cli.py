@@ -17,8 +17,8 @@ import click
 
 from wayfind import __version__
 from wayfind.serve.examples import epilog
-from wayfind.serve.exits import closing_streams, exit_code_of
-from wayfind.serve.hints import hinting
+from wayfind.serve.exits import NOTHING, closing_streams, exit_code_of, note
+from wayfind.serve.hints import hinting, misspelt
 from wayfind.serve.settling import settled
 
 COMMANDS = {
@@ -49,6 +49,7 @@ COMMANDS = {
 OTHER_NAMES = {"query": "search"}
 TO_COME: dict[str, tuple[str, str]] = {}
 """Kept free for later versions; not listed."""
+_NAMED = {*COMMANDS, *OTHER_NAMES, *TO_COME, "-h", "--help", "-V", "--version"}
 
 
 _DASHED_QUERY = re.compile(r"-[^\W\d_]\S*\s|-(?:sym|symbol|path|file|lang|language|kind):")
@@ -103,22 +104,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logging.basicConfig(level=logging.DEBUG)
     logging.getLogger("wayfind").addHandler(logging.NullHandler())
     with closing_streams():
-        return exit_code_of(lambda: _run(_with_command(given)))
+        return exit_code_of(lambda: _run(_with_command(given), misspelt(given[0], COMMANDS) if given[:1] and given[0] not in _NAMED else ""))
 
 
-def _run(arguments: list[str]) -> Any:
+def _run(arguments: list[str], instead: str = "") -> Any:
     if "_WAYFIND_COMPLETE" in os.environ:
         return wayfind.main(prog_name="wayfind")
-    with hinting(arguments), wayfind.make_context("wayfind", arguments) as context:
-        return wayfind.invoke(context)
+    with hinting(arguments, instead), wayfind.make_context("wayfind", arguments) as context:
+        code = wayfind.invoke(context)
+    if instead and code == NOTHING:
+        note(instead)
+    return code
 
 
 def _with_command(arguments: list[str]) -> list[str]:
     """The arguments with `search` put first where they name no command."""
     if not arguments:
         return ["--help"]
-    named = {*COMMANDS, *OTHER_NAMES, *TO_COME, "-h", "--help", "-V", "--version"}
-    if arguments[0] in named:
+    if arguments[0] in _NAMED:
         return arguments
     return ["search", f" {arguments[0]}" if _DASHED_QUERY.match(arguments[0]) else arguments[0], *arguments[1:]]
 

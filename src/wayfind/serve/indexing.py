@@ -94,13 +94,10 @@ def _tidied() -> str:
     return f"weekly gc: {done.freed:,} bytes given back (setting auto-gc)" if done and done.freed else ""
 
 
-def _explained(index: IndexState) -> str:
-    return f"{index.coverage:.1%} explained " if index.chunks else ""
-
-
 def _report(done: Refreshed, index: IndexState, output: str | None) -> Iterator[str]:
     """What a refresh found and did."""
-    yield f"{shown(index.root)}: {counted(index.files, 'file')} in {counted(index.chunks, 'chunk')}, {_explained(index)}(generation {index.generation})"
+    explained = f", {index.coverage:.1%} explained" if index.chunks else ""  # of nothing there is no share
+    yield f"{shown(index.root)}: {counted(index.files, 'file')} in {counted(index.chunks, 'chunk')}{explained} (generation {index.generation})"
     yield f"  {done.changed:,} changed ({done.extracted:,} never seen before), {done.removed:,} removed, in {done.seconds:.1f} s"
     if index.skipped:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(index.skipped.items(), key=lambda item: -item[1]))

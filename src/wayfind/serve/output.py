@@ -103,7 +103,7 @@ def _result(result: Result, view: View) -> Iterator[str]:
         yield paint("dim", f"  learned: {', '.join(shown(word.replace('~', ' ~ ')) for word in stands)}")
     if result.also:
         yield paint("dim", f"  also in {', '.join(shown(view.prefix + place) for place in result.also)}")
-    if view.signals:
+    if view.signals and result.signals:  # what a call relates has none
         yield paint("dim", "  " + "  ".join(f"{name} {value:+.3f}" for name, value in sorted(result.signals.items(), key=lambda s: -abs(s[1]))))
         if result.reasons:
             yield paint("dim", "  " + "  ".join(shown(_reason(reason)) for reason in result.reasons))

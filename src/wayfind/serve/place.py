@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wayfind.search.searcher import Searcher
     from wayfind.serve.progress import Meter
 
-_PLACE = re.compile(r"(?P<file>.+?)(?::(?P<line>\d+)(?:[-:]\d+)?)?", re.DOTALL)
+_PLACE = re.compile(r"(?P<file>.+?)(?::(?P<line>\d+)(?:-(?P<last>\d+)|:\d+)?)?", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +144,8 @@ def split_place(place: str) -> tuple[str, int]:
     line = int(match["line"] or 1)
     if line < 1:
         raise UsageError(f"lines count from 1; found {place}")
+    if match["last"] and int(match["last"]) < line:
+        raise UsageError(f"{place} ends before it begins; write FILE:FIRST-LAST, for example {match['file']}:{match['last']}-{line}")
     return match["file"], line
 
 
@@ -179,6 +181,14 @@ def folder_around() -> str | None:
         if _is_indexed(folder) or (folder / ".git").exists():
             return os.fspath(folder) if folder != here and reaches(folder, here) else None
     return None
+
+
+def check_not_at_large() -> None:
+    """Raises UsageError in the user's home and at the top of the file system, where those are neither indexed nor a repository: all
+    that lies there is not indexed unasked."""
+    here = Path.cwd()
+    if here in (Path.home(), Path(here.anchor)) and not _is_indexed(here) and not (here / ".git").exists():
+        raise UsageError(f"{here} is no repository but all that you have; name a folder to search: wayfind TEXT FOLDER (all of {here}: wayfind TEXT .)")
 
 
 def is_begun(path: str | None, home: Path | None) -> bool:

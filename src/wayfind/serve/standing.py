@@ -184,7 +184,7 @@ def _lines(standing: Standing) -> Iterator[str]:
     yield _row("holds", f"{counted(state.files, 'file')}, {counted(state.chunks, 'chunk')}; {counted(standing.commits, 'commit')} read")
     if state.chunks:
         yield _row("explained", f"{state.coverage:.1%} ({_human(standing.provenance):.1%} in words that people wrote)")
-    if state.model != "lexical":
+    if state.model != "lexical" and state.chunks:
         yield _row("vectors", f"{state.encoded:.1%} of the chunks, by {shown(state.model)}" + ("; the rest when asked for, or: wayfind index" if state.encoded < 1 else ""))
     if state.adaptation:
         yield _row("learned", f"{state.adaptation}; what and how well: wayfind learn --status")
