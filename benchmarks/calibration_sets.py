@@ -58,7 +58,8 @@ def build(trees: Path, out: Path, home: Path) -> None:
         own = list(questions_of(name, trees / name.replace("/", "+"), out, home))
         rows += own + list(lay_flat(name, own, out, flat, home))
         print(name, len(own), flush=True)
-    rows += list(unanswered(rows))
+    pool = [one for one in rows if one["kind"] in ("docstring", "commit", "test")]
+    rows += list(unanswered(pool, {one["repository"]: one["tree"] for one in rows if one["kind"] == "docstring"}, DOMAINS, ASKED))
     with open(out / "questions.jsonl", "w", encoding="utf-8") as file:
         file.writelines(json.dumps(row) + "\n" for row in rows)
 
@@ -144,22 +145,26 @@ def heads(chunks: list, tree: Path, name: str, tree_name: str) -> Iterator[dict]
 
 
 def gone(asked: QuerySet, chunks: list, name: str, folder: Path) -> Iterator[dict]:
-    """A copy of the tree without the functions of some questions and without the tests that name them."""
-    shutil.copytree(asked.root, folder, ignore=shutil.ignore_patterns(".git"))
+    """Some of the questions, asked in a copy without what answers them."""
     chosen = random.Random(name).sample(asked.queries, min(ASKED["gone"], len(asked.queries)))
-    golds = {(g.path, g.symbol) for query in chosen for g in query.gold}
+    removed({(g.path, g.symbol) for query in chosen for g in query.gold}, chunks, asked.root, folder)
+    for query in chosen:
+        yield row(name, f"{name.replace('/', '+')}/gone", "gone", query.text, [])
+
+
+def removed(golds: set[tuple[str, str | None]], chunks: list, root: Path, folder: Path) -> None:
+    """Copy a tree without some definitions, their documentation, and the tests that name them."""
+    shutil.copytree(root, folder, ignore=shutil.ignore_patterns(".git"))
     short = {own_name(symbol) for _, symbol in golds}
-    removed: dict[str, set[int]] = {}
+    lost: dict[str, set[int]] = {}
     for chunk in chunks:
         tests = chunk.is_test and any(re.search(rf"\b{re.escape(one)}\b", chunk.text()) for one in short)
         if (chunk.path, chunk.symbol) in golds or tests:
-            removed.setdefault(chunk.path, set()).update(range(chunk.start_line, chunk.end_line + 1))
-    for path, lines in removed.items():
+            lost.setdefault(chunk.path, set()).update(range(chunk.start_line, chunk.end_line + 1))
+    for path, lines in lost.items():
         text = (folder / path).read_text(encoding="utf-8", errors="replace").split("\n")
         kept = [line for number, line in enumerate(text, 1) if number not in lines]
         (folder / path).write_text("\n".join(kept), encoding="utf-8")
-    for query in chosen:
-        yield row(name, f"{name.replace('/', '+')}/gone", "gone", query.text, [])
 
 
 def messages(root: Path, history) -> dict[str, str]:
@@ -197,20 +202,18 @@ def lay_flat(name: str, own: list[dict], out: Path, flat: Path, home: Path) -> I
                 yield row(name, "flat", "flat", asked[chunk.path, chunk.symbol], [[file, None]], hidden)
 
 
-def unanswered(rows: list[dict]) -> Iterator[dict]:
+def unanswered(pool: list[dict], trees: dict[str, str], domains: dict[str, tuple[str, ...]], most: dict[str, int]) -> Iterator[dict]:
     """Questions put to repositories that they do not belong to: any of them, and those of the same domain."""
-    pool = [r for r in rows if r["kind"] in ("docstring", "commit", "test")]
-    trees = {r["repository"]: r["tree"] for r in rows if r["kind"] == "docstring"}
-    for names_of_domain in DOMAINS.values():
+    for domain, names_of_domain in domains.items():
         for name in names_of_domain:
             if name not in trees:
                 continue
             near = [r for r in pool if r["repository"] in names_of_domain and r["repository"] != name]
             far = [r for r in pool if r["repository"] not in names_of_domain]
             for kind, some in (("near", near), ("foreign", far)):
-                if names_of_domain == DOMAINS["other"] and kind == "near":
+                if domain == "other" and kind == "near":
                     continue
-                for r in random.Random(name + kind).sample(some, min(ASKED[kind], len(some))):
+                for r in random.Random(name + kind).sample(some, min(most[kind], len(some))):
                     yield row(name, trees[name], kind, r["text"], [])
 
 
