@@ -594,6 +594,12 @@ def test_functions_of_a_wrapper_are_chunks():
     assert {"one", "two"} <= {chunk.symbol for chunk in definitions(text, "javascript")[0]}
 
 
+def test_a_class_that_is_exported_where_it_is_defined_keeps_its_name():
+    text = "module.exports = class Application extends Emitter {\n  use (fn) {\n    return fn\n  }\n}\nexports.Thing = class {\n  go () {\n    return 1\n  }\n}\n"
+    symbols = {chunk.symbol for chunk in definitions(text, "javascript")[0]}
+    assert {"Application", "Application.use", "Thing", "Thing.go"} <= symbols
+
+
 def test_importing_the_module_loads_no_grammar():
     code = "import wayfind.corpus.definitions, sys; sys.exit(any(name.startswith('tree_sitter') for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

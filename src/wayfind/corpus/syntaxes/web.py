@@ -16,7 +16,8 @@ _JAVASCRIPT_DEFINITIONS = """
 (export_statement (function_expression name: (_) @name) @function)
 (pair key: (_) @name value: [(arrow_function body: (statement_block) @body) (function_expression body: (_) @body)]) @member
 (assignment_expression left: (member_expression) @name right: [(arrow_function body: (_) @body) (function_expression body: (_) @body) (generator_function body: (_) @body)]) @function
-(assignment_expression left: (member_expression) @name right: (class body: (_) @body)) @class
+(assignment_expression left: (member_expression) @name right: (class !name body: (_) @body)) @class
+(assignment_expression left: (member_expression) right: (class name: (_) @name body: (_) @body)) @class
 (program (expression_statement (assignment_expression left: (member_expression) @name right: (object) @body) @constant))
 (program [(lexical_declaration (variable_declarator name: (identifier) @name value: (_) @body) @constant)
           (variable_declaration (variable_declarator name: (identifier) @name value: (_) @body) @constant)
