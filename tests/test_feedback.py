@@ -280,3 +280,21 @@ def test_a_question_belongs_to_one_part_whatever_it_is_about(index) -> None:
         marked(index, f"question number {number} about fines", "good", "loans.py", 12)
     second = {one.query: one.part for one in lessons(index).lessons if one.origin == "feedback"}
     assert parts == {"train", "gate", "report"} and first == second
+
+
+@pytest.mark.parametrize("value", ["hunter2secret99", "Tr0ub4dor&3", "abc123xyz", "s3cr3t!pass"])
+@pytest.mark.parametrize("around", ["login with password {} fails", "the password is {}, why", "passwd={} is refused", 'password: "{}"'])
+def test_a_password_that_stands_bare_in_a_question_is_masked(value, around):
+    masked, count = feedback.unsecret(around.format(value))
+    assert value not in masked and count == 1 and masked.split()[0] == around.split()[0].format("*" * len(value))
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "where are passwords hashed?", "password pbkdf2 iterations", "how does password sha256 work", "password=self.password2(x)", "password validation in forms",
+        "why is the password of the administrator reset", "password re-entry", "token base64 decode",
+    ],
+)  # fmt: skip
+def test_words_behind_password_are_no_secrets(question):
+    assert feedback.unsecret(question) == (question, 0)

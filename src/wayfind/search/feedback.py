@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -87,10 +88,29 @@ def entry_at(snapshot: Snapshot, query: str, mark: Mark, path: str, line: int, t
 
 
 def unsecret(query: str) -> tuple[str, int]:
-    """A question with its secrets masked, those of settings without quotes (`password=…`) too; and how many there were."""
+    """A question with its secrets masked, those of settings without quotes (`password=…`) and those that stand bare behind the word
+    password too; and how many there were.
+
+    >>> unsecret("the password is Tr0ub4dor&3, why is it refused")
+    ('the password is ***********, why is it refused', 1)
+    """
     once, count = mask(query)
     twice, more = mask(once, ".env")
-    return twice, count + more
+    bare = [match for match in _BARE.finditer(twice) if _is_no_word(match["value"])]
+    for match in bare:
+        twice = twice[: match.start("value")] + "*" * len(match["value"]) + twice[match.end("value") :]
+    return twice, count + more + len(bare)
+
+
+_BARE = re.compile(r"\b(?:pass(?:word|wd|phrase|code)|pwd)s?\b(?:\s+(?:is|was|of)\b|\s*[:=]+)?\s*[\"'`“‘]?(?P<value>[^\s\"'`”’,;]{6,})", re.IGNORECASE)
+_CODE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]|\(|\[|::|->)|(?:sha|md|hmac|bcrypt|scrypt|argon|pbkdf|base|utf|ascii|aes|rsa|oauth|totp)[-_\d]", re.IGNORECASE)
+"""A name of code, or of an algorithm."""
+
+
+def _is_no_word(value: str) -> bool:
+    """Whether letters are mixed with digits or signs as in no word of a question."""
+    mixed = any(sign.isdigit() or sign in "!@#$%^&*+?~" for sign in value.rstrip("?!")) and any(map(str.isalpha, value))
+    return mixed and not set(value) <= {"*"} and not _CODE.match(value)
 
 
 def read(folder: Path) -> list[Entry]:
