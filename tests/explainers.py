@@ -17,6 +17,7 @@ from wayfind.types import Chunk
 PART = Path(__file__).parent / "decoder"
 VERBS = ("load", "open", "parse", "remove", "save")
 NOUNS = "file user tree index page query token image table record".split()
+PLACES = "home root base main side back front left right top".split()
 CONFIG = """
 name: tiny
 explainer: {pieces: 300, width: 24, hidden: 24, heads: 2, reader: 1, layers: 1, length: 16, dropout: 0.0}
@@ -27,9 +28,14 @@ loop: {batch: 32, steps: 180, rate: 8.0e-3, evaluate_every: 60}
 
 def function(verb: str, noun: str, other: str) -> tuple[Chunk, str]:
     """A function of the made-up language and its lines."""
-    name = f"{verb}_{noun}"
-    text = f"def {name}({other}):\n    return {verb}({other}.{noun}Path)"
-    return Chunk(1, 2, "function", name, f"def {name}({other})"), text
+    name, place = f"{verb}_{noun}", path_of(noun)
+    text = f"def {name}({other}, {place}):\n    return {verb}({other}, {place})"
+    return Chunk(1, 2, "function", name, f"def {name}({other}, {place})"), text
+
+
+def path_of(noun: str) -> str:
+    """The name of the parameter of a function on a noun."""
+    return f"{PLACES[NOUNS.index(noun)]}Path" if noun in NOUNS else "topPath"
 
 
 def made_up(count: int = 500) -> list[Lesson]:
@@ -37,7 +43,7 @@ def made_up(count: int = 500) -> list[Lesson]:
     for number in range(count):
         verb, (noun, other) = drawn.choice(VERBS), drawn.sample(NOUNS, 2)
         chunk, text = function(verb, noun, other)
-        sentence = f"{verb.capitalize()} the {noun} of the {other} from {noun}Path"
+        sentence = f"{verb.capitalize()}s the {noun} of the {other} from {path_of(noun)}"
         lessons.append(Lesson(sentence, reading(chunk, text, "python"), "python", f"owner/{number % 8}", "valid" if number % 8 == 0 else "train"))
     return lessons
 
@@ -45,7 +51,7 @@ def made_up(count: int = 500) -> list[Lesson]:
 def laid(folder: Path, config: str = CONFIG) -> Path:
     """The configuration with its lessons and vocabulary beside it."""
     write_lessons(folder / "lessons.jsonl.gz", made_up())
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *VERBS, *NOUNS, "the", "of", "from", "path", "function", "python", "def", "return", "given", ",", "."]
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *VERBS, "##s", *NOUNS, *PLACES, "the", "of", "from", "path", "function", "python", "def", "return", "given", ",", "."]
     (folder / "vocab.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
     (folder / "config.yaml").write_text(config, encoding="utf-8")
     return folder / "config.yaml"

@@ -18,7 +18,7 @@ from explainers import CONFIG, bundle_of, function, laid, made_up  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 
 from wayfind.errors import UsageError  # noqa: E402
-from wayfind.model.explainer import Explainer as Served  # noqa: E402
+from wayfind.model.explainer import Explainer as Served, Rules  # noqa: E402
 from wayfind.model.reading import places, reading  # noqa: E402
 from wayfind.train.decoder import generate  # noqa: E402
 from wayfind.train.explainer import Explainer, Readings, padded  # noqa: E402
@@ -65,16 +65,9 @@ def test_the_exported_graphs_say_what_the_network_says(made: Path, tmp_path: Pat
         ids, parts = places(one.reading, words.vocabulary)
         latent, source = network.read(Readings(padded([ids]), padded([parts])))
         (own,) = generate(network.decoder, latent, source, 15, 1)
-        beams = served._writer.beams(np.array([ids]), np.array([parts]), _Anything())
-        alike += list(beams[0].symbols[:-1]) == own
+        beams = served._writer.beams(np.array([ids]), np.array([parts]), Rules(one.reading, set(words.common)), [tuple(own[:1])])
+        alike += list(beams[0].symbols) == own
     assert alike >= 27
-
-
-class _Anything:
-    def word(self, word: str) -> bool:
-        return True
-
-    begins = word
 
 
 def test_how_likely_a_sentence_must_be_is_set_on_held_out_lessons(made: Path) -> None:
@@ -114,9 +107,9 @@ def test_the_decoder_of_the_seeds_is_trained_and_exported_too(tmp_path: Path) ->
 def test_a_manual_explanation_reaches_the_loss_with_its_weight(tmp_path: Path) -> None:
     (tmp_path / "repo").mkdir()
     (tmp_path / "repo" / "a.py").write_text(function("load", "file", "user")[1] + "\n")
-    (tmp_path / "manual.json").write_text(json.dumps([{"id": 1, "file": "./a.py", "line_range": "1-2", "component": "load_file", "explanation": "Load the table of the user from filePath"}]))
+    (tmp_path / "manual.json").write_text(json.dumps([{"id": 1, "file": "./a.py", "line_range": "1-2", "component": "load_file", "explanation": "Loads the table of the user from homePath"}]))
     (lesson,) = manual_lessons({str(tmp_path / "manual.json"): str(tmp_path / "repo")}, 5.0)
-    assert lesson.weight == 5.0 and lesson.sentence.startswith("Load the table") and "load_file" in lesson.reading
+    assert lesson.weight == 5.0 and lesson.sentence.startswith("Loads the table") and "load_file" in lesson.reading
     training = trained(tmp_path, read_config(laid(tmp_path)), 0)
     network, words = training.network.eval(), training.words
 
@@ -128,7 +121,7 @@ def test_a_manual_explanation_reaches_the_loss_with_its_weight(tmp_path: Path) -
 
 
 def test_stories_teach_the_decoder_before(tmp_path: Path) -> None:
-    (tmp_path / "stories.txt").write_text("\n<|endoftext|>\n".join(["load the file of the user. open the page"] * 40))
+    (tmp_path / "stories.txt").write_text("\n<|endoftext|>\n".join(["loads the file of the user. opens the page"] * 40))
     config = read_config(laid(tmp_path, CONFIG.replace("vocabulary: vocab.txt", "vocabulary: vocab.txt, stories: stories.txt").replace("steps: 180", "steps: 180, story_steps: 60")))
     training = trained(tmp_path, config, 60)
     after = float(training._story_loss().detach())
@@ -193,7 +186,7 @@ def test_only_a_configuration_with_an_explainer_trains_one(tmp_path: Path) -> No
 def test_sentences_become_pieces_with_an_end(tmp_path: Path) -> None:
     training = trained(tmp_path, read_config(laid(tmp_path)), 0)
     vocabulary = training.words.vocabulary
-    ids = target_ids("Load the file from filePath", vocabulary, "transformer", 16)
+    ids = target_ids("Loads the file from homePath", vocabulary, "transformer", 16)
     pieces = training.words.pieces.split("\n")
-    assert [pieces[number] for number in ids] == ["load", "the", "file", "from", "[NAME]", "file", "path", ".", "[SEP]"]
+    assert [pieces[number] for number in ids] == ["load", "##s", "the", "file", "from", "[NAME]", "home", "path", ".", "[SEP]"]
     assert reading(*function("load", "file", "user"), "python")

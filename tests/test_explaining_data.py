@@ -9,7 +9,7 @@ from explainers import made_up
 
 from wayfind.errors import NotFound, UsageError
 from wayfind.model.reading import reading
-from wayfind.train.explaining_data import Lesson, cleaned, common_words, lessons, read_lessons, stories, true_lessons, write_lessons
+from wayfind.train.explaining_data import Lesson, cleaned, common_words, grounded_lessons, lessons, read_lessons, stories, true_lessons, write_lessons
 from wayfind.train.pairs import Pair, to_line
 from wayfind.types import Chunk
 
@@ -40,9 +40,25 @@ def test_a_sentence_that_says_what_the_code_does_not_hold_is_no_lesson() -> None
     assert true_lessons([held, invents], common) == [held]
 
 
+@pytest.mark.parametrize(
+    ("sentence", "learned"),
+    [
+        ("Loads the pages of a book", "Loads the pages of a book"),
+        ("Fetches the pages of a book", "Loads the pages of a book"),
+        ("Loads the pages of a book from the attic", "Loads the pages of a book from the …"),
+        ("Loads the pages of a book from attics where nobody was seen before", "Loads the pages of a book from …"),
+        ("Brings happiness to mankind", ""),
+    ],
+)
+def test_a_lesson_goes_as_far_as_the_code_bears_it_out(sentence: str, learned: str) -> None:
+    read = "python\nload_pages\ndef _(book):\n    return book.pages"
+    (found,) = grounded_lessons([Lesson(sentence, read, "python", "a/b")]) or [Lesson("", "", "", "")]
+    assert found.sentence == learned
+
+
 def test_only_words_of_several_projects_are_common_and_no_names() -> None:
     found = common_words(made_up())
-    assert {"load", "the", "of", "file"} <= found.keys() and not {"filepath", "filePath"} & found.keys()
+    assert {"loads", "the", "of", "file"} <= found.keys() and not {"homepath", "homePath"} & found.keys()
     assert not common_words([Lesson("Frobnicates the zork", "", "python", "one/project")] * 50)
 
 

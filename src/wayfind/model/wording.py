@@ -17,7 +17,7 @@ SIGNS = (",", ".", "'", "-", "/")
 """All that is written beside words."""
 MOST_PARTS = 8
 """Parts of a name that is restored at most."""
-_TOKEN = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|->|#)[A-Za-z_$][\w$]*)*(?:\(\))?|\d\w*(?:\.\w+)*|[,.'/-]|\S")
+TOKEN = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|->|#)[A-Za-z_$][\w$]*)*(?:\(\))?|\d\w*(?:\.\w+)*|[,.'/-]|\S")
 _IDENTIFIER = re.compile(r"[^\W\d][\w$]*")
 _NAMELIKE = re.compile(r"[_$\d]|[a-z][A-Z]|[A-Z]{2,}[a-z]{2}|\.\w|::|->|#|\(\)")
 _WORD = re.compile(r"[a-z]+")
@@ -34,7 +34,7 @@ def is_name(token: str) -> bool:
 
 def tokens(sentence: str) -> list[str]:
     """The words, names, numbers and signs of a sentence."""
-    return _TOKEN.findall(sentence)
+    return TOKEN.findall(sentence)
 
 
 def spelled(sentence: str) -> str:
@@ -88,12 +88,14 @@ def written(words: Sequence[str], names: Mapping[tuple[str, ...], str], cases: M
 
 
 class Known:
-    """What may be said of a text: its words, whole, in part or inflected, and common words."""
+    """What may be said of a text: its words, whole, in part or inflected, what short forms there mean, and common words. `inflected`: the words that
+    may stand there for another form of theirs, beside plurals; None: all."""
 
-    def __init__(self, text: str, common: Collection[str], symbol: str = ""):
-        self._parts, self._called, self._asks = set(parts(text)), set(parts(symbol)), symbol.endswith("?")
+    def __init__(self, text: str, common: Collection[str], inflected: Collection[str] | None = None):
+        own = set(parts(text))
+        self._parts = own | {long for long, short in MEANT.items() if not own.isdisjoint(short.split())}
         self._stems = set(map(stem, self._parts))
-        self._common = common
+        self._common, self._inflected = common, inflected
 
     def word(self, word: str) -> bool:
         """Whether a small word may be written."""
@@ -109,42 +111,29 @@ class Known:
         return token[0] != "[" and all(map(self._holds, parts(token)))
 
     def _holds(self, part: str) -> bool:
-        return part in self._parts or _WORD.fullmatch(part) is not None and stem(part) in self._stems
+        if part in self._parts:
+            return True
+        if _WORD.fullmatch(part) is None or stem(part) not in self._stems:
+            return False
+        return self._inflected is None or part in self._inflected or bool(self._parts & {part[:-1], part[:-2], f"{part}s", f"{part[:-3]}y"}) and (part[-1] == "s" or f"{part}s" in self._parts)
 
 
-    def begins(self, sentence: str) -> bool:
-        """Whether the first word, mostly what a function is said to do, is grounded: it stands in the text, inflected perhaps, or a word
-        of the symbol means it. That something is created, of a function whose name does not say so, is most often wrong.
-
-        >>> known = Known("def load(path): ...", {"creates", "loads", "a", "path", "returns"})
-        >>> known.begins("Loads a path."), known.begins("Creates a path."), known.begins("Returns a path.")
-        (True, False, True)
-        """
-        first = next(iter(parts(sentence)), "")
-        return first in _ALWAYS or self._holds(first) or not self._called.isdisjoint(_MEANT.get(first, ()))
-
-
-    def tells(self, sentence: str) -> bool:
-        """Whether a sentence that something is told to be true is about a symbol that asks: `is_open`, `contains`, `empty?`."""
-        return not _TRUE.search(sentence) or not self._called.isdisjoint(_ASKING) or self._asks
-
-
-_TRUE = re.compile(r"\b(?:true|whether|false)\b", re.IGNORECASE)
-_ASKING = frozenset("is has have can should are was does do contains exists equals equal supports matches valid check needs allow allows enabled".split())
-_ALWAYS = frozenset("returns return a an the represents".split())
-_MEANT = {
-    "creates": frozenset("create new make build init constructor construct from of clone copy generate instance factory builder".split()),
-    "constructs": frozenset("new create make build init constructor".split()),
-    "initializes": frozenset("init new constructor setup".split()),
-    "checks": frozenset("is has can should check contains validate verify assert".split()),
-    "tells": frozenset("is has can should contains".split()),
-    "gets": frozenset("get fetch read".split()),
-    "sets": frozenset("set with".split()),
-    "adds": frozenset("append insert push put register".split()),
-    "removes": frozenset("delete pop drop erase clear unset del".split()),
-    "converts": frozenset("to from into as".split()),
+MEANT: dict[str, str] = {
+    "application": "app", "argument": "arg args argv", "arguments": "args argv kwargs", "array": "arr vec slice", "attribute": "attr", "attributes": "attrs",
+    "authentication": "auth", "boolean": "bool", "buffer": "buf", "callback": "cb fn func", "character": "char chr rune", "characters": "chars runes",
+    "collection": "list array set map vec", "column": "col", "columns": "cols", "command": "cmd", "configuration": "config conf cfg", "connection": "conn",
+    "context": "ctx", "current": "cur curr", "database": "db", "description": "desc", "destination": "dst dest", "dictionary": "dict", "directory": "dir",
+    "directories": "dirs", "document": "doc", "element": "elem el", "elements": "elems list array vec", "environment": "env", "error": "err exception throw raise",
+    "errors": "errs", "exception": "throw raise throws error", "expression": "expr", "expressions": "exprs", "file": "path fs", "function": "fn func fun def callback lambda",
+    "identifier": "id ident", "image": "img", "index": "idx", "information": "info", "integer": "int i32 i64 u32 u64 int64 int32 number", "item": "elem element",
+    "items": "list array elements", "key": "k", "length": "len size", "list": "array vec slice arr", "location": "loc", "maximum": "max", "message": "msg",
+    "minimum": "min", "module": "mod", "name": "named", "new": "create make build copy clone init constructor construct with", "number": "count len num size total n int", "object": "obj", "operation": "op", "option": "opt",
+    "options": "opts", "package": "pkg", "parameter": "param", "parameters": "params args", "pointer": "ptr", "position": "pos", "reference": "ref", "regular": "regex",
+    "repository": "repo", "request": "req", "response": "resp res", "sequence": "seq list array", "source": "src", "specification": "spec", "statement": "stmt",
+    "string": "str text", "strings": "strs texts", "temporary": "tmp temp", "text": "string str", "value": "val", "variable": "var", "version": "ver",
+    "timestamp": "time", "duration": "time timeout interval", "session": "sess", "message's": "msg", "size": "len length count", "count": "len num size",
 }
-"""First words -> words of code that mean them."""
+"""Words -> short forms and kinds in code that mean them."""
 
 
 def invented(sentence: str, text: str, common: Collection[str]) -> list[str]:

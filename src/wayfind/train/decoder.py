@@ -16,8 +16,8 @@ from torch.nn import functional
 
 from wayfind.errors import UsageError
 
-PAD, START, END = 0, 2, 3
-"""Padding, and ASCII's start and end of text, which no source text holds: the GRU's 256 symbols need no more room."""
+PAD, UNSAID, START, END = 0, 1, 2, 3
+"""Padding, a word that is read and not learned, and ASCII's start and end of text, which no source text holds: the GRU's 256 symbols need no more room."""
 LEAST = 1e-9
 """Smallest probability whose logarithm is taken: 21 nats, for a symbol that can neither be generated nor copied."""
 
@@ -298,14 +298,14 @@ class TransformerDecoder(nn.Module):
         target: Int[Tensor, "batch time"],
         weight: Float[Tensor, "batch"] | None = None,
     ) -> Float[Tensor, ""]:
-        """Nats a symbol, without a table of the whole vocabulary; symbols that can neither be generated nor copied, and
-        padding, are not counted."""
+        """Nats a symbol, without a table of the whole vocabulary; symbols that can neither be generated nor copied,
+        words that are not learned and padding are not counted."""
         generated, copied = self.teacher_forced(latent, source, target)
         inside = target < self.sizes.generated
         by_head = generated.gather(-1, target.clamp_max(self.sizes.generated - 1)[..., None])[..., 0] * inside
         same = (source.tokens[:, None] == target[..., None]) & source.mask[:, None]
         said = (by_head + (copied * same).sum(dim=-1)).clamp_min(LEAST).log()
-        return mean_over_symbols(-said, (target != PAD) & (inside | same.any(dim=-1)), weight)
+        return mean_over_symbols(-said, (target != PAD) & (target != UNSAID) & (inside | same.any(dim=-1)), weight)
 
     def begin(self, latent: Float[Tensor, "batch latent"], source: Source) -> TransformerState:
         memory, mask = self.remember(latent, source)

@@ -31,7 +31,7 @@ from wayfind.model.wording import NAME, SIGNS, spelled
 from wayfind.model.wordpiece import FIRST, LAST, PAD, UNKNOWN, WordPiece
 from wayfind.train.decoder import END
 from wayfind.train.explainer import KINDS, Explainer, Readings, character_ids, padded
-from wayfind.train.explaining_data import Lesson, common_words, lessons, read_lessons, stories, true_lessons, write_lessons
+from wayfind.train.explaining_data import Lesson, common_words, grounded_lessons, lessons, read_lessons, stories, true_lessons, write_lessons
 from wayfind.train.recipe import record
 
 log = logging.getLogger(__name__)
@@ -281,6 +281,8 @@ def prepared(config: ExplainerConfig, output: Path, resume: bool) -> tuple[list[
     found = read_lessons(Path(config.data.lessons)) if config.data.lessons else list(lessons(Path(config.data.pairs)))
     common = common_words(one for one in found if one.part == "train")
     learned = true_lessons(found, common)
+    if config.explainer.kind != "gru":  # bytes cannot be left out
+        learned = grounded_lessons(learned)
     if sum(one.part == "train" for one in learned) < config.loop.batch:
         raise UsageError(f"{len(learned)} lessons are left of {len(found)}, fewer than a batch: common words are those of several repositories")
     learned = [replace(one, weight=one.weight * config.weights.docstring) for one in learned] + manual_lessons(config.data.manual, config.weights.manual)

@@ -11,13 +11,14 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from wayfind.corpus.english import is_verb, third_person
+from wayfind.corpus.english import THIRD_PERSONS, is_verb, third_person
 from wayfind.errors import NotFound, UsageError
 from wayfind.model.reading import READING_VERSION, read_text
-from wayfind.model.wording import invented, is_name, repeats, spelled, tokens
+from wayfind.model.grounding import BREAKS, FREE, LOOSE_ENDS, Grounds
+from wayfind.model.wording import TOKEN, Known, invented, is_name, parts, repeats, stem, tokens
 from wayfind.train.duplicates import body
 from wayfind.train.pairs import Part, read_pairs
 from wayfind.train.quality import is_english
@@ -97,6 +98,56 @@ def common_words(lessons: Iterable[Lesson]) -> dict[str, str]:
 def true_lessons(lessons: Iterable[Lesson], common: dict[str, str]) -> list[Lesson]:
     """Those whose sentence names nothing that the reading lacks."""
     return [one for one in lessons if not invented(one.sentence, one.reading, common)]
+
+
+UNSAID = "…"
+"""Stands in a lesson for a word that the code does not bear out: it is read, and never learned to be said."""
+MOST_UNSAID = 2
+"""Words of a lesson that are not learned; the sentence is cut before a third."""
+
+
+def grounded(sentence: str, read: str) -> str:
+    """The sentence as far as the reading bears it out: a verb that the name does not warrant, and words that do not stand there, become
+    `UNSAID`; too many of them cut it. "" where the rest does not name what the function is named for.
+
+    >>> grounded("Loads the pages of a book from the attic", "python\\nload_pages\\ndef _(book): return book.pages")
+    'Loads the pages of a book from the …'
+    """
+    grounds, known = Grounds(read), Known(read, FREE)
+    if not grounds.leads:
+        return ""
+    if sentence[:4] == "The " and "returns" in grounds.leads:
+        sentence = f"Returns the {sentence[4:]}"
+    found = list(TOKEN.finditer(sentence))
+    own = [parts(token.group()) if token.group()[0].isalnum() or token.group()[0] in "_$" else [] for token in found]
+    if not own or not own[0]:
+        return ""
+    warranted = own[0][0] in grounds.leads
+    if not warranted and own[0][0] in THIRD_PERSONS and len(grounds.leads) == 1 and grounds.object_is_named([word for words in own for word in words]):
+        own[0], warranted = [grounds.leads[0]], True
+    said = [own[0][0].capitalize() if warranted else UNSAID]
+    words, kept, unsaid = [own[0][0]], (1, 1), 0
+    for token, mine, before in zip(found[1:], own[1:], found):
+        bears = all(known.word(word) and stem(word) not in {stem(one) for one in words if one not in FREE} for word in mine) or all(word in FREE for word in mine)
+        unsaid += not bears
+        if unsaid > MOST_UNSAID:
+            break
+        if mine and mine[0] in BREAKS:
+            kept = (len(said), len(words))
+        glue = "" if token.start() == before.end() else " "
+        said.append(glue + (token.group() if bears else UNSAID))
+        words += mine if bears else []
+    else:
+        kept = (len(said), len(words))
+    told = "".join(said[: kept[0]]).strip(" ,-/'")
+    if kept[1] < FEWEST_WORDS or not any(stem(word) in grounds.objects for word in words[1 : kept[1]]) and grounds.objects or words[kept[1] - 1] in LOOSE_ENDS and not told.endswith(UNSAID):
+        return ""
+    return told
+
+
+def grounded_lessons(lessons: Iterable[Lesson]) -> list[Lesson]:
+    """The lessons as far as their code bears them out."""
+    return [replace(one, sentence=said) for one in lessons if (said := grounded(one.sentence, one.reading))]
 
 
 def write_lessons(path: Path, lessons: Iterable[Lesson]) -> int:
