@@ -7,6 +7,9 @@ Each repository is indexed into --work; each training's figures are kept there, 
 stopped. --ablate and --original name the repository (its folder's name) for the ablation and for the original recipe. --table only
 writes what there is to benchmarks/results/latent.txt.
 
+Untrained: the same network before learning, twice: with rows of equal length, and with rows as long as their piece is rare, which is a
+random projection of tf-idf. Co-occurrence alone: after the first stage (`train/latent_words.py`), before any gradient.
+
 Questions: documentation, comments, tests and commits of the files that are reported on; pool: every function of the repository,
 without documentation. A question's slice is `unnamed` where none of its words occurs in the function's name.
 """
@@ -17,6 +20,7 @@ import argparse
 import datetime
 import json
 import math
+import os
 import platform
 import subprocess
 import sys
@@ -24,30 +28,40 @@ import time
 from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import torch
 
 import wayfind
+from explanations import Neighbours, lacks, template
+from wayfind.corpus.languages import language_of
 from wayfind.errors import Collapsed
 from wayfind.evaluate.intervals import bootstrap, paired
 from wayfind.evaluate.queries import Gold, is_unnamed
 from wayfind.index.tokens import count
+from wayfind.model.latent import said
+from wayfind.model.text import plain
+from wayfind.model.wording import repeats
 from wayfind.model.wordpiece import WordPiece
 from wayfind.train import original
 from wayfind.train.collapse import health
-from wayfind.train.decoder import PAD, character_ids
+from wayfind.train.decoder import PAD, character_ids, characters, generate
 from wayfind.train.latent import DecoderConfig, LossWeights
 from wayfind.train.latent_figures import AsEncoder, _task, between_levels, by_task
 from wayfind.train.latent_loop import LatentTraining, Schedule
 from wayfind.train.latent_network import LatentNetwork, NetworkConfig
 from wayfind.train.latent_pairs import SEMANTICS, Material, Pair, read_material
 from wayfind.train.latent_tokens import Tokens, learn_words
+from wayfind.train.sources.masking import without_documentation
+from wayfind.train.sources.tree import of_record
 
 HERE = Path(__file__).resolve().parent
+MOST_EXPLAINED = 150
 WEIGHTS = LossWeights()
 ARMS: dict[str, dict] = {
     "as it is": {},
+    "without co-occurrence": {"together": False},
     "without the SDE": {"trajectory": "none"},
     "flow matching for the SDE": {"trajectory": "flow_matching"},
     "without the flow": {"couplings": 0},
@@ -76,6 +90,7 @@ def main() -> int:
             if options.original == folder.name:
                 once(options.work, folder.name, "the original recipe", 0, lambda: by_the_original(material))
             if options.ablate == folder.name:
+                options.templates = templates_of(folder, options.work)
                 for arm, changes in ARMS.items():
                     for seed in options.seeds[: options.ablation_seeds]:
                         once(options.work, folder.name, arm, seed, lambda: trained(material, changes, seed, options))
@@ -90,6 +105,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--seeds", type=lambda text: [int(one) for one in text.split(",")], default=[0, 1])
     parser.add_argument("--ablation-seeds", type=int, default=2)
+    parser.add_argument("--minutes", type=float, default=Schedule().minutes, help="after which a training stops at the end of an epoch; 0: never")
     parser.add_argument("--epochs", type=int, default=Schedule().epochs)
     parser.add_argument("--ablate", default="")
     parser.add_argument("--original", default="")
@@ -117,10 +133,20 @@ def material_of(folder: Path, work: Path) -> Material:
         return read_material(repository)
 
 
+def templates_of(folder: Path, work: Path) -> dict:
+    """What the template says of each definition, its documentation hidden."""
+    with wayfind.open(folder, home=work / "home") as repository:
+        snapshot = repository.snapshot()
+        everything = [one for file, path in enumerate(snapshot.paths) for one in of_record(snapshot.record(file), path) if one.kind != "section"]
+        return {one.key: template(one.chunk, "\n".join(without_documentation(one) or one.lines), language_of(one.path) or "") for one in everything}
+
+
 def trained(material: Material, arms: dict, seed: int, options: argparse.Namespace) -> dict:
     """One training's figures: before, after, BM25, every level on every task, health."""
     words = learn_words(material, 6000)
     size = words.count("\n")
+    arms = dict(arms)
+    together = arms.pop("together", True)
     weights, decoder = arms.get("weights", WEIGHTS), arms.get("decoder")
     if weights.reconstruction:
         arms = {**arms, "vocabulary": size}
@@ -128,10 +154,12 @@ def trained(material: Material, arms: dict, seed: int, options: argparse.Namespa
         arms = {**arms, "decoder": replace(decoder, vocabulary=size, generated=size)}
     config = NetworkConfig.sized(vocabulary=size, **arms)
     tokens = Tokens(material, WordPiece(words), config)
-    torch.manual_seed(seed)
-    found: dict = {"untrained": _semantics(AsEncoder(LatentNetwork(config, tokens.rarity), tokens.words), material)}
-    folder = options.work / "run"
-    training = LatentTraining(tokens, Schedule(epochs=options.epochs, seed=seed, minutes=0), folder, words=words)
+    folder = options.work / f"run-{os.getpid()}"
+    training = LatentTraining(tokens, Schedule(epochs=options.epochs, seed=seed, minutes=options.minutes, together=together), folder, words=words)
+    found: dict = {"together": _semantics(AsEncoder(training.network, tokens.words), material)}
+    for name, rarity in (("untrained", tokens.rarity), ("plain", None)) if arms == {} and together else ():
+        torch.manual_seed(seed)
+        found[name] = _semantics(AsEncoder(LatentNetwork(config, rarity), tokens.words), material)
     try:
         training.run()
     except Collapsed as collapsed:
@@ -145,9 +173,42 @@ def trained(material: Material, arms: dict, seed: int, options: argparse.Namespa
         "unnamed": [is_unnamed(pair.query, [Gold("", (pair.key[1] or "").split(".")[-1])]) for pair in asked], "pool": len(material.functions),
         "active": alive.active, "dimensions": alive.dimensions, "effective_rank": alive.effective_rank, "epochs": training.progress.epoch,
         "tasks": {one.task: {"n": one.questions, "mrr": one.mrr} for one in tasks}, "between": between_levels(encoder, material.bodies[:: max(1, len(material.bodies) // 300)]),
-        "parameters": sum(p.numel() for p in training.network.parameters()), "questions": len(material.of("train")),
-        "history": [row["mrr"] for row in training.progress.history],
+        "parameters": sum(p.numel() for p in training.network.parameters()), "questions": len(material.of("train")), "documented": sum(pair.kind == "docstring" for pair in material.of("train")),
+        "history": [row["mrr"] for row in training.progress.history], "best_epoch": training.progress.best_epoch,
+        "said": explained(training.network, tokens, material, options.templates) if decoder else [],
     }
+
+
+def explained(network: LatentNetwork, tokens: Tokens, material: Material, templates: dict) -> list[dict[str, str]]:
+    """What a decoder says of documented functions of the report part that it never read the documentation of, beside what the template says
+    and what the nearest function of the train part is documented with."""
+    pairs = {pair.key: pair for pair in asked_of(material) if pair.kind == "docstring"}
+    known = [pair for pair in material.of("train") if pair.kind == "docstring"]
+    near = Neighbours([(pair.code.code, pair.query) for pair in known])
+    surface = _surface(material)
+    found = []
+    for some in _parts(list(pairs.values())[:MOST_EXPLAINED], 32):
+        ids, mask = tokens.padded([tokens._passage(pair.code) for pair in some])
+        with torch.no_grad():
+            encoded = network.encoded(ids, mask)
+            latent = network.latent.explained(encoded.states, mask)
+            sizes = network.config.latent.decoder
+            said = generate(network.latent.decoder, latent, encoded.rows(len(some)), sizes.length, beams=4)
+        for pair, symbols in zip(some, said):
+            text = characters(symbols) if sizes.kind == "gru" else " ".join(surface.get(word, word) for word in tokens.text(np.array(symbols, np.int64)).split())
+            example = SimpleNamespace(symbol=pair.key[1] or "", text=pair.code.code, reference=pair.query)
+            others = {"template": templates.get(pair.key, ""), "nearest": near.said(example)}
+            found.append({"decoder": text, **others, "author": pair.query} | {f"foreign {name}": lacks(told, example) for name, told in [("decoder", text), *others.items(), ("author", pair.query)]})
+    return found
+
+
+def _surface(material: Material) -> dict[str, str]:
+    """The most frequent word of each stem in the questions to learn from: a decoder of pieces speaks in stems."""
+    seen: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for pair in material.of("train", level=SEMANTICS):
+        for word in plain(pair.query).split():
+            seen[said(word)][word] += 1
+    return {stem: words.most_common(1)[0][0] for stem, words in seen.items()}
 
 
 def asked_of(material: Material) -> list[Pair]:
@@ -245,7 +306,7 @@ def _noisy(encoder, model, texts: list[str], generator: torch.Generator) -> torc
 def write_table(options: argparse.Namespace) -> None:
     """What there is, as a table with commit, machine and command."""
     found = [json.loads(file.read_text()) for file in sorted((options.work / "results").glob("*.json"))]
-    lines = [*_head(options), "", *_main_table(found), "", *_levels(found), "", *_ablation(found)]
+    lines = [*_head(options), "", *_main_table(found), "", *_levels(found), "", *_ablation(found), "", *_explanations(found)]
     target = HERE / "results" / "latent.txt"
     target.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))
@@ -288,22 +349,39 @@ def _mean_over_seeds(runs: list[dict], key: str) -> np.ndarray:
     return np.mean([one[key] for one in runs], axis=0)
 
 
+SLICES = ("all", "documentation", "documentation, unnamed", "commits", "all unnamed")
+SYSTEMS = {"learned": "learned", "together": "co-occurrence alone", "untrained": "untrained, rows by rarity", "plain": "untrained, rows alike", "bm25": "BM25"}
+
+
+def _slice(run: dict, label: str) -> np.ndarray:
+    """Which questions of a run belong to a slice."""
+    kinds, unnamed = np.array(run["kind"]), np.array(run["unnamed"])
+    return {"all": kinds != "", "documentation": kinds == "docstring", "documentation, unnamed": (kinds == "docstring") & unnamed, "commits": kinds == "commit", "all unnamed": unnamed}[label]
+
+
 def _main_table(found: list[dict]) -> list[str]:
     lines = []
-    originals = _groups(found, "the original recipe")
-    for name, runs in _groups(found, "as it is").items():
+    originals, every = _groups(found, "the original recipe"), _groups(found, "as it is")
+    for name, runs in every.items():
         one = runs[0]
-        learned, untrained, bm25 = (_mean_over_seeds(runs, key) for key in ("learned", "untrained", "bm25"))
-        lines.append(f"{name}: pool {one['pool']}, {one['questions']} questions learned from, {one['parameters']:,} parameters, {len(runs)} seeds, {', '.join(str(run['cpu_seconds']) for run in runs)} s of processor time, {', '.join(str(run['epochs']) for run in runs)} epochs")
-        kinds, unnamed = np.array(one["kind"]), np.array(one["unnamed"])
-        for label, rows in (("all", kinds != ""), ("documentation", kinds == "docstring"), ("documentation, unnamed", (kinds == "docstring") & unnamed), ("commits", kinds == "commit"), ("all unnamed", unnamed)):
-            if rows.any():
-                lines.append(f"  {label:<24} n {rows.sum():>4}  learned {_interval(learned[rows])}  untrained {_interval(untrained[rows])}  BM25 {_interval(bm25[rows])}")
-                lines.append(f"  {'':<24}         learned less untrained {_difference(learned[rows], untrained[rows])}; less BM25 {_difference(learned[rows], bm25[rows])}")
+        lines.append(f"{name}: pool {one['pool']}, {one['questions']} questions learned from, {one['parameters']:,} parameters, {len(runs)} seeds, {', '.join(str(run['cpu_seconds']) for run in runs)} s of processor time, best epoch {', '.join(str(run['best_epoch']) for run in runs)}")
+        lines += _figures({name: runs})
         alive = [f"{run['active']}/{run['dimensions']} active, effective rank {run['effective_rank']:.0f}" for run in runs]
         lines.append(f"  dimensions: {'; '.join(alive)}")
         for run in originals.get(name, []):
             lines.append(f"  the original recipe      n {len(run['learned']):>4}  {_interval(run['learned'])}; active {run['active']}/{run['dimensions']}, effective rank {run['effective_rank']:.1f}, loss {run['loss'][0]:.2f} to {run['loss'][1]:.2f}; chance {sum(1 / rank for rank in range(1, run['pool'] + 1)) / run['pool']:.3f}")
+    return [*lines, f"all {len(every)} repositories, every question alike", *_figures(every)]
+
+
+def _figures(groups: dict[str, list[dict]]) -> list[str]:
+    """Of each slice, every system's MRR and what learning is above it; of a question, the mean over seeds."""
+    lines = []
+    for label in SLICES:
+        value = {key: np.concatenate([_mean_over_seeds(runs, key)[_slice(runs[0], label)] for runs in groups.values()]) for key in SYSTEMS}
+        if not len(value["learned"]):
+            continue
+        lines.append(f"  {label}, {len(value['learned'])} questions: learned {_interval(value['learned'])}")
+        lines += [f"    {said:<28}{_interval(value[key]):<24}learned less it {_difference(value['learned'], value[key])}" for key, said in SYSTEMS.items() if key != "learned"]
     return lines
 
 
@@ -332,6 +410,32 @@ def _ablation(found: list[dict]) -> list[str]:
                 note = "; collapsed" if any("collapsed" in run for run in runs) else ""
                 lines.append(f"  {arm:<30} {len(runs)} seeds  {own.mean():.3f}  {_difference(own, other)}  active {runs[0]['active']}/{runs[0]['dimensions']}, rank {runs[0]['effective_rank']:.0f}{note}")
     return lines
+
+
+def _explanations(found: list[dict]) -> list[str]:
+    """Each decoder beside the template and the nearest function's documentation."""
+    lines = [
+        "Explanations of functions whose documentation was never read. Well formed: three words at least, none and no three in a row said twice,",
+        "brackets closed, no last word that cannot end a sentence. Nothing foreign: no name, number or quoted text that the chunk lacks.",
+    ]
+    for arm in [one for one in ARMS if one.endswith("decoder")]:
+        for run in [one for one in found if one["arm"] == arm and one.get("said")]:
+            told = run["said"]
+            lines.append(f"  {run['repository']}, {arm}, seed {run['seed']}, {len(told)} functions, documentation of {run['documented']} learned from")
+            for name in ("decoder", "template", "nearest", "author"):
+                formed, sound = (np.array(values, float) for values in zip(*((_well_formed(one[name]), bool(one[name]) and not one[f"foreign {name}"]) for one in told)))
+                lines.append(f"    {name:<10} well formed {_interval(formed)}  nothing foreign {_interval(sound)}  both {_interval(formed * sound)}  in {len({one[name] for one in told})} different sentences")
+            lines += [f"    said: {one['decoder']} | author: {one['author']}" for one in told[:: max(1, len(told) // 3)][:3]]
+    return lines
+
+
+UNFINISHED = frozenset("a an the of to for in on with and or by from is are be as that which if into at its this".split())
+
+
+def _well_formed(text: str) -> bool:
+    words = text.lower().rstrip(".").split()
+    twice = any(one == other for one, other in zip(words, words[1:])) or repeats(words)
+    return len(words) >= 3 and not twice and words[-1] not in UNFINISHED and all(text.count(a) == text.count(b) for a, b in ("()", "[]", "{}"))
 
 
 if __name__ == "__main__":

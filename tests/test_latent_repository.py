@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -20,9 +21,13 @@ from conftest import plant  # noqa: E402
 
 import wayfind  # noqa: E402
 from wayfind.errors import Collapsed, NotFound, UsageError  # noqa: E402
+from wayfind.evaluate.queries import Query, QuerySet, digest  # noqa: E402
+from wayfind.evaluate.run import _seen, _unseen  # noqa: E402
 from wayfind.model.wordpiece import WordPiece  # noqa: E402
 from wayfind.search.latents import Levels, encoder_of, read_record  # noqa: E402
-from wayfind.train.latent import LossWeights  # noqa: E402
+from wayfind.serve.learning_latent import _Words, curves, draw  # noqa: E402
+from wayfind.train.decoder import characters  # noqa: E402
+from wayfind.train.latent import DecoderConfig, LossWeights  # noqa: E402
 from wayfind.train.latent_loop import LatentTraining, Schedule  # noqa: E402
 from wayfind.train.latent_network import NetworkConfig  # noqa: E402
 from wayfind.train.latent_pairs import SEMANTICS, SYNTAX, Material, material_of, read_material  # noqa: E402
@@ -278,6 +283,76 @@ def test_hard_negatives_come_from_the_model_as_it_is_now_and_hold_no_answer(mate
     assert not np.array_equal(before, after)
     for mined in (before, after):
         assert not (mined == asked.key[:, None]).any()
+
+
+def test_what_is_as_near_as_the_answer_is_no_hard_negative(material: Material, tmp_path: Path) -> None:
+    made = training(material, tmp_path, margin=0.1)
+    asked, mined = made.tokens.asked["train"], made._mine()
+    passages, query, code = (made.vectors(side) for side in (made.tokens.passages, asked.query, asked.code))
+    for row in range(0, len(asked), 7):
+        level, found = asked.level[row], mined[row][mined[row] >= 0]
+        right = float(query[row, level] @ code[row, level])
+        assert all(float(query[row, level] @ passages[one, level]) <= right - 0.1 + 1e-5 for one in found)
+    assert (mined >= 0).any()
+
+
+def test_weights_that_find_less_than_the_beginning_are_not_kept(material: Material, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("wayfind.train.latent_loop.FEWEST_HELD", 1)
+    made = training(material, tmp_path, epochs=2, rate=0.5)
+    began = made.held_out_mrr()
+    found = made.run()
+    assert found.progress.best >= began
+    assert made.held_out_mrr() == pytest.approx(found.progress.best)
+
+
+def test_a_decoder_learns_the_words_of_the_questions_as_they_were_written(material: Material, tmp_path: Path) -> None:
+    weights, decoder = replace(LossWeights(), explanation=0.1), DecoderConfig("gru", hidden=16, length=60)
+    made = training(material, tmp_path, epochs=2, arms={"weights": weights, "decoder": decoder})
+    asked = made.tokens.asked["train"]
+    rows = np.flatnonzero(asked.level == SEMANTICS)[:3]
+    assert [characters(ids.tolist()) for ids in made._explanations(rows)] == [asked.text[row][:59] for row in rows]
+    found = made.run()
+    assert found.progress.history[1]["explanation"] < found.progress.history[0]["explanation"]
+
+
+def test_eval_asks_nothing_that_a_model_in_use_learned_from(learned) -> None:
+    home, _ = learned
+    (folder,) = (path.parent for path in home.glob("trees/*/latent"))
+    record = read_record(folder)
+    assert record.used["train"] and record.used["gate"] and not set(record.used["train"]) & set(record.used["gate"])
+    assert _seen(None, record) is None and _seen(None, None) is None  # it takes no part in searches, so nothing is withheld
+    asked = [Query(str(number), text, "docstring", ()) for number, text in enumerate(("a question that nobody learned", "Moves the flower bed into cold storage"))]
+    seen = frozenset({digest(asked[1].text)})
+    assert _seen(None, replace(record, weight=0.5, used={"train": list(seen)})) == seen
+    assert [one.text for one in _unseen(QuerySet("docstring", Path(), tuple(asked)), seen).queries] == [asked[0].text]
+
+
+def test_a_device_that_is_not_there_is_refused(tree: Path, tmp_path: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("it is there")
+    done = run("learn", tree, "--from", "random", "--device", "cuda", *ASKED, home=tmp_path)
+    assert done.returncode == 2 and "cuda" in done.stderr and "cpu" in done.stderr
+
+
+def test_the_log_is_drawn(learned, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    home, _ = learned
+    (log,) = home.glob("trees/*/latent/run/log.jsonl")
+    found = curves(log)
+    assert found["epoch"] == [1, 2, 3] and all(len(values) == 3 for values in found.values())
+    draw(log, tmp_path / "curves.svg")
+    assert "held-out MRR" in (tmp_path / "curves.svg").read_text() or (tmp_path / "curves.svg").stat().st_size > 5000
+    with pytest.raises(NotFound):
+        curves(tmp_path / "none.jsonl")
+
+
+def test_the_bar_says_rate_and_time_left(monkeypatch) -> None:
+    written = io.StringIO()
+    written.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setattr("sys.stderr", written)
+    teller = _Words(Path("log.jsonl"))
+    teller({"event": "step", "epoch": 2, "epochs": 8, "step": 5, "steps": 10, "texts_per_second": 123.4, "seconds_left": 75.0})
+    assert "epoch 2/8 [############............] 123 texts/s, 1:15 left" in written.getvalue()
 
 
 def test_an_untrained_or_unjudged_model_takes_no_part_in_default_searches(learned, tree: Path) -> None:  # origin-defect 11

@@ -25,6 +25,7 @@ from wayfind.evaluate.spec import corpus_of, read_spec, spec_queries
 from wayfind.index.home import default_home
 from wayfind.index.vectors import lend
 from wayfind.model.adaptation import Adaptation
+from wayfind.search.latents import Record, read_record
 
 KINDS = ("docstring", "commit", "test")
 MOST_COMMITS = 150
@@ -111,7 +112,7 @@ def evaluate(
             with _index(root, home, say) as pool:
                 pool = replace(pool, seed=seed)
                 learned = pool.repo.adaptation()
-                run = replace(run, learned=learned, systems=tuple(systems) or default_systems(learned is not None))
+                run = replace(run, learned=learned, seen=_seen(learned, read_record(pool.repo.snapshot().folder)), systems=tuple(systems) or default_systems(learned is not None))
                 lend(Path(home) if home else default_home(), run.folder / "home")
                 if asked is not None:
                     sets = [_ask(spec_queries(asked, root, pool.chunks), pool, run)]
@@ -134,12 +135,14 @@ class _Run:
     parts: tuple[Part, ...]
     say: Progress
     learned: Adaptation | None = None
-    """What was learned of the repository and is in use; then nothing that it has seen is asked."""
+    """What was learned of the repository and is in use."""
+    seen: frozenset[str] | None = None
+    """Digests of the questions that what is in use was fitted to or decided by, which are not asked; None where nothing is in use."""
 
     @property
     def by_file(self) -> tuple[Part, ...]:
         """The parts of questions whose part is that of their file."""
-        return ("report",) if self.learned and self.parts == PARTS else self.parts
+        return ("report",) if self.seen is not None and self.parts == PARTS else self.parts
 
 
 def _docstring(pool: Pool, run: _Run) -> SetReport:
@@ -196,7 +199,7 @@ def _ask_in_copy(made: QuerySet, run: _Run) -> SetReport:
 def _ask(made: QuerySet, pool: Pool, run: _Run) -> SetReport:
     """Ask every system every query of a set that was not learned from."""
     pool.repo.adopt(run.learned)
-    made = _unseen(made, run.learned)
+    made = _unseen(made, run.seen)
     if not made.queries:
         return _nothing(made.kind, made.note, made)
     answered: list[Answered] = []
@@ -213,11 +216,17 @@ def _ask(made: QuerySet, pool: Pool, run: _Run) -> SetReport:
     return SetReport(made.kind, made.queries, tuple(answered), size, dict(made.dropped), made.note, ceiling)
 
 
-def _unseen(made: QuerySet, learned: Adaptation | None) -> QuerySet:
+def _seen(learned: Adaptation | None, latent: Record | None) -> frozenset[str] | None:
+    """Digests of what was learned from, by all that takes part in searches."""
+    used = [learned.about.get("used", {})] if learned else []
+    used += [latent.used] if latent and latent.weight else []
+    return frozenset().union(*(digests for one in used for digests in one.values())) if used else None
+
+
+def _unseen(made: QuerySet, seen: frozenset[str] | None) -> QuerySet:
     """The set without the questions that learning was fitted to or decided by."""
-    if learned is None:
+    if seen is None:
         return made
-    seen = set().union(*learned.about.get("used", {}).values())
     kept = tuple(asked for asked in made.queries if digest(asked.text) not in seen)
     note = f"{made.note}; search has learned from this repository, so only questions are asked that learning did not see"
     return replace(made, queries=kept, note=note)

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from wayfind.model.wordpiece import WordPiece
 LEVELS = ("syntax", "structure", "semantics")
 """Levels of meaning at t = 0, 0.05 and 0.1. Their positives: names and signatures; callers, callees and siblings; docstrings
 and questions."""
-PASSAGE_VERSION = "1"
+PASSAGE_VERSION = "2"
 """Raised whenever what is read of a chunk changes; a bundle says which it was trained on."""
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 MARKS = ("[PATH]", "[SYMBOL]", "[HEADER]", "[DOC]", "[COMMENT]", "[CODE]", "[QUERY]")
@@ -69,8 +69,16 @@ def _framed(parts: Sequence[tuple[str, str]], words: WordPiece, longest: int) ->
 
 
 def said(text: str) -> str:
-    """The words and numbers of a text in parts, without signs: half of the tokens of code, which tell chunks apart by nothing."""
-    return " ".join(word for word in plain(text).split() if word[0].isalnum())
+    """The words and numbers of a text in parts, as their stems (Snowball English): a question's `connections` is the code's `connect`.
+    Signs are left out: they are half of the tokens of code, and tell chunks apart by nothing."""
+    return " ".join(_stemmer().stemWords([word for word in plain(text).split() if word[0].isalnum()]))
+
+
+@cache
+def _stemmer() -> Any:
+    import Stemmer
+
+    return Stemmer.Stemmer("english")
 
 
 class LatentEncoder:

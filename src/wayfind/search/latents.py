@@ -41,6 +41,8 @@ class Record:
     """The model (its id, empty for words alone) beside which the gate judged; with another, the signal is not used."""
     best: dict[str, str] = field(default_factory=dict)
     """Task -> the level that is best on it, of the gate's part."""
+    used: dict[str, list[str]] = field(default_factory=dict)
+    """Digests of the questions that were learned from (`train`) and decided by (`gate`): `eval` asks none of them."""
     figures: dict[str, Any] = field(default_factory=dict)
 
 

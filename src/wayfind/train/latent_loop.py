@@ -28,6 +28,7 @@ from wayfind.train.decoder import PAD, character_ids
 from wayfind.train.latent import LatentBatch, LatentLosses
 from wayfind.train.latent_network import LatentNetwork, NetworkConfig
 from wayfind.train.latent_tokens import MARKED, Asked, Drill, Tokens, epoch_drills
+from wayfind.train.latent_words import table
 from wayfind.train.loop import device_of
 
 FORMAT = 1
@@ -60,6 +61,10 @@ class Schedule:
     words: float = 1.0
     decay: float = 0.01
     dropout: float = 0.0
+    together: bool = True
+    """Begin with a table of what occurs together (`latent_words`); else from random rows."""
+    levels: float = 1.0
+    """The rate of what makes levels of the latent, trajectory and flow, beside that of the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +98,9 @@ class LatentTraining:
         self.report, self.clock = report or (lambda line: None), clock
         self.device = device_of(schedule.device)
         torch.manual_seed(schedule.seed)
-        self.network = LatentNetwork(tokens.config, tokens.rarity).to(self.device)
+        sizes = tokens.config
+        rows = table(tokens.passages, tokens.rarity, sizes.hidden, sizes.latent.latent, MARKED, schedule.seed) if start is None and schedule.together else None
+        self.network = LatentNetwork(sizes, tokens.rarity, rows).to(self.device)
         if start is not None:
             _load(self.network, start / BEST)
         self.optimizer = torch.optim.AdamW(_groups(self.network, schedule), betas=(0.9, 0.98))
@@ -109,7 +116,11 @@ class LatentTraining:
                 (self.folder / name).unlink(missing_ok=True)
             (self.folder / WORDS).write_text(self.words, encoding="utf-8")
             asked = self.tokens.asked["train"]
-            self._say("begin", questions=len(asked), passages=len(self.tokens.passages), held_out=int(self._held().sum()), epochs=self.schedule.epochs, parameters=sum(p.numel() for p in self.network.parameters()), mrr=self.held_out_mrr())
+            held, mrr = int(self._held().sum()), self.held_out_mrr()
+            if held >= FEWEST_HELD:  # epochs that make it worse are not kept
+                self.progress = Progress(best=mrr)
+                _save(self.network.state_dict(), self.folder / BEST)
+            self._say("begin", questions=len(asked), passages=len(self.tokens.passages), held_out=held, epochs=self.schedule.epochs, parameters=sum(p.numel() for p in self.network.parameters()), mrr=mrr)
         began = self.clock() - self.progress.seconds
         why = self._epochs(began) if self.progress.epoch < self.schedule.epochs else "all epochs were done"
         if (self.folder / BEST).is_file():
@@ -137,7 +148,7 @@ class LatentTraining:
         for place, drill in enumerate(drills):
             share = (epoch + place / len(drills)) / schedule.epochs
             for group in self.optimizer.param_groups:
-                group["lr"] = schedule.rate * _rise_and_fall(share, 0.5 / schedule.epochs)
+                group["lr"] = group["rate"] * _rise_and_fall(share, 0.5 / schedule.epochs)
             losses, seen = self._step(drill, mined, epoch, place, measure=place == 0)
             texts += seen
             for name, value in losses.items():
@@ -202,13 +213,13 @@ class LatentTraining:
         codes = [*code, *(tokens.passages[row] for row in extra)]
         sides = [self._encoded([_thinned(own, self.schedule.dropout, random) for own in rows]) for rows in (query, codes)]
         to = {"device": self.device}
-        explanation = self._explanations(query).to(**to) if drill.level == 2 and not drill.of_words and self.tokens.config.latent.weights.explanation else None
+        explanation = self._explanations(drill.rows).to(**to) if drill.level == 2 and not drill.of_words and self.tokens.config.latent.weights.explanation else None
         return LatentBatch(*sides, level.to(**to), torch.from_numpy(excluded).to(**to), torch.from_numpy(weight).to(**to), explanation), len(query) + len(keys)
 
-    def _explanations(self, query: list[np.ndarray]) -> Tensor:
-        """What a decoder is to say of the codes: the questions, as pieces or as bytes, without the marks in front."""
-        sizes = self.tokens.config.latent.decoder
-        said = [own[2:].tolist() for own in query] if sizes.kind == "transformer" else [character_ids(self.tokens.text(own), sizes.length) for own in query]
+    def _explanations(self, rows: np.ndarray) -> Tensor:
+        """What a decoder is to say of the codes of train pairs: the questions, as pieces without the marks in front, or as bytes."""
+        sizes, asked = self.tokens.config.latent.decoder, self.tokens.asked["train"]
+        said = [asked.query[row][2:].tolist() for row in rows] if sizes.kind == "transformer" else [character_ids(asked.text[row], sizes.length) for row in rows]
         rows = [torch.tensor(own[: sizes.length]) for own in said]
         return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PAD)
 
@@ -339,11 +350,12 @@ def ranks_among(query: Float[Tensor, "question dim"], code: Float[Tensor, "funct
 
 
 def _groups(network: LatentNetwork, schedule: Schedule) -> list[dict[str, Any]]:
-    """Matrices decay, the rest does not."""
-    groups: list[list[Tensor]] = [[], []]
-    for parameter in network.parameters():
-        groups[parameter.ndim < 2].append(parameter)
-    return [{"params": some, "lr": schedule.rate, "weight_decay": decay} for some, decay in zip(groups, (schedule.decay, 0.0))]
+    """Matrices decay, the rest does not; what makes levels has a rate of its own."""
+    groups: dict[tuple[float, float], list[Tensor]] = {}
+    for name, parameter in network.named_parameters():
+        rate = schedule.rate * (schedule.levels if name.startswith(("latent.trajectory.", "latent.flow.")) else 1.0)
+        groups.setdefault((rate, schedule.decay if parameter.ndim >= 2 else 0.0), []).append(parameter)
+    return [{"params": some, "lr": rate, "rate": rate, "weight_decay": decay} for (rate, decay), some in groups.items()]
 
 
 def _thinned(ids: np.ndarray, share: float, random: np.random.Generator) -> np.ndarray:

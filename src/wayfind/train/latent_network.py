@@ -58,18 +58,25 @@ class NetworkConfig:
 class TokenEncoder(nn.Module):
     """States of tokens: rows of a table, then layers of attention with rotary positions, if any.
 
+    A piece that a text has n times counts √n times: each of its states is divided by √n, as the frequency of a term is damped in
+    tf-idf (exact tf-idf on pallets/jinja, documentation whose words do not name the function: MRR 0.187 without, 0.302 with).
+
     Args:
         rarity: of each piece, about 1: the length of its row at the beginning, so that an untrained network already compares
             texts by their rare words as tf-idf does. None: all alike.
+        table: the rows themselves, for what was learned from co-occurrence (`latent_words.table`).
     """
 
-    def __init__(self, config: NetworkConfig, rarity: np.ndarray | None = None) -> None:
+    def __init__(self, config: NetworkConfig, rarity: np.ndarray | None = None, table: np.ndarray | None = None) -> None:
         super().__init__()
         self.embedding = nn.Embedding(config.vocabulary, config.hidden)
         nn.init.normal_(self.embedding.weight, std=1.0)
         if rarity is not None:
             with torch.no_grad():
                 self.embedding.weight.mul_(torch.from_numpy(rarity.astype(np.float32))[:, None])
+        if table is not None:
+            with torch.no_grad():
+                self.embedding.weight.copy_(torch.from_numpy(table))
         length = max(config.query_length, config.code_length)
         shape = EncoderConfig(layers=config.layers, hidden=config.hidden, heads=config.heads)
         self.blocks = nn.ModuleList(Block(shape) for _ in range(config.layers))
@@ -79,7 +86,13 @@ class TokenEncoder(nn.Module):
         states = self.embedding(ids)
         for block in self.blocks:
             states = block(states, mask[:, None, None, :], self.rotary)
-        return states
+        return states * repeats(ids, mask).rsqrt()[..., None]
+
+
+def repeats(ids: Int[Tensor, "batch token"], mask: Bool[Tensor, "batch token"]) -> Float[Tensor, "batch token"]:
+    """How often a text has each of its pieces; 1 at least."""
+    equal = (ids[:, :, None] == ids[:, None, :]) & mask[:, None, :]
+    return equal.sum(dim=-1).clamp_min(1).float()
 
 
 class LatentNetwork(nn.Module):
@@ -91,10 +104,10 @@ class LatentNetwork(nn.Module):
         torch.Size([2, 3, 16])
     """
 
-    def __init__(self, config: NetworkConfig, rarity: np.ndarray | None = None) -> None:
+    def __init__(self, config: NetworkConfig, rarity: np.ndarray | None = None, table: np.ndarray | None = None) -> None:
         super().__init__()
         self.config = config
-        self.encoder = TokenEncoder(config, rarity)
+        self.encoder = TokenEncoder(config, rarity, table)
         self.latent = LatentModel(config.latent, self.encoder.embedding if config.latent.decoder.kind == "gru" and config.latent.decoder.vocabulary == config.vocabulary else None)
 
     def encoded(self, ids: Int[Tensor, "batch token"], mask: Bool[Tensor, "batch token"]) -> Encoded:

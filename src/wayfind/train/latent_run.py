@@ -15,6 +15,7 @@ from typing import Any
 
 from wayfind.api import Repository
 from wayfind.errors import UsageError
+from wayfind.evaluate.queries import digest
 from wayfind.model.latent import LatentEncoder
 from wayfind.model.wordpiece import WordPiece
 from wayfind.search.latents import RECORD, Levels, Record, as_json, folder_of
@@ -77,7 +78,7 @@ def learn(repository: Repository, wish: Wish, report: Report) -> Outcome:
     report({"event": "judge"})
     record, encoder = _bundled(learned.network, words, folder, wish)
     gate, tasks = by_task(encoder, material, "gate"), by_task(encoder, material, "report")
-    record = replace(record, best={one.task: one.best for one in gate}, figures=_figures(learned, tasks, before))
+    record = replace(record, best={one.task: one.best for one in gate}, used=_used(material), figures=_figures(learned, tasks, before))
     if wish.fuse:
         found = judged(repository, encoder, record.best.get("semantics") or encoder.levels[-1], _saying(report), wish.schedule.seed)
         record = replace(record, weight=found.weight, beside=found.beside, figures={**record.figures, "fusion": {**found.figures, "why": found.why}})
@@ -130,6 +131,12 @@ def _bundled(network: LatentNetwork, words: str, folder: Path, wish: Wish) -> tu
     from wayfind.model.bundle import load
 
     return Record(made.id, made.id), LatentEncoder(load(target))
+
+
+def _used(material: Material) -> dict[str, list[str]]:
+    """The digests of the questions in words, by what they were for."""
+    asked = {"train": material.of("train", "valid"), "gate": material.of("gate")}
+    return {part: sorted({digest(pair.query) for pair in pairs if isinstance(pair.query, str)}) for part, pairs in asked.items()}
 
 
 def _figures(learned: Learned, tasks: list[TaskFigures], before: list[TaskFigures]) -> dict[str, Any]:

@@ -35,13 +35,14 @@ def learn_words(material: Material, size: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Pairs as ids. Row i of `query` asks for row i of `code`; equal `key`s are the same definition."""
+    """Pairs as ids. Row i of `query` asks for row i of `code`; equal `key`s are the same definition. `text`: of the questions in words."""
 
     query: tuple[np.ndarray, ...]
     code: tuple[np.ndarray, ...]
     key: np.ndarray
     level: np.ndarray
     weight: np.ndarray
+    text: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.key)
@@ -67,7 +68,7 @@ class Tokens:
     def _asked(self, pairs: Sequence[Pair], number: dict) -> Asked:
         query = tuple(np.array(query_ids(one.query, self.words, self.config.query_length), np.int64) if isinstance(one.query, str) else self._passage(one.query) for one in pairs)
         key = np.array([number[one.key] for one in pairs], np.int64)
-        return Asked(query, tuple(self._passage(one.code) for one in pairs), key, np.array([one.level for one in pairs], np.int64), np.array([one.weight for one in pairs], np.float32))
+        return Asked(query, tuple(self._passage(one.code) for one in pairs), key, np.array([one.level for one in pairs], np.int64), np.array([one.weight for one in pairs], np.float32), tuple(one.query if isinstance(one.query, str) else "" for one in pairs))
 
     def _rarity(self) -> np.ndarray:
         holding = np.zeros(self.words.size)
