@@ -763,5 +763,11 @@ def test_words_to_readers_that_begin_as_those_to_tools_stay(words):
     assert clean_comment(f"# {words}") == [words]
 
 
+def test_what_javadoc_shows_as_code_stays_as_it_is():
+    assert clean_comment("/** Escapes: {@code <p>} is <b>returned</b> as {@code &lt;p&gt;} &amp; not {@link Door#shut() &lt;shut&gt;}. */") == [
+        "Escapes: <p> is returned as &lt;p&gt; & not <shut>."
+    ]
+
+
 def test_a_constant_that_javadoc_shows_is_named():
     assert clean_comment("/** At most {@value #MOST} doors. */") == ["At most MOST doors."]

@@ -16,6 +16,7 @@ _LUA_TAG = re.compile(r"^-*\s*@(?:param|return|field|class|type|overload|generic
 _TAG = re.compile(r"</?\s*[A-Za-z][\w-]*(?:\s+(?:cref|name|href|langword)\s*=\s*\"([^\"]*)\"|\s+\w+\s*=\s*\"[^\"]*\")*\s*/?>")
 _HTML_TAG = re.compile(r"</?(?:p|ul|ol|li|pre|code|b|i|em|strong|a|q|tt|br|h\d|table|tr|td|th|blockquote|dl|dt|dd|span|div)\b[^<>]*>", re.IGNORECASE)
 _INLINE = re.compile(r"\{@(\w+)\s+((?:[^{}]|\{[^{}]*\})*)\}")
+_VERBATIM = ("code", "literal")
 _WORDLESS = re.compile(r"\s*\{@\w+\}")
 _LINKED = re.compile(r"#?(?P<name>[^\s#|(]*(?:#\w+)?(?:\([^)]*\))?)[\s|]*(?P<label>.*)", re.DOTALL)
 _KEYWORD = re.compile(
@@ -60,12 +61,24 @@ def clean_comment(comment: str, xml: bool = False) -> list[str]:
             line = line[found.end() :]
         line = _LUA_TAG.sub("", line.strip().lstrip("*").strip()) if comment.startswith("--") else line.strip()
         lines.append(line)
-    text = without_keywords(inlined("\n".join(lines)))
+    text = without_keywords("\n".join(lines))
     if xml:
         text = html.unescape(_TAG.sub(lambda tag: tag[1] or "", text))
-    elif comment.startswith("/**"):
-        text = html.unescape(_HTML_TAG.sub("", text))
+    text = _javadoc(text) if comment.startswith("/**") and not xml else inlined(text)
     return [line for line in map(str.strip, text.split("\n")) if _WORD.search(line) and not _DIRECTIVE.match(line)]
+
+
+def _javadoc(text: str) -> str:
+    """The text without the tags of HTML and its entities, which mean themselves between the braces of `{@code &lt;p&gt;}`."""
+    pieces, last = [], 0
+    for tag in _INLINE.finditer(text):
+        pieces += [_without_html(text[last : tag.start()]), _inline(tag) if tag[1] in _VERBATIM else _without_html(_inline(tag))]
+        last = tag.end()
+    return _WORDLESS.sub("", "".join([*pieces, _without_html(text[last:])]))
+
+
+def _without_html(text: str) -> str:
+    return html.unescape(_HTML_TAG.sub("", text))
 
 
 def inlined(text: str) -> str:
