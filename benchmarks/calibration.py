@@ -90,7 +90,7 @@ def keep(searcher, row: dict, kept: dict[str, list], heads: list[dict]) -> None:
     heads.append({
         **{name: row[name] for name in ("repository", "kind", "unnamed")},
         "understood": query.kind, "candidates": len(some), "wanted_files": sum(path in files for path in {place[0] for place in wanted}),
-        "sure": confidence.inputs(query, found, (chosen, signals, demotions), ranked) if ranked else None,
+        "sure": confidence.inputs(query, found, (chosen, signals, demotions), ranked, searcher.elsewhere(query)) if ranked else None,
     })  # fmt: skip
     hidden = searcher.is_test[snapshot.file[chosen]] if row["without_tests"] else np.zeros(len(chosen), bool)
     kept["signals"].append(signals[some].astype(np.float32))

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Fit the confidence of answers and say how far it can be trusted, on repositories outside every benchmark.
 
+With the model there are two fits: `background` where the bundle brings code of other repositories to compare with, `meaning` where not.
+
     confidence.py --signals FILE.npz … --words FILE.npz … [--write]
 
 The files are those of `calibration.py signals`, made with the model and with WAYFIND_MODEL=none. Every figure is of repositories that
@@ -26,17 +28,19 @@ from wayfind.evaluate.intervals import bootstrap
 from wayfind.search import confidence
 
 HERE = Path(__file__).resolve().parent
-ASKED = ("docstring", "head", "test")
-"""Kinds of questions that are answerable. Names are not fitted: one that is defined is certain."""
+ASKED = ("docstring", "head", "test", "asked")
+"""Kinds of questions that are answerable; `asked` are written ones (asked.py). Names are not fitted: one that is defined is certain."""
 ELSEWHERE = ("foreign", "near")
 SHOWN = ("commit", "flat", "gone")
 """Others, which are told of and not fitted: subjects of commits say what was done, which need not be a question about what is there;
 `flat` is asked in a heap of functions of thirteen repositories; what is `gone` lies among code that still speaks of it, and fitting it
 as absent made the others worse (foreign 0.88 to 0.84) and itself no better."""
 INPUTS = {
+    "background": ("score", "covered", "nearest", "near", "both", "missing", "length", "elsewhere"),
     "meaning": ("score", "covered", "nearest", "near", "both", "missing", "length"),
     "words": ("score", "covered", "words", "file", "missing", "length"),
 }
+SAID = {"background": "with the model", "meaning": "with a model that brings no code of other repositories", "words": "by words alone"}
 GIVEN_UP = 0.05
 """Share of the answerable questions that may be given up on."""
 PULL = 1.0
@@ -133,7 +137,7 @@ def reliability(asked: Sample, sure: np.ndarray) -> list[tuple[float, float, flo
 def diagram(points: dict[str, list[tuple[float, float, float, int]]]) -> str:
     """What was said against what was true, as SVG."""
     size, edge = 320, 40
-    colours = {"meaning": "#1f6feb", "words": "#8b949e"}
+    colours = {"background": "#1f6feb", "words": "#8b949e"}
     at = lambda x, y: f"{edge + x * size:.1f},{edge + (1 - y) * size:.1f}"  # noqa: E731
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{size + 2 * edge}" height="{size + 2 * edge}" font-family="sans-serif" font-size="12">',
@@ -142,10 +146,11 @@ def diagram(points: dict[str, list[tuple[float, float, float, int]]]) -> str:
         f'<text x="{edge + size / 2 - 60}" y="{size + edge + 28}">said by the answer</text>',
         f'<text x="12" y="{edge + size / 2 + 40}" transform="rotate(-90 12 {edge + size / 2 + 40})">share answerable</text>',
     ]
-    for row, (name, found) in enumerate(points.items()):
+    for row, name in enumerate(colours):
+        found = points[name]
         parts.append(f'<polyline points="{" ".join(at(said, true) for _, said, true, _ in found)}" stroke="{colours[name]}" fill="none"/>')
         parts += [f'<circle cx="{at(said, true).split(",")[0]}" cy="{at(said, true).split(",")[1]}" r="3" fill="{colours[name]}"/>' for _, said, true, _ in found]
-        parts.append(f'<text x="{edge + 10}" y="{edge + 20 + 16 * row}" fill="{colours[name]}">{"with the model" if name == "meaning" else "by words alone"}</text>')
+        parts.append(f'<text x="{edge + 10}" y="{edge + 20 + 16 * row}" fill="{colours[name]}">{SAID[name]}</text>')
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
@@ -157,10 +162,10 @@ def main() -> int:
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     texts, points, kept = [], {}, {}
-    for name, paths in (("meaning", options.signals), ("words", options.words)):
-        asked = sample(paths, INPUTS[name])
+    for name, said in SAID.items():
+        asked = sample(options.words if name == "words" else options.signals, INPUTS[name])
         sure = left_out(asked)
-        texts.append(table("with the model" if name == "meaning" else "by words alone", asked, sure))
+        texts.append(table(said, asked, sure))
         points[name] = reliability(asked, sure)
         seen = ~np.isin(asked.kind, SHOWN)
         own = fitted(asked.inputs[seen], asked.answerable[seen], asked.weight[seen])
@@ -171,7 +176,7 @@ def main() -> int:
         texts.append("  " + "  ".join(f"{one} {value:+.3f}" for one, value in {"bias": kept[name]["bias"], **of}.items()) + "\n")
     print("\n".join(texts), end="")
     if options.write:
-        rows = ",\n".join(f'  "{name}": {json.dumps(kept[name])}' for name in ("words", "meaning"))
+        rows = ",\n".join(f'  "{name}": {json.dumps(kept[name])}' for name in ("words", "meaning", "background"))
         Path(confidence.__file__).with_name("confidence.json").write_text("{\n" + rows + "\n}\n", encoding="utf-8")
         head = [f"commit   {commit()}", f"machine  {processor()}", f"date     {datetime.date.today().isoformat()}"]
         head.append("command  benchmarks/confidence.py --signals SIGNALS.npz --words WORDS.npz --write")

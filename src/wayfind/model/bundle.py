@@ -20,6 +20,8 @@ BUNDLE_FORMAT = 1
 MANIFEST = "bundle.json"
 BASE = Path(__file__).parent / "base"
 """The bundle that comes with Wayfind."""
+BESIDE = ("decoder", "background")
+"""Parts on which no vector depends."""
 _PIECE = 1 << 22
 """Bytes that are read at a time."""
 _SHOWN = 6
@@ -40,10 +42,10 @@ class Bundle:
 
     @property
     def encoder_id(self) -> str:
-        """`id` without the decoder: with another one beside it, or none, an encoder makes the same vectors, which stay."""
-        decoder = {value for value in self.parts.get("decoder", {}).values() if isinstance(value, str)}
-        digests = {file: digest for file, digest in self.digests.items() if file not in decoder}
-        return identity(digests, {name: part for name, part in self.parts.items() if name != "decoder"})
+        """`id` without what stands beside the encoder: with another decoder, or none, it makes the same vectors, which stay."""
+        beside = {value for name in BESIDE for value in self.parts.get(name, {}).values() if isinstance(value, str)}
+        digests = {file: digest for file, digest in self.digests.items() if file not in beside}
+        return identity(digests, {name: part for name, part in self.parts.items() if name not in BESIDE})
 
     def checked(self, name: str) -> Path:
         """The path of a file that is the one that was shipped. Raises ModelError where it is not."""

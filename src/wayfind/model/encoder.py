@@ -53,6 +53,9 @@ class Encoder:
         self.code_length: int = settings["code_length"]
         self.parts: int = settings.get("parts", 1)
         """Parts of a long chunk that are encoded at most; 1: its beginning alone."""
+        self.background = _background(bundle)
+        """Codes of code from other repositories, int8 [n, dim]; None where the bundle brings none. What is nearer to them than to anything
+        here is probably not here."""
 
     def query(self, text: str) -> np.ndarray:
         """The code of a query, int8 [dim]."""
@@ -183,6 +186,13 @@ def current_encoder(tree: Path | None = None) -> Encoder | None:
 def late_dim(bundle: Bundle) -> int:
     """Size of the token vectors that a bundle makes, 0 where it makes none or the setting `late-interaction` is off."""
     return bundle.parts.get("late", {}).get("dim", 0) if value_of("late-interaction") == "on" else 0
+
+
+def _background(bundle: Bundle) -> np.ndarray | None:
+    """The part `background` of a bundle."""
+    if (part := bundle.parts.get("background")) is None:
+        return None
+    return np.load(bundle.checked(part["codes"]), allow_pickle=False)
 
 
 @cache

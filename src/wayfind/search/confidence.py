@@ -44,15 +44,18 @@ class Fit:
 
 
 _TABLE = json.loads(Path(__file__).with_name("confidence.json").read_text(encoding="utf-8"))
-BY_WORDS, BY_MEANING = (Fit(**_TABLE[name]) for name in ("words", "meaning"))
+BY_WORDS, BY_MEANING, BY_BACKGROUND = (Fit(**_TABLE[name]) for name in ("words", "meaning", "background"))
 
 
-def inputs(query: Query, lexical: Lexical, candidates: Candidates, ranked: Sequence[Ranked]) -> dict[str, float]:
+def inputs(
+    query: Query, lexical: Lexical, candidates: Candidates, ranked: Sequence[Ranked], elsewhere: float | None = None
+) -> dict[str, float]:
     """What the confidence looks at: `score` of the first result and how far it is `ahead` of the fifth; of all candidates the largest
     share of the query's weight that one holds (`covered`), the largest cosine (`nearest`) and the mean of five (`near`), the
     largest lexical score (`words`), score of a file (`file`), late interaction (`late`), product of share and cosine (`both`), share of
     the query met by a symbol (`symbol`); the share of its words that no chunk holds (`missing`), and the logarithm of how many
-    it has (`length`)."""
+    it has (`length`); how near it lies to code of other repositories (`elsewhere`), where the model brings some: some questions lie near
+    to all code."""
     _, signals, _ = candidates
     column = {name: signals[:, number] for number, name in enumerate(SIGNALS)}
     near = np.sort(column["meaning"])[::-1]
@@ -69,23 +72,26 @@ def inputs(query: Query, lexical: Lexical, candidates: Candidates, ranked: Seque
         "symbol": float(column["symbol"].max()),
         "missing": 0.0 if _stood_in(ranked) else len(lexical.missing) / max(len(query.words), 1),
         "length": math.log(1 + max(len(query.words), _SHORTEST)),
+        "elsewhere": elsewhere or 0.0,
     }
 
 
-def confidence(query: Query, lexical: Lexical, candidates: Candidates, ranked: Sequence[Ranked]) -> float:
-    """Probability, 0 to 1, rounded to 3 digits."""
+def confidence(
+    query: Query, lexical: Lexical, candidates: Candidates, ranked: Sequence[Ranked], elsewhere: float | None = None
+) -> float:
+    """Probability, 0 to 1, rounded to 3 digits. `elsewhere`: how near the query lies to code of other repositories, if that is known."""
     if not ranked or not len(candidates[0]):
         return 0.0
     if query.kind == "identifier" and ranked[0].signals.get("definition"):
         return CERTAIN
-    given, fit = inputs(query, lexical, candidates, ranked), _fit(ranked)
+    given, fit = inputs(query, lexical, candidates, ranked, elsewhere), _fit(ranked, elsewhere)
     logit = fit.bias + sum(times * given[name] for name, times in fit.of.items())
     return round(1 / (1 + math.exp(-logit)), 3)
 
 
-def gives_up(query: Query, sure: float, ranked: Sequence[Ranked], found: bool) -> bool:
+def gives_up(query: Query, sure: float, ranked: Sequence[Ranked], found: bool, elsewhere: float | None = None) -> bool:
     """Whether to say that the repository probably does not hold this."""
-    return not found or (sure < _fit(ranked).give_up_below and query.kind in _GIVEN_UP and not query.filters and not _stood_in(ranked))
+    return not found or (sure < _fit(ranked, elsewhere).give_up_below and query.kind in _GIVEN_UP and not query.filters and not _stood_in(ranked))
 
 
 def _stood_in(ranked: Sequence[Ranked]) -> bool:
@@ -93,6 +99,7 @@ def _stood_in(ranked: Sequence[Ranked]) -> bool:
     return bool(ranked) and ranked[0].signals.get("learned", 0.0) >= STANDS_IN
 
 
-def _fit(ranked: Sequence[Ranked]) -> Fit:
-    near = any(hit.signals.get("meaning") for hit in ranked[:_LOOKED_AT])
-    return BY_MEANING if near else BY_WORDS
+def _fit(ranked: Sequence[Ranked], elsewhere: float | None) -> Fit:
+    if not any(hit.signals.get("meaning") for hit in ranked[:_LOOKED_AT]):
+        return BY_WORDS
+    return BY_MEANING if elsewhere is None else BY_BACKGROUND

@@ -86,8 +86,9 @@ def answer(searcher: Searcher, query: Query, ask: Ask, stale_files: int = 0) -> 
     ranked = [*scored, *_unscored(query, mask, scored, k)]
     kept, copies = _fold(searcher, ranked, k)
     results = _results(searcher, query, lexical, kept, copies, ask)
-    sure = trust.confidence(query, lexical, candidates, ranked) if scored or not only_filters(query) else float(bool(kept))
-    abstained = trust.gives_up(query, sure, ranked, bool(kept))
+    elsewhere = searcher.elsewhere(query)
+    sure = trust.confidence(query, lexical, candidates, ranked, elsewhere) if scored or not only_filters(query) else float(bool(kept))
+    abstained = trust.gives_up(query, sure, ranked, bool(kept), elsewhere)
     reason = reason_for(searcher, query, lexical, kept, mask, abstained)
     if kept and not results:
         reason = f"not even the first of {len(kept)} results fits into {ask.max_tokens} tokens"

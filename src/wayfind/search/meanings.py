@@ -20,6 +20,7 @@ from wayfind.search.asked import Asked, asked
 ENCODED_NOW = 24
 """Candidates without a vector that one query encodes, the best by their words first: some 0.2 s on two cores."""
 QUERIES_KEPT = 256
+NEAREST_ELSEWHERE = 5
 PART_COST = 0.02
 """Cosine by which a further part of a long chunk must be nearer than its beginning: who has more parts has more chances. Chosen on
 repositories of the ranker part, see benchmarks/results/parts.txt."""
@@ -59,6 +60,13 @@ class Meanings:
         if not self._whole:
             value = np.append(value, np.nan)[self._vectors.row]
         return value
+
+    def elsewhere(self, text: str) -> float | None:
+        """Mean cosine of a query with the nearest five chunks of other repositories; None where the bundle brings none."""
+        if (codes := self._encoder.background) is None:
+            return None
+        value = cosines(codes, self._moved(self.query(text)), lengths_of(codes))
+        return float(np.sort(value)[-NEAREST_ELSEWHERE:].mean())
 
     def like(self, chunk: int) -> np.ndarray:
         """Cosine of every chunk with one of them, by its own vector; nan where a chunk is not encoded yet."""

@@ -20,6 +20,7 @@ from wayfind.search.latents import Fused, fused
 from wayfind.search.learned import Learned
 from wayfind.search.meanings import Meanings
 from wayfind.search.mentions import Places
+from wayfind.search.query import Query
 from wayfind.search.vocabulary import Edits, Vocabulary, edited, read_edits
 
 TEST_PATH = re.compile(
@@ -72,6 +73,10 @@ class Searcher:
         """The chunks' vectors, where there is a model."""
         encoder = current_encoder(self.snapshot.folder) if self._model else None
         return Meanings(self.snapshot, encoder, self.learned and self.learned.code) if encoder else None
+
+    def elsewhere(self, query: Query) -> float | None:
+        """How near a query lies to code of other repositories; None where no model takes part, or it brings none."""
+        return None if query.kind == "identifier" or self.meanings is None else self.meanings.elsewhere(query.text)
 
     @cached_property
     def learned(self) -> Learned | None:
