@@ -109,7 +109,7 @@ def test_a_query_that_begins_with_what_must_not_be_needs_no_dashes(query: str, l
 def test_a_word_that_is_nearly_a_command_is_searched_for_and_the_command_named_where_nothing_is_found(library: Path, home: Path) -> None:
     ran = command("staus", home=home, cwd=library)
     assert ran.returncode == 1 and b"confidence" in ran.stdout and b"did you mean: wayfind status" in ran.stderr
-    for arguments in (("search", "staus"), ("--", "staus"), ("quantum",), ("staus of it",)):
+    for arguments in (("search", "staus"), ("--", "staus"), ("quantum",), ("clean",), ("staus of it",)):
         assert b"did you mean" not in command(*arguments, home=home, cwd=library).stderr
 
 

@@ -13,8 +13,8 @@ from wayfind.errors import NotFound
 
 _LEFT_OUT = re.compile(r"-(?:[^\W_]+|(?:sym|symbol|path|file|lang|language|kind):.+)")
 """What a query leaves out, given behind it."""
-_ALIKE = 0.75
-"""Likeness to a command from which a word may be one misspelt (`difflib`): `staus`, `serach`, `indx`."""
+_ALIKE = 0.8
+"""Likeness to a command of the same first letter from which a word may be one misspelt (`difflib`): `staus`, `serach`, `indx`."""
 
 
 def misspelt(word: str, commands: Iterable[str]) -> str:
@@ -23,7 +23,7 @@ def misspelt(word: str, commands: Iterable[str]) -> str:
         return ""
     from difflib import get_close_matches
 
-    close = get_close_matches(word, list(commands), 1, _ALIKE)
+    close = get_close_matches(word, [command for command in commands if command[0] == word[0]], 1, _ALIKE)
     return f"{word!r} is no command, so it was taken for a query; did you mean: wayfind {close[0]}" if close else ""
 
 
