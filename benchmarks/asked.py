@@ -2,10 +2,12 @@
 """Written questions (asked.yaml) as a set for calibration.py: answerable, put to other repositories, and after the answer is deleted.
 
     asked.py --clones DIR --sets DIR [--home DIR]
-    calibration.py signals --sets DIR --home DIR --out FILE.npz
+    calibration.py signals --sets DIR --home DIR --out MODEL.npz          and with WAYFIND_MODEL=none: WORDS.npz
+    asked.py --signals MODEL.npz --words WORDS.npz [--write]
 
 --clones   NAME or OWNER+NAME folders of the repositories of asked.yaml, at the commits named there
 --sets     is made: a folder of trees and `questions.jsonl`
+--signals  prints how well the answerable ones are answered, with the model and by words alone; --write: into results/asked.txt
 
 The documentation of what is asked for stays, as it is in a user's repository. `deleted`: every second question, asked again in a copy
 without its functions, their documentation, and the tests that name them.
@@ -22,12 +24,18 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import yaml
+from calibration import read
 from calibration_sets import removed, row, unanswered
+from measure import heading, write_result
+
 
 import wayfind
+from wayfind.evaluate.intervals import bootstrap, paired
 from wayfind.evaluate.queries import Gold, is_unnamed
 from wayfind.evaluate.scratch import git
+from wayfind.search import rank
 
 HERE = Path(__file__).parent
 DOMAINS = {
@@ -36,13 +44,20 @@ DOMAINS = {
     "finding": ("BurntSushi/ripgrep", "junegunn/fzf"),
     "other": ("pallets/jinja",),
 }
+STYLES = {"sentences": range(8), "keywords": range(8, 14), "other words": range(14, 20)}
+"""How the questions of a repository are put, by their order: sentences, phrases of three to six words, behaviour in other words than the
+code's."""
 FOREIGN = NEAR = 30
 """Questions of others that are put to a repository."""
 
 
 def main() -> int:
-    """Lay the trees out and write the questions."""
+    """Lay the trees out and write the questions, or judge the answers."""
     options = arguments()
+    if options.signals:
+        text = heading("Two hundred written questions, ten repositories of the ranker part; 95 % intervals over questions") + "\n" + table(options.signals, options.words)
+        write_result("asked.txt", text) if options.write else print(text)
+        return 0
     asked = yaml.safe_load((HERE / "asked.yaml").read_text(encoding="utf-8"))
     rows: list[dict] = []
     options.sets.mkdir(parents=True)
@@ -60,10 +75,16 @@ def main() -> int:
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clones", type=Path, required=True)
-    parser.add_argument("--sets", type=Path, required=True)
+    parser.add_argument("--clones", type=Path)
+    parser.add_argument("--sets", type=Path)
     parser.add_argument("--home", type=Path)
-    return parser.parse_args()
+    parser.add_argument("--signals", type=Path)
+    parser.add_argument("--words", type=Path)
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args()
+    if not (options.signals and options.words or options.clones and options.sets):
+        parser.error("give --clones and --sets, or --signals and --words")
+    return options
 
 
 def questions(name: str, part: dict, clones: Path, sets: Path, home: Path) -> Iterator[dict]:
@@ -97,6 +118,38 @@ def lay_out(clone: Path, commit: str, folder: Path) -> None:
         sys.exit(f"{clone} is not at {commit}")
     folder.mkdir(parents=True)
     git(clone, "checkout-index", "--all", f"--prefix={folder.resolve()}/")
+
+
+def table(model: Path, words: Path) -> str:
+    """Function MRR@10, share with a right function and with a right first file, by style, and the paired difference."""
+    judged = {name: answered(path) for name, path in (("with the model", model), ("by words alone", words))}
+    lines = [f"{'':14s} {'':22s} {'function MRR@10':>24s} {'function among ten':>24s} {'first file right':>24s}"]
+    for style, places in {"all": range(20), **STYLES}.items():
+        some = {name: found[np.isin(found[:, 0], list(places)), 1:] for name, found in judged.items()}
+        for name, found in some.items():
+            cells = [bootstrap(column.tolist()) for column in found.T]
+            lines.append(f"{style:14s} {name:22s} " + " ".join(f"{cell.mean:8.3f} [{cell.low:.3f}, {cell.high:.3f}]" for cell in cells) + f"   {len(found)} questions")
+        cells = [paired(after.tolist(), before.tolist()) for after, before in zip(*(found.T for found in some.values()))]
+        lines.append(f"{style:14s} {'difference':22s} " + " ".join(f"{cell.mean:+8.3f} [{cell.low:+.3f}, {cell.high:+.3f}]" for cell in cells))
+    return "\n".join(lines) + "\n"
+
+
+def answered(path: Path) -> np.ndarray:
+    """Of every answerable question: its place in its repository, MRR, whether a right function is among ten, whether the first file is right."""
+    about, everything = read([path])
+    asked = everything.some(everything.kind == "asked")
+    weights, demoted = rank.WEIGHTS | rank.PROFILES["question"], np.array([rank.DEMOTED[name] for name in about["demotions"]])
+    scores = asked.scores(np.array([weights[name] for name in asked.names]), demoted)
+    near = asked.signals[:, asked.names.index("meaning")] * (1 - asked.taken * demoted).prod(1) * ~asked.hidden
+    rows, seen = [], dict.fromkeys(asked.repository, 0)
+    for number, (a, b) in enumerate(zip(asked.first, asked.first[1:])):
+        order, found = rank.damp(asked.file[a:b], np.round(scores[a:b], 9), rank.SEATS[-1] + 1)
+        order = rank.seats(order, found, np.round(near[a:b], 9))[0][:10]
+        places, files = np.flatnonzero(asked.gold[a:b][order]), asked.file[a:b][order]
+        right = len(files) and files[0] in asked.file[a:b][asked.gold[a:b]]
+        rows.append((seen[asked.repository[number]], 1 / (places[0] + 1) if len(places) else 0.0, float(len(places) > 0), float(right)))
+        seen[asked.repository[number]] += 1
+    return np.array(rows)
 
 
 if __name__ == "__main__":
