@@ -19,7 +19,7 @@ import numpy as np
 from wayfind.errors import ModelError
 from wayfind.model.bundle import Bundle, current, load
 from wayfind.model.grounding import Grounds
-from wayfind.model.habits import NO_HABIT, Habit
+from wayfind.model.habits import NO_HABIT, Habit, Habits
 from wayfind.model.reading import READING_VERSION, places
 from wayfind.model.wording import NAME, SIGNS, Known, joined, names_in, parts, repeats, tokens, written
 from wayfind.model.wordpiece import WordPiece
@@ -86,9 +86,17 @@ class Explainer:
         """Provenances whose sentences it was measured to be better than."""
         self.id = bundle.id
 
-    def write(self, reading: str) -> str:
-        """A sentence on what a chunk does, "" where none is sure to say only what stands there."""
-        return self.best(self.candidates(reading))
+    def write(self, reading: str, habits: Habits | None = None, without: str = "") -> str:
+        """A sentence on what a chunk does, "" where none is sure to say only what stands there; with the habits of a repository in its
+        manner, learned from all functions but those documented by the sentence `without`."""
+        if not habits:
+            return self.best(self.candidates(reading))
+        return self.best(self.candidates(reading, habits.near(places(reading, self._vocabulary).ids, _first(reading), without)))
+
+    def habits(self, documented: Sequence[tuple[str, str]]) -> Habits:
+        """What the readings and sentences of a repository's functions teach."""
+        known = [(places(reading, self._vocabulary).ids, _first(reading), sentence) for reading, sentence in documented]
+        return Habits(known, self._vocabulary)
 
     def best(self, candidates: Iterable[Said]) -> str:
         """The first candidate that is likely enough and invents nothing, "" without one."""
@@ -111,6 +119,11 @@ class Explainer:
             if rules.hold(text):
                 found.append(Said(text, beam.mean + COVERED * rules.covers(text), tuple(rules.known.lacks(text))))
         yield from sorted({said.text: said for said in found}.values(), key=lambda said: (-said.score, said.text))
+
+
+def _first(reading: str) -> str:
+    """The first word of the name of what is read."""
+    return next(iter(Grounds(reading).own), "")
 
 
 class Rules:

@@ -8,6 +8,7 @@ by the function's own code, but for plain words that several of the nearest shar
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from math import log, sqrt
 
 import numpy as np
 
+from wayfind.corpus.english import is_verb, third_person
 from wayfind.model.wording import is_name, parts, spelled, tokens
 from wayfind.model.wordpiece import WordPiece
 
@@ -58,6 +60,22 @@ class Habit:
 NO_HABIT = Habit()
 
 
+def sentence_of(documentation: str) -> str:
+    """The first sentence of a documentation with its verb in the third person, "" where it is none of 3 to 25 words.
+
+    >>> sentence_of("Load the pages.  Never fails."), sentence_of("Pages")
+    ('Loads the pages', '')
+    """
+    words = _END.split(" ".join(documentation.split()), maxsplit=1)[0].rstrip(".").split()
+    if not 3 <= len(words) <= 25:
+        return ""
+    first = words[0].lower()
+    return " ".join([third_person(first).capitalize() if is_verb(first, alone=False) else words[0], *words[1:]])
+
+
+_END = re.compile(r"(?<=\w[.!?;:])\s|\s-{1,2}\s")
+
+
 class Habits:
     """The documented functions of a repository. `known`: of each what is read of it as ids, the first word of its name, and its
     sentence."""
@@ -77,6 +95,9 @@ class Habits:
         vector = {one: (1 + log(times)) * self._idf[one] for one, times in count.items() if one in self._idf}
         length = sqrt(sum(value * value for value in vector.values())) or 1.0
         return {one: value / length for one, value in vector.items()}
+
+    def __len__(self) -> int:
+        return len(self._said)
 
     def near(self, ids: Sequence[int], first: str, without: str = "") -> Habit:
         """The habit of the functions nearest to what is read of one whose name begins with the word `first`: only those that share it say

@@ -281,7 +281,7 @@ def _result(
         snapshot.languages[file],
         round(hit.score, 6),
         snippet(text, chunk.start_line, matched),
-        explain(chunk, text, snapshot.languages[file], mode, snapshot.store.path.parent),
+        explain(chunk, text, snapshot.languages[file], mode, snapshot.store.path.parent, snapshot),
         matched,
         hit.signals,
         also,

@@ -36,12 +36,13 @@ NICENESS = 10
 @click.option("--export", "target", metavar="FILE", help="Write what is in use into FILE: numbers, and the words of `wayfind vocabulary`; no source text.")
 @click.option("--import", "source", metavar="FILE", help="Use what --export wrote, of the same repository and made with the same model.")
 @click.option("--background", is_flag=True, help="Learn in a process of its own, at low priority; --status says how it ended.")
+@click.option("--sentences", is_flag=True, help="Try whether the documentation here makes what --explain generated writes better.")
 @click.option("--from", "begin", type=click.Choice(["random"]), help="random: a model of its own, learned on this repository alone (extra [train]).")
 @latent_options
 @click.option("--index", metavar="FOLDER", help="The index that `wayfind index --output FOLDER` wrote.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def learn_command(
-    path: str | None, telling: bool, rollback: bool, until: str | None, target: str | None, source: str | None, background: bool, begin: str | None,
+    path: str | None, telling: bool, rollback: bool, until: str | None, target: str | None, source: str | None, background: bool, sentences: bool, begin: str | None,
     index: str | None, as_json: bool, **own: Any,
 ) -> int:  # fmt: skip
     """Adapt search to the repository at PATH (default: the current folder), and keep that only if it is shown to help.
@@ -64,6 +65,8 @@ def learn_command(
             return _export(place.repository, Path(target))
         if source:
             return _import(place.repository, Path(source))
+        if sentences:
+            return _sentences(place.repository, options.seed or 0, as_json)
         if background:
             return _begin(place.repository, path, index, until, options.seed)
         return learn_here(place.repository, until=until, seed=options.seed or 0, as_json=as_json)
@@ -88,6 +91,26 @@ def learn_here(repository: Repository, *, until: str | None = None, seed: int = 
             adaptations.use(repository.learned_folder, learnt.adaptation.id)
     click.echo(json.dumps(_as_data(learnt)) if as_json else "\n".join(_said(learnt)))
     return FOUND if learnt.verdict.kept else NOTHING
+
+
+def _sentences(repository: Repository, seed: int, as_json: bool) -> int:
+    """Try the decoder in the manner of the repository's documentation, and say what came of it."""
+    from dataclasses import asdict
+
+    from wayfind.train.adapt.sentences import FEWEST, learn_sentences
+
+    with _alone(repository.learned_folder), meter() as progress:
+        repository.refresh(progress)
+        found = learn_sentences(repository, seed)
+    if as_json:
+        click.echo(json.dumps(asdict(found)))
+    elif not found.gate or not found.report:
+        click.echo(f"{found.documented} documented functions and types, and {FEWEST} are needed; nothing was changed")
+    else:
+        for name, one in (("gate", found.gate), ("report", found.report)):
+            click.echo(f"{name:7} ROUGE-L of {one.gain.n} held-out sentences {one.before:.3f} -> {one.after:.3f}, {one.gain.mean:+.3f} [{one.gain.low:+.3f}, {one.gain.high:+.3f}]")
+        click.echo("kept: --explain generated writes in the manner of the documentation here" if found.kept else "not kept: no certain gain")
+    return FOUND if found.kept else NOTHING
 
 
 def _alone(folder: Path) -> Any:
