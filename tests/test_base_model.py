@@ -166,3 +166,22 @@ def test_the_model_leaves_nothing_in_the_users_home(shop, tmp_path):
     done = subprocess.run([sys.executable, "-c", code, shop], capture_output=True, text=True, env=surroundings)
     assert done.stdout.strip() == "notify_customer", done.stderr
     assert not [path for path in (tmp_path / "user").rglob("*") if path.is_file()]
+
+
+PROSE = (
+    "The weather in the mountains was cold that morning.\nWe walked to the village, bought bread and wine, and my sister said that the train\n"
+    "would be late again.\nSo we sat down by the river and talked about the summer until the sun was gone.\nNobody came to send us home."
+)
+REPORT = (
+    "A customer who is notified twice\n\nWhen the mail server is slow, notify_customer waits for the connection and sends the same body again.\n"
+    "The address is right, but two mails arrive.\nIt should connect once, send the body, and give up when the server does not answer."
+)
+
+
+def test_pasted_prose_is_told_from_a_pasted_report(shop, tmp_path):
+    with wayfind.open(shop, home=tmp_path / "home") as repo:
+        repo.refresh()
+        prose, report = repo.search(PROSE), repo.search(REPORT)
+    assert prose.abstained and not report.abstained
+    assert prose.confidence < report.confidence
+    assert report.results[0].symbol == "notify_customer"

@@ -1,8 +1,9 @@
 """How far an answer can be trusted: a probability that the repository holds what the query asks for.
 
 A logistic regression on what `inputs` gives, fitted by benchmarks/confidence.py on questions with known answers of repositories outside
-every benchmark, against questions asked in a repository that they do not belong to, and in one of the same domain. It is calibrated for questions; a name that is defined is certain, and long texts (issues, traces, pasted code)
-are never given up on unless nothing at all is found.
+every benchmark, against questions asked in a repository that they do not belong to, and in one of the same domain. It is calibrated for
+questions, and says little too much of long texts. A name that is defined is certain; traces and pasted code are never given up on unless
+nothing at all is found.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from wayfind.search.query import Query
 from wayfind.search.rank import SIGNALS, Ranked
 
 CERTAIN = 0.99
-_GIVEN_UP = ("question", "identifier")
+_GIVEN_UP = ("question", "identifier", "text")
 _LOOKED_AT = 3
 _NEAREST = 5
 _FIFTH = 4
