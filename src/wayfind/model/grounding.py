@@ -89,16 +89,19 @@ class Grounds:
     @cached_property
     def parameters(self) -> frozenset[str]:
         """The words of what stands in the brackets behind the name."""
-        found = re.search(rf"(?:\b{re.escape(self._name)}|\b_)[ \t]*(?:<[^<>\n]*>|\[[^\[\]\n]*\])?[ \t]*\(((?:[^()]|\([^()]*\))*)\)", self.code[:1_500]) or re.search(
-            r"\(((?:[^()]|\([^()]*\))*)\)", self.code[:500]
-        )
+        code = self.code[:1_500]
+        if self.language in _IMPLICIT:  # those declare and call without brackets
+            code = next((line for line in code.split("\n") if re.match(r"\s*(?:def|defp|let|fun)\b", line)), "")
+        found = re.search(rf"(?:\b{re.escape(self._name)}|\b_)[ \t]*(?:<[^<>\n]*>|\[[^\[\]\n]*\])?[ \t]*\(((?:[^()]|\([^()]*\))*)\)", code)
+        if not found and self.language not in _IMPLICIT:
+            found = re.search(r"\(((?:[^()]|\([^()]*\))*)\)", self.code[:500])
         words = set(parts(found.group(1))) - {"self", "this", "cls", "int", "str", "string", "const", "mut"} if found else set()
         return frozenset(map(stem, words | {long for long, short in MEANT.items() if not words.isdisjoint(short.split())}))
 
     @cached_property
     def returns(self) -> bool:
         """Whether it seems to return something other than itself."""
-        if self.returns_itself or self.language == "go" and re.search(r"\)\s*error\b", self.code.split("\n", 1)[0]):
+        if self.returns_itself or self.language == "go" and re.search(r"^func [^\n]*\)\s*error\b", self.code, re.MULTILINE):
             return False
         return self.language in _IMPLICIT or bool(_RETURNS.search(self.code) or _TYPED.search(self.code[:1_000]))
 
@@ -112,6 +115,11 @@ class Grounds:
     def asks(self) -> bool:
         """Whether its name asks something: `is_open`, `contains`, `empty?`."""
         return bool(self.own) and (self.own[0] in _ASKING or self._symbol.endswith("?"))
+
+    @property
+    def _converts(self) -> bool:
+        """Whether its name says what something is made into: `to_json`."""
+        return len(self.own) > 1 and self.own[0] in ("to", "into")
 
     @cached_property
     def leads(self) -> tuple[str, ...]:
@@ -127,8 +135,10 @@ class Grounds:
             return ()
         if self.is_type:
             return ("represents", "a", "an", "the")
-        if self._name in DUNDERS or own[0] in ("to", "into", "as", "from"):
+        if self._name in DUNDERS or own[0] in ("as", "from"):
             return ()  # the template knows what they mean
+        if self._converts:
+            return ("converts",)
         first, alone = own[0], len(own) == 1
         if self.asks:
             return ("returns", "checks", "tells")
@@ -178,6 +188,8 @@ class Grounds:
     def object_is_named(self, words: Sequence[str]) -> bool:
         """Whether the words between the first and a break end with what the name ends with, and hold nothing that the name has behind a
         preposition. What a sentence on something asked, or on a function like others, says of the name may stand anywhere."""
+        if self._converts:
+            return "to" in words and set(self._told) <= set(words[words.index("to") :])
         if self.asks or self.is_type or words[0] not in self.warranted:
             return not self.objects or any(stem(word) in self.objects for word in words[1:])
         ends = next((at for at, word in enumerate(words) if at and word in BREAKS), len(words))
@@ -211,6 +223,10 @@ class Grounds:
             subject = self._owner[-1:]
             if not self.parameters and subject and self.own[0] in _ASKED_FREE and self._told:
                 begun.append((verb, *(("true", "if") if verb == "returns" else ("whether",)), "the", *subject, self.own[0], *self._told))
+            return tuple(begun)
+        if self._converts:
+            if self._owner and not self.parameters:
+                begun.append((verb, "the", *self._owner, "to", *self._told))
             return tuple(begun)
         if self.heads and self._told:
             named, behind = self._told[: self._preposition], self._told[self._preposition :]
@@ -246,7 +262,7 @@ class Grounds:
         if last == words[-2] or last == "returns":
             return False
         if last in FREE or last in _ASKED_FREE:
-            closes = last in BREAKS and not self._is_free_of_rules(words)
+            closes = last in BREAKS and not self._is_free_of_rules(words) and not (self._converts and last == "to")
             return not closes or self.object_is_named(words) and (words[-2] in BREAKS or self._is_about(words[:-1]))
         return last == NAME or stem(last) not in {stem(word) for word in words[:-1] if word not in FREE}
 
@@ -257,11 +273,18 @@ class Grounds:
             return False
         if len(words) < 3 or words[0] not in self.leads or words[-1] in LOOSE_ENDS or not self.object_is_named(words):
             return False
-        if self.asks and not (_ASKED.search(" ".join(words[:4])) and (self.own[0] not in _ASKED_FREE or self.own[0] in words)):
+        if self.asks and not (_ASKED.search(" ".join(words[:4])) and self._asks_so(words)):
             return False
         if not self._is_free_of_rules(words) and not self._is_about(words):
             return False
         return all(self._is_given(words[at + 1 :]) for at, word in enumerate(words) if word in _GIVEN)
+
+    def _asks_so(self, words: Sequence[str]) -> bool:
+        """Whether a sentence asks what the name asks, of something: `if the path is open`."""
+        asked = self.own[0]
+        if asked not in _ASKING:
+            return True
+        return asked in words and words[words.index(asked) - 1] not in ("the", "a", "an", "if", "whether")
 
     @cached_property
     def free(self) -> frozenset[str]:
