@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import random
 import re
+import subprocess
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from wayfind.corpus.definitions import definitions
 from wayfind.evaluate.queries import Gold, Part, Query, QuerySet, part_of, plain, query
-from wayfind.evaluate.scratch import GitError, Repository, git, git_bytes, git_lines, repository_of, tree_at
+from wayfind.evaluate.scratch import Repository, command, environment, git, git_lines, repository_of, tree_at
 from wayfind.types import Chunk
 
 FEWEST_COMMITS = 60
@@ -103,18 +105,20 @@ def commit_queries(
     moved = _moved(root, history)
     paths = {path: path for path, _ in functions}
     paths |= {new: old for new, old in moved.items() if old in paths and new not in paths}
-    for change in _changes(root, history, paths.keys()):
-        text = clean_subject(change.subject)
-        if text is None:
-            dropped["subject says nothing"] += 1
-        elif text in known:
-            dropped["subject also before the cut-off"] += 1
-        else:
-            gold = sorted({(paths[path], symbol) for path, symbol in _changed(root, change, paths, languages)} & functions)
-            if 1 <= len(gold) <= MOST_FUNCTIONS:
-                found.setdefault(text, query("commit", text, [Gold(path, symbol) for path, symbol in gold]))
+    with closing(_Versions(root)) as versions:
+        for change in _changes(root, history, paths.keys()):
+            text = clean_subject(change.subject)
+            if text is None:
+                dropped["subject says nothing"] += 1
+            elif text in known:
+                dropped["subject also before the cut-off"] += 1
             else:
-                dropped["no function of the cut-off changed" if not gold else f"more than {MOST_FUNCTIONS} functions changed"] += 1
+                changed = ((paths[path], symbol) for path, symbol in _changed(versions, change, paths, languages))
+                gold = sorted(_first(MOST_FUNCTIONS + 1, (place for place in changed if place in functions)))
+                if 1 <= len(gold) <= MOST_FUNCTIONS:
+                    found.setdefault(text, query("commit", text, [Gold(path, symbol) for path, symbol in gold]))
+                else:
+                    dropped["no function of the cut-off changed" if not gold else f"more than {MOST_FUNCTIONS} functions changed"] += 1
     pool = [q for q in found.values() if parts is None or part_of(q) in parts]
     chosen = random.Random(seed).sample(sorted(pool, key=lambda q: q.id), min(limit, len(pool)))
     then = f"commit {history.cutoff[:12]}"
@@ -173,11 +177,21 @@ def _changes(root: Path, history: History, paths: Container[str]) -> Iterator[Ch
         yield change
 
 
-def _changed(root: Path, change: Change, paths: Mapping[str, str], languages: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _first(most: int, places: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    """The first distinct places, no more than `most`; those behind are not made."""
+    found: set[tuple[str, str]] = set()
+    for place in places:
+        found.add(place)
+        if len(found) == most:
+            break
+    return found
+
+
+def _changed(versions: _Versions, change: Change, paths: Mapping[str, str], languages: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """(path, symbol) of every function in which the commit removed or added a line."""
     for revision, spans in ((f"{change.commit}^", change.before), (change.commit, change.after)):
         for path, ranges in spans.items():
-            chunks = definitions(_text_at(root, revision, path), languages[paths[path]])[0]
+            chunks = versions.definitions(revision, path, languages[paths[path]])
             for start, end in ranges:
                 yield from ((path, symbol) for symbol in _touched(chunks, start, end))
 
@@ -193,10 +207,29 @@ def _within(inner: Chunk, outer: Chunk) -> bool:
     return inner is not outer and outer.start_line <= inner.start_line and inner.end_line <= outer.end_line
 
 
-def _text_at(root: Path, revision: str, path: str) -> str:
-    """A file as it was, empty where it was not, was binary, or was too large to be indexed."""
-    try:
-        content = git_bytes(root, "show", "--no-textconv", f"{revision}:./{path}")
-    except GitError:
-        return ""
-    return "" if len(content) > MOST_BYTES or b"\0" in content else content.decode("utf-8", "replace").replace("\r\n", "\n")
+class _Versions:
+    """The definitions of files as they were: one process of git for all of them, and each version extracted once."""
+
+    def __init__(self, root: Path) -> None:
+        line = command(root, "cat-file", "--batch")
+        self._running = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment())
+        self._known: dict[tuple[bytes, str], Sequence[Chunk]] = {}
+
+    def close(self) -> None:
+        self._running.communicate()
+
+    def definitions(self, revision: str, path: str, language: str) -> Sequence[Chunk]:
+        """Those of a file at a commit; none where it was not there, was binary, or was too large to be indexed."""
+        if "\n" in path:
+            return ()
+        self._running.stdin.write(f"{revision}:./{path}\n".encode("utf-8", "surrogateescape"))
+        self._running.stdin.flush()
+        head = self._running.stdout.readline().split()
+        if len(head) != 3 or not head[2].isdigit():  # `NAME missing`; a file has its id, `blob` and its size
+            return ()
+        content = self._running.stdout.read(int(head[2]) + 1)[:-1]
+        key = head[0], language
+        if key not in self._known:
+            wanted = head[1] == b"blob" and len(content) <= MOST_BYTES and b"\0" not in content
+            self._known[key] = definitions(content.decode("utf-8", "replace").replace("\r\n", "\n"), language)[0] if wanted else ()
+        return self._known[key]
