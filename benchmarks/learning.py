@@ -1,6 +1,6 @@
 """Learning on public repositories: report-part figures before and after, kept or not, and what the gate makes of shuffled answers.
 
-    python benchmarks/learning.py run FOLDER_OR_MIRROR … --results FILE [--shuffled N] [--home FOLDER]
+    python benchmarks/learning.py run FOLDER_OR_MIRROR … --results FILE [--shuffled N] [--home FOLDER] [--clones FOLDER]
 
 Each repository is cloned from where it lies (nothing is fetched), indexed and learned from as `wayfind learn` does. One line of JSON a
 run is appended to FILE; `python benchmarks/learning.py table FILE` prints the table. With --shuffled N every repository is learned from
@@ -21,7 +21,7 @@ from pathlib import Path
 
 import wayfind
 from wayfind.train.adapt.gate import summary
-from wayfind.train.adapt.run import Learnt, learn
+from wayfind.train.adapt.run import Learnt, learnings
 
 
 def main() -> None:
@@ -32,6 +32,7 @@ def main() -> None:
     run.add_argument("--results", type=Path, required=True)
     run.add_argument("--shuffled", type=int, default=0)
     run.add_argument("--home", type=Path)
+    run.add_argument("--clones", type=Path, help="where the clones stay, so that a second run finds them indexed in --home")
     table = actions.add_parser("table")
     table.add_argument("results", type=Path)
     given = parser.parse_args()
@@ -40,22 +41,22 @@ def main() -> None:
     else:
         with tempfile.TemporaryDirectory(prefix="learning-") as scratch:
             for place in given.repositories:
-                for line in runs(place, Path(scratch), given.home, given.shuffled):
+                for line in runs(place, given.clones or Path(scratch), given.home or Path(scratch) / "home", given.shuffled):
                     with open(given.results, "a", encoding="utf-8") as out:
                         out.write(json.dumps(line) + "\n")
 
 
-def runs(place: Path, scratch: Path, home: Path | None, shuffled: int):
+def runs(place: Path, clones: Path, home: Path, shuffled: int):
     """One line for the repository as it is, then one for every run with shuffled answers."""
     name = name_of(place)
-    root = clone(place, scratch / name.replace("/", "+"))
-    with closing(wayfind.open(root, home=home or scratch / "home")) as repository:
+    root = clone(place, clones / name.replace("/", "+"))
+    with closing(wayfind.open(root, home=home)) as repository:
         repository.refresh()
         repository.encode()
-        for seed in range(shuffled + 1):
-            began, used = time.monotonic(), time.process_time()
-            learnt = learn(repository, shuffled=seed or None)
-            yield line_of(name, repository.snapshot().chunks, learnt, seed, time.monotonic() - began, time.process_time() - used)
+        used = time.process_time()
+        for seed, learnt in enumerate(learnings(repository, [None, *range(1, shuffled + 1)])):
+            yield line_of(name, repository.snapshot().chunks, learnt, seed, learnt.seconds, time.process_time() - used)
+            used = time.process_time()
 
 
 def clone(place: Path, target: Path) -> Path:

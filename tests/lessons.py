@@ -18,7 +18,7 @@ NOUNS = "item entry record block frame packet token slot unit part".split()
 CALLS = "begin advance inspect collect reduce emit settle verify".split()
 
 
-def teaching_repository(root: Path, commits: int = 700, seed: int = 0) -> Path:
+def teaching_repository(root: Path, commits: int = 1000, seed: int = 0) -> Path:
     """A git repository of 12 modules with 6 functions each. Every commit changes a line of one function, and its subject names the
     function by two words that belong to it alone, never by a word of its code."""
     dice = random.Random(seed)

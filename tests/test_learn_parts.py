@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,9 +18,9 @@ from wayfind.evaluate.intervals import Interval
 from wayfind.model import adaptation as adaptations
 from wayfind.model.pooling import Pooled, pooled
 from wayfind.search.rank import DEMOTED, DEMOTIONS, SIGNALS, WEIGHTS
-from wayfind.search.learned import REMEMBERED
-from wayfind.train.adapt import query_map, weights
-from wayfind.train.adapt.gate import Compared, judge
+from wayfind.search.learned import REMEMBERED, Learned
+from wayfind.train.adapt import manner, query_map, weights
+from wayfind.train.adapt.gate import Compared, chance_of_loss, judge
 
 
 def slope_by_differences(value, at: np.ndarray, step: float = 1e-5) -> np.ndarray:
@@ -76,12 +77,12 @@ def some_candidates(rng: np.random.Generator, questions: int = 9, size: int = 12
     demotions = (rng.random((questions * size, len(DEMOTIONS))) < 0.3).astype(float)
     right = np.zeros(questions * size, bool)
     right[rng.integers(0, size, questions) + size * np.arange(questions)] = True
-    return weights.Candidates(signals, demotions, right, size * np.arange(questions), np.ones(questions))
+    return weights.Candidates(signals, demotions, right, size * np.arange(questions), np.ones(questions), np.ones(questions))
 
 
 def test_slopes_of_the_ranker_are_those_of_its_loss():
     rng = np.random.default_rng(2)
-    given = some_candidates(rng)
+    given = replace(some_candidates(rng), strength=rng.random(9))
     added = np.array([name in REMEMBERED for name in SIGNALS])
     base, taken = np.array([WEIGHTS[name] for name in SIGNALS]), np.array([DEMOTED[name] for name in DEMOTIONS])
     values = np.concatenate([np.where(added, 0.3, 0.1), np.full(len(DEMOTIONS), -0.2)])
@@ -125,6 +126,33 @@ def compared(gain: Interval, kind: str = "all") -> Compared:
 def test_kept_is_only_what_gains_for_certain_and_loses_nowhere(gate, general, present, kept, why):
     verdict = judge(gate, general, present)
     assert verdict.kept is kept and why in verdict.why
+
+
+def test_a_loss_of_few_questions_is_chance_and_one_of_many_is_none():
+    assert chance_of_loss(np.array([-0.2] * 4)) == 1 / 16
+    assert chance_of_loss(np.array([-0.2] * 8 + [0.0] * 30)) == 1 / 256
+    assert chance_of_loss(np.array([0.1, -0.1] * 40)) > 0.4 and chance_of_loss(np.array([-0.1] * 60 + [0.1] * 20)) < 0.001
+
+
+def test_a_kind_of_which_few_questions_lose_refuses_no_certain_gain():
+    gain, loss = compared(interval(0.05, 0.01, 0.09)), compared(interval(-0.2, -0.3, -0.1, n=4), "docstring")
+    assert judge([gain, replace(loss, chance=1 / 16)], []).kept and not judge([gain, replace(loss, chance=0.01)], []).kept
+
+
+def test_where_questions_are_told_apart_the_loss_is_least():
+    rng = np.random.default_rng(5)
+    inputs, labels, weight = rng.standard_normal((30, 4)), (rng.random(30) < 0.4).astype(float), rng.random(30) + 0.5
+    found = manner.newton(inputs, labels, weight)
+    loss = lambda w: float((weight * (np.log1p(np.exp(inputs @ w)) - labels * (inputs @ w))).sum() + w @ w / 2)  # noqa: E731
+    np.testing.assert_allclose(slope_by_differences(loss, found), 0, atol=1e-6)
+
+
+def test_a_question_of_no_strength_is_ranked_as_before():
+    learned = Learned(adaptations.made("m", {"manner.weight": np.array([9.0, 0.0, 0.0], np.float32)}, {"weights": {"file": 2.0, "often": 0.5}}), None)
+    like, unlike = np.array([90, 10], np.int8), np.array([-90, 10], np.int8)
+    assert (learned.strength(like), learned.strength(unlike)) == (1.0, 0.0)
+    base = {"file": 0.7, "often": 0.0}
+    assert learned.weights(base, base, 1.0).tolist() == [1.4, 0.5] and learned.weights(base, base, 0.0).tolist() == [0.7, 0.0]
 
 
 def some_adaptation(seed: int = 0) -> adaptations.Adaptation:

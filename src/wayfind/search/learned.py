@@ -5,6 +5,9 @@ The map: q' = q + B A q with A [rank, dim], B [dim, rank]; the chunks' vectors s
 by their vectors alone: for a query q, a question m that was answered by a set of places gives each of them
 
     k(q, m) = max(0, (cos(q, m) - FLOOR) / (1 - FLOOR))^2,    and a place gets   1 - prod over its questions of (1 - k).
+
+All of it but words and terms counts as far as the query is put like what was asked of the history (`Learned.strength`), and not like
+documentation or a name, which the code itself answers.
 """
 
 from __future__ import annotations
@@ -27,6 +30,8 @@ FLOOR = 0.3
 """Cosine up to which two questions have nothing to do with each other: subjects of unrelated commits lie below."""
 MOST_STRENGTH = 0.95
 """What one question alone gives at most, so that a second one still counts."""
+UNLIKE, LIKE = 0.25, 0.75
+"""Probability that a query is put like questions of the history up to which nothing of it is used, and from which all is."""
 REMEMBERED = ("remembered", "remembered_file", "often", "often_file")
 """The signals that only an adaptation brings."""
 
@@ -44,8 +49,8 @@ class Learned:
         down, up = self._arrays.get("map.down"), self._arrays.get("map.up")
         if down is None or up is None:
             return code
-        unit = code / max(float(np.sqrt(np.square(code.astype(np.float64)).sum())), 1.0)
-        moved = unit + (up.astype(np.float64) * (down.astype(np.float64) * unit).sum(1)).sum(1)
+        unit = _unit(code)
+        moved = unit + self.strength(code) * (up.astype(np.float64) * (down.astype(np.float64) * unit).sum(1)).sum(1)
         return quantise(np.round(moved, 9)[None])[0]
 
     def reworded(self, query: Query) -> Query:
@@ -56,10 +61,20 @@ class Learned:
         terms = tuple(replace(t, weight=t.weight * factors[d]) if (d := number_of(t.text)) in factors else t for t in query.terms)
         return replace(query, terms=terms)
 
-    def weights(self, names: Iterable[str], base: Mapping[str, float]) -> np.ndarray:
+    def weights(self, names: Iterable[str], base: Mapping[str, float], strength: float = 1.0) -> np.ndarray:
         """Weight of each signal or demotion: the base's, times what was learned; of what only an adaptation brings, as learned."""
         learned = self._weights
-        return np.array([learned.get(name, 0.0) if name in REMEMBERED else base[name] * learned.get(name, 1.0) for name in names])
+        return np.array(
+            [strength * learned.get(name, 0.0) if name in REMEMBERED else base[name] * learned.get(name, 1.0) ** strength for name in names]
+        )
+
+    def strength(self, code: np.ndarray) -> float:
+        """How far what was learned holds for a query, by its own code: 0 to 1; 1 where nothing was learned about that."""
+        manner = self._arrays.get("manner.weight")
+        if manner is None:
+            return 1.0
+        likely = 1 / (1 + np.exp(-float((manner[:-1].astype(np.float64) * _unit(code)).sum() + manner[-1])))
+        return round(min(max((likely - UNLIKE) / (LIKE - UNLIKE), 0.0), 1.0), 6)
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -96,10 +111,10 @@ class Learned:
         return np.round(np.stack([_share(chunk), _share(file)[self._snapshot.file]]), 9)
 
     @property
-    def known_places(self) -> float:
-        """Share of the definitions that it speaks of which are there, 0 to 1."""
+    def known_places(self) -> float | None:
+        """Share of the definitions that it speaks of which are there, 0 to 1; None where it speaks of none."""
         places = np.unique(np.concatenate([self._arrays.get(name, np.zeros(0, np.int64)) for name in ("memory.place", "often.place")]))
-        return float((self._chunks_of(places) >= 0).mean()) if len(places) else 1.0
+        return float((self._chunks_of(places) >= 0).mean()) if len(places) else None
 
     @cached_property
     def _factors(self) -> dict[int, float]:
@@ -135,6 +150,10 @@ class Learned:
             if symbol := snapshot.symbols[chunk]:
                 found[place_of(snapshot.paths[snapshot.file[chunk]], symbol)] = chunk
         return found
+
+
+def _unit(code: np.ndarray) -> np.ndarray:
+    return code / max(float(np.sqrt(np.square(code.astype(np.float64)).sum())), 1.0)
 
 
 def place_of(path: str, symbol: str) -> int:

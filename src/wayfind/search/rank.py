@@ -321,7 +321,9 @@ def weights_of(searcher: Searcher, query: Query) -> tuple[np.ndarray, np.ndarray
     """Weights of SIGNALS and of DEMOTIONS for this kind of query, as learned where something was learned."""
     base = WEIGHTS | PROFILES.get(profile(searcher, query), {})
     if searcher.learned and query.kind != "identifier":  # a name asks for its definition, whatever questions taught
-        return searcher.learned.weights(SIGNALS, base), np.minimum(searcher.learned.weights(DEMOTIONS, DEMOTED), MOST_DEMOTED)
+        strength = searcher.strength(query.text)
+        taken = searcher.learned.weights(DEMOTIONS, DEMOTED, strength)
+        return searcher.learned.weights(SIGNALS, base, strength), np.minimum(taken, MOST_DEMOTED)
     return np.array([base[name] for name in SIGNALS]), np.array([DEMOTED[name] for name in DEMOTIONS])
 
 

@@ -85,6 +85,10 @@ class Searcher:
         fits = self._adaptation and self._adaptation.model == (encoder.id if encoder else "")
         return Learned(self._adaptation, self.snapshot) if fits else None
 
+    def strength(self, text: str) -> float:
+        """How far what was learned holds for a query, 0 to 1."""
+        return self.learned.strength(self.meanings.query(text)) if self.learned and self.meanings else 1.0
+
     @property
     def adaptation(self) -> str:
         """Id of what was learned and is in use, empty where nothing is."""

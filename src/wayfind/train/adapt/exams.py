@@ -40,6 +40,8 @@ from wayfind.train.sources.kinds import FUNCTIONS
 
 MOST = {"commit": 150, "docstring": 100}
 """Questions of a kind in a part: enough for an interval of some 0.04 on MRR, and asked in a few seconds."""
+FEW = 100
+"""Train questions of the history below which its diffs are read one by one for more of them."""
 K = 10
 Opened = Callable[[Path, str], Repository]
 """Called as opened(folder, what it is for): the repository there, indexed."""
@@ -223,7 +225,8 @@ def _of_commits(root: Path, scratch: Path, split: Split, opened: Opened, limit: 
 def _of_earlier(root: Path, scratch: Path, earlier: str, cutoff: str, later: Repository, opened: Opened, limit: int, seed: int) -> list[Exam]:
     """The exam of what was committed between an earlier commit and the cut-off, over the tree of the earlier one: train. What each
     commit changed is known from the index at the cut-off; what is no longer there is not asked for."""
-    folder = commit_tree(History(repository_of(root), earlier, cutoff), scratch)
+    history = History(repository_of(root), earlier, cutoff)
+    folder = commit_tree(history, scratch)
     if folder is None:
         return []
     repository = opened(folder, "earlier history")
@@ -236,6 +239,9 @@ def _of_earlier(root: Path, scratch: Path, earlier: str, cutoff: str, later: Rep
         gold = [Gold(place.path, place.symbol) for place in one.targets if (place.path, place.symbol) in there]
         if one.part == "gate" and gold and one.digest not in known:
             found.setdefault(one.digest, query("commit", one.query, gold))
+    if len(found) < FEW:  # files were moved, or most of what was changed then is gone
+        made = commit_queries(root, folder, history, list(repository.chunks()), limit=limit, seed=seed).queries
+        found |= {one_digest: one for one in made if (one_digest := digest(one.text)) not in found and one_digest not in known}
     pool = sorted(found.values(), key=lambda asked: asked.id)
     return [Exam("commit", "train", repository, tuple(random.Random(seed).sample(pool, min(limit, len(pool)))), taught)]
 

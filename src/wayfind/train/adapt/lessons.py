@@ -11,9 +11,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from wayfind.api import Repository
+from wayfind.corpus import history
 from wayfind.evaluate.from_commits import MOST_FUNCTIONS, clean_subject, cut
 from wayfind.evaluate.queries import Gold, Part, digest, part
 from wayfind.evaluate.scratch import GitError, git
@@ -34,6 +35,10 @@ NEWEST_COMMITS = 2000
 """Commits of the main line that are looked at; as many as an index reads by default."""
 HELD_OUT = 0.3
 """Share of them, the newest, that decides and reports: of ten commits about one makes a question, and an interval needs some fifty."""
+MOST_COMMITS = 10_000
+"""Commits, merges and those of branches among them, from which a lesson is drawn."""
+HISTORY_SECONDS = 300.0
+"""Enough to read them however busy the machine is: what is learned must not depend on that."""
 MOST_EQUAL = 3
 """A question that comes back more often with other code comes from a template."""
 
@@ -159,9 +164,10 @@ def _of_history(repository: Repository, split: Split, dropped: Counter[str]) -> 
 def lessons_of_commits(repository: Repository, later: Mapping[str, Part], dropped: Counter[str] | None = None) -> Iterator[Lesson]:
     """One lesson a commit that changed few functions which are still there; of part `train` unless `later` says otherwise."""
     dropped = Counter() if dropped is None else dropped
-    places = {(c.path, c.symbol): c for c in repository.chunks() if c.kind in FUNCTIONS and c.symbol and not c.is_test}
+    chunks = list(repository.chunks())
+    places = {(c.path, c.symbol): c for c in chunks if c.kind in FUNCTIONS and c.symbol and not c.is_test}
     commits: defaultdict[str, list[Touch]] = defaultdict(list)
-    for touch in repository.touches():
+    for touch in _touches(repository.root, chunks):
         commits[touch.commit].append(touch)
     for commit, touches in commits.items():
         text = clean_subject(touches[0].subject)
@@ -173,6 +179,15 @@ def lessons_of_commits(repository: Repository, later: Mapping[str, Part], droppe
         else:
             targets = tuple(Gold(*place, places[place].start_line, places[place].end_line) for place in found)
             yield Lesson(text, targets, "commit", WEIGHTS["commit"], later.get(commit, "train"), time=touches[0].time)
+
+
+def _touches(root: Path, chunks: Iterable[Any]) -> list[Touch]:
+    """Which commits changed which definition, further back than an index reads: what is learned once may take some seconds."""
+    spans: defaultdict[str, list[tuple[int, int, str]]] = defaultdict(list)
+    for one in chunks:
+        if one.symbol:
+            spans[one.path].append((one.start_line, one.end_line, one.symbol))
+    return history.touches(root, spans, limit=MOST_COMMITS, seconds=HISTORY_SECONDS).touches
 
 
 def _of_feedback(repository: Repository, dropped: Counter[str]) -> Iterator[Lesson]:

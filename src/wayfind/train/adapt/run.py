@@ -28,7 +28,7 @@ from wayfind.model import adaptation as adaptations
 from wayfind.model.adaptation import Adaptation
 from wayfind.model.encoder import current_encoder
 from wayfind.search.vocabulary import as_data
-from wayfind.train.adapt import query_map, terms, weights, words
+from wayfind.train.adapt import manner, query_map, terms, weights, words
 from wayfind.train.adapt.exams import WHOLE_HISTORY, Exam, Sheet, Known, answered, borrow, exams, gold_of, questions_of, take
 from wayfind.train.adapt.gate import ALL, FIGURE, Compared, Verdict, compare, general_questions, judge, summary, together
 from wayfind.train.adapt.lessons import Lesson, Lessons, lessons
@@ -119,23 +119,37 @@ def learn(
     `shuffled`: a seed by which answers are exchanged between the questions that are learned from, to see that the gate refuses what
     cannot have taught anything. Raises StorageError where the scratch copies find no room.
     """
+    return next(learnings(repository, [shuffled], seed=seed, say=say, components=components))
+
+
+def learnings(
+    repository: Repository,
+    shuffles: Sequence[int | None],
+    *,
+    seed: int = 0,
+    say: Progress | None = None,
+    components: dict[str, Fit] | None = None,
+) -> Iterator[Learnt]:
+    """The same for several seeds of exchanged answers, None for the answers as they are; what is asked is made once for all."""
     began, say = time.monotonic(), say or (lambda stage, done, total: None)
     known = lessons(repository)
-    if shuffled is not None:
-        known = replace(known, lessons=_exchanged(known.lessons, shuffled))
     counts = known.counts()
     if sum(counts.values()) < FEWEST_LESSONS:
-        return Learnt(None, Verdict(False, f"too little to learn from: {sum(counts.values())} lessons, {FEWEST_LESSONS} are needed"), counts)
+        little = Verdict(False, f"too little to learn from: {sum(counts.values())} lessons, {FEWEST_LESSONS} are needed")
+        yield from (Learnt(None, little, counts) for _ in shuffles)
+        return
     try:
         with tempfile.TemporaryDirectory(prefix="wayfind-learn-", ignore_cleanup_errors=True) as scratch:
             with exams(repository, known.split, Path(scratch), seed=seed, say=say) as made:
-                made = [_shuffled(exam, shuffled) if shuffled is not None else exam for exam in made]
-                learnt = _learnt(repository, known, made, seed, say, COMPONENTS if components is None else components)
+                for shuffled in shuffles:
+                    own, asked = (known, made) if shuffled is None else _shuffled(known, made, shuffled)
+                    learnt = _learnt(repository, own, asked, seed, say, COMPONENTS if components is None else components)
+                    yield replace(learnt, counts=learnt.counts or counts, seconds=time.monotonic() - began)
+                    began = time.monotonic()
     except GitError as refused:
         raise UsageError(f"git refused what learning needs: {refused}") from refused
     except OSError as refused:
         raise StorageError(f"learning needs room for copies of the tree in {tempfile.gettempdir()}: {refused}") from refused
-    return replace(learnt, counts=learnt.counts or counts, seconds=time.monotonic() - began)
 
 
 def _learnt(repository: Repository, known: Lessons, made: Sequence[Exam], seed: int, say: Progress, components: dict[str, Fit]) -> Learnt:
@@ -152,7 +166,7 @@ def _learnt(repository: Repository, known: Lessons, made: Sequence[Exam], seed: 
     chosen, tried = _chosen(folds, components, say)
     if not chosen:
         return Learnt(None, Verdict(False, "no component helped on questions that it had not seen"), {}, tried)
-    parts = Parts()
+    parts = _unlearned(material)
     for name in chosen:
         say(f"learn {name}", 0, 0)
         parts = components[name](material, parts)
@@ -176,7 +190,7 @@ def _chosen(folds: Sequence[Fold], components: dict[str, Fit], say: Progress) ->
     """The components that help on questions that they were not fitted on, each on top of those before, and what each brought."""
     chosen: list[str] = []
     tried: dict[str, float] = {}
-    parts = [Parts() for _ in folds]
+    parts = [_unlearned(fold.material) for fold in folds]
     best = [_asked(fold.valid, own, fold.material.codes) for fold, own in zip(folds, parts)]
     for number, (name, fit) in enumerate(components.items()):
         say(f"try {name}", number, len(components))
@@ -189,16 +203,20 @@ def _chosen(folds: Sequence[Fold], components: dict[str, Fit], say: Progress) ->
         mean = sum(float(of.mean()) for of in wanted) / len(wanted)
         error = sum(float(of.var()) / len(of) for of in wanted) ** 0.5 / len(wanted)
         tried[name] = round(mean, 4)
-        if mean >= max(HELPS, SURE * error) and not any(_harmed(kind, of) for kind, of in gains.items()):
+        if mean >= max(HELPS, SURE * error) and not any(_harmed(of) for of in gains.values()):
             chosen.append(name)
             parts, best = candidates, now
     return chosen, tried
 
 
-def _harmed(kind: str, gains: np.ndarray) -> bool:
-    """Whether questions of a kind lose: names at all, others by more than chance."""
-    chance = 0.0 if kind == "name" else float(gains.std()) / len(gains) ** 0.5
-    return float(gains.mean()) < -HARMS - chance
+def _unlearned(material: Material) -> Parts:
+    """Nothing learned yet but for which questions it is to hold."""
+    return Parts(manner.fit(material.drawn[0].exam.taught, material.lessons, material.codes))
+
+
+def _harmed(gains: np.ndarray) -> bool:
+    """Whether questions of a kind lose by more than chance; for the few names and documentations of some folds, the gate has the last word."""
+    return float(gains.mean()) < -HARMS - float(gains.std()) / len(gains) ** 0.5
 
 
 def _gains(before: Sequence[Sheet], after: Sequence[Sheet]) -> dict[str, np.ndarray]:
@@ -280,7 +298,12 @@ def _unasked(taught: Sequence[Lesson], asked: Sequence[Drawn]) -> tuple[Lesson, 
     return tuple(one for one in taught if not any((place.path, place.symbol) in gold for place in one.targets))
 
 
-def _shuffled(exam: Exam, seed: int) -> Exam:
+def _shuffled(known: Lessons, made: Sequence[Exam], seed: int) -> tuple[Lessons, list[Exam]]:
+    """Lessons and exams of which the train part has its answers exchanged."""
+    return replace(known, lessons=_exchanged(known.lessons, seed)), [_shuffled_exam(exam, seed) for exam in made]
+
+
+def _shuffled_exam(exam: Exam, seed: int) -> Exam:
     """The exam of the train part with answers exchanged between its questions and between its lessons; others as they are."""
     questions = list(exam.questions)
     if exam.part == "train":

@@ -4,6 +4,8 @@ The score of a candidate c is s(c) = sum_j w_j m_j x_cj prod_k (1 - t_k n_k d_ck
 are the factors m and n, each between a half and two and drawn to 1, and the weights of what only an adaptation brings, between 0 and
 MOST_ADDED and drawn to 0, so that the right candidates R of a question stand first:
 
+With a strength g of the question (`train.adapt.manner`) the factors are m^g and n^g, and what is added weighs g times as much.
+
     L = - log( sum over R of exp(s/T) / sum over all of exp(s/T) ) + pull / questions * (sum of log(m)^2 + log(n)^2 + w_added^2)
 
 by gradient descent (Adam) from the base. Source: Z. Cao et al., "Learning to Rank: From Pairwise Approach to Listwise Approach",
@@ -28,15 +30,16 @@ from wayfind.train.adapt.exams import Exam, gold_of
 
 SHARPNESS = 0.2
 """T: difference of scores that makes one candidate e times as likely as another; the first ten results of a query span about 1."""
-PULL = 4.0
-"""Divided by the number of questions: the belief, before any is seen, that factors lie within a third of 1."""
+PULL = 8.0
+"""Divided by the number of questions: the belief, before any is seen, that factors lie within a quarter of 1. Of 4 to 64 on echo, uvicorn
+and liquid: docs/LOG.md, "Learning that fades"."""
 STEPS = 150
 RATE = 0.03
 LARGEST = float(np.log(2))
 """Factors lie between a half and two."""
 MOST_ADDED = 1.5
-NAMES = 0.3
-"""What questions for names count beside others: search finds those already, and is only not to lose them."""
+NAMES = 1.0
+"""What questions for names count beside each other kind. With 0.3 names lost 0.02 on echo, with 2 commits gained a quarter less."""
 FIXED = "meaning"
 """Only ratios of weights order results; this one stays, so that confidence, which reads it, stays calibrated."""
 
@@ -50,12 +53,18 @@ class Candidates:
     right: np.ndarray  # bool [row]
     first: np.ndarray  # int64 [question]: its first row
     weight: np.ndarray  # float64 [question]: each exam counts alike, however many questions it has
+    strength: np.ndarray  # float64 [question]: how far what is learned holds for it, 0 to 1
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """Candidates of each question."""
+        return np.diff([*self.first, len(self.right)])
 
 
 def candidates(exam: Exam, adaptation: Adaptation | None, questions: Sequence[Query]) -> Candidates:
     """The candidates that the search ranks for these questions; a question whose answer is no candidate is left out."""
     searcher = exam.searcher(adaptation)
-    signals, demotions, right, first, rows = [], [], [], [], 0
+    signals, demotions, right, first, strength, rows = [], [], [], [], [], 0
     for asked in questions:
         query = parse(asked.text)
         query = searcher.learned.reworded(query) if searcher.learned else query
@@ -68,9 +77,16 @@ def candidates(exam: Exam, adaptation: Adaptation | None, questions: Sequence[Qu
             signals.append(own * [1.0 if name in REMEMBERED else base[name] for name in SIGNALS])
             demotions.append(against)
             right.append(answers)
+            strength.append(0.0 if query.kind == "identifier" else searcher.strength(asked.text))
     empty = np.zeros((0, len(SIGNALS))), np.zeros((0, len(DEMOTIONS))), np.zeros(0, bool)
+    share = (NAMES if exam.kind == "name" else 1.0) / max(len(first), 1)
     return Candidates(
-        np.concatenate([empty[0], *signals]), np.concatenate([empty[1], *demotions]), np.concatenate([empty[2], *right]), np.array(first, np.int64), np.full(len(first), (NAMES if exam.kind == "name" else 1.0) / max(len(first), 1))
+        np.concatenate([empty[0], *signals]),
+        np.concatenate([empty[1], *demotions]),
+        np.concatenate([empty[2], *right]),
+        np.array(first, np.int64),
+        np.full(len(first), share),
+        np.array(strength),
     )
 
 
@@ -83,6 +99,7 @@ def joined(parts: Sequence[Candidates]) -> Candidates:
         np.concatenate([part.right for part in parts]),
         np.concatenate([part.first + start for part, start in zip(parts, starts)]),
         np.concatenate([part.weight for part in parts]),
+        np.concatenate([part.strength for part in parts]),
     )
 
 
@@ -104,40 +121,53 @@ def fit(given: Candidates) -> dict[str, float]:
 
 def gradient(given: Candidates, values: np.ndarray, added: np.ndarray, base: np.ndarray, taken: np.ndarray) -> np.ndarray:
     """Slope of the mean loss in the values: logarithms of factors, and weights of what is added."""
-    weights, off = _weights(values, added, base, taken)
-    gross, factors = given.signals @ weights, 1 - given.demotions * off
+    weights, off = _weights(given, values, added, base, taken)
+    gross, factors = _gross(given, weights), 1 - given.demotions * np.repeat(off, given.sizes, axis=0)
     kept = factors.prod(1)
     pull = _pull(given, gross * kept)
-    by_signal = (pull * kept) @ given.signals * np.where(added, 1.0, weights)
-    inside = np.where((taken * np.exp(values[len(added) :])) < MOST_DEMOTED, off, 0.0)
-    by_demotion = -(((pull * gross * kept)[:, None] / factors) * given.demotions).sum(0) * inside
+    strength = given.strength[:, None]
+    by_signal = (_sums(given, pull * kept, given.signals) * strength * np.where(added, 1.0, weights)).sum(0)
+    inside = np.where(taken * np.exp(strength * values[len(added) :]) < MOST_DEMOTED, off, 0.0) * strength
+    by_demotion = -(_sums(given, pull * gross * kept, given.demotions / factors) * inside).sum(0)
     return np.concatenate([by_signal, by_demotion])
 
 
 def loss(given: Candidates, values: np.ndarray, added: np.ndarray, base: np.ndarray, taken: np.ndarray) -> float:
     """The mean loss without the pull to the base."""
-    weights, off = _weights(values, added, base, taken)
-    likely = _softmax(given, given.signals @ weights * (1 - given.demotions * off).prod(1))
+    weights, off = _weights(given, values, added, base, taken)
+    likely = _softmax(given, _gross(given, weights) * (1 - given.demotions * np.repeat(off, given.sizes, axis=0)).prod(1))
     right = np.add.reduceat(np.where(given.right, likely, 0.0), given.first)
     return float(-(np.log(right) * given.weight).sum() / given.weight.sum())
 
 
-def _weights(values: np.ndarray, added: np.ndarray, base: np.ndarray, taken: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    own = values[: len(added)]
-    return np.where(added, own, base * np.exp(np.where(added, 0.0, own))), np.minimum(taken * np.exp(values[len(added) :]), MOST_DEMOTED)
+def _weights(given: Candidates, values: np.ndarray, added: np.ndarray, base: np.ndarray, taken: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of the signals and demotions for each question."""
+    own, strength = values[: len(added)], given.strength[:, None]
+    weights = np.where(added, strength * own, base * np.exp(strength * np.where(added, 0.0, own)))
+    return weights, np.minimum(taken * np.exp(strength * values[len(added) :]), MOST_DEMOTED)
+
+
+def _gross(given: Candidates, weights: np.ndarray) -> np.ndarray:
+    """Sum of each candidate's signals, each times its question's weight."""
+    return np.concatenate([own @ weights[n] for n, own in enumerate(np.split(given.signals, given.first[1:]))])
+
+
+def _sums(given: Candidates, each: np.ndarray, of: np.ndarray) -> np.ndarray:
+    """Sum over each question's candidates of what `each` has times the rows of `of`, [question, column]."""
+    return np.stack([part @ own for part, own in zip(np.split(each, given.first[1:]), np.split(of, given.first[1:]))])
 
 
 def _pull(given: Candidates, scores: np.ndarray) -> np.ndarray:
     """Slope of the mean loss in each candidate's score."""
     likely = _softmax(given, scores)
-    size = np.diff([*given.first, len(scores)])
+    size = given.sizes
     right = np.where(given.right, likely, 0.0)
     of_right = right / np.repeat(np.add.reduceat(right, given.first), size)
     return (likely - of_right) * np.repeat(given.weight / given.weight.sum(), size) / SHARPNESS
 
 
 def _softmax(given: Candidates, scores: np.ndarray) -> np.ndarray:
-    size = np.diff([*given.first, len(scores)])
+    size = given.sizes
     raised = np.exp((scores - np.repeat(np.maximum.reduceat(scores, given.first), size)) / SHARPNESS)
     return raised / np.repeat(np.add.reduceat(raised, given.first), size)
 
