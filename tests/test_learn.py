@@ -100,6 +100,30 @@ def test_an_export_holds_no_line_of_code_and_no_question(taught, tmp_path):
     assert b"state =" not in data and b"mind the" not in data and b"lib/oven.py" not in data
 
 
+def test_what_was_learned_of_another_repository_is_refused_unless_forced(taught, tmp_path, library):
+    root, home, said = taught
+    file, there = tmp_path / "learned.bin", tmp_path / "home"
+    command("learn", root, "--export", file, home=home, env=BASE)
+    refused = command("learn", library, "--import", file, home=there, env=BASE)
+    assert refused.returncode == 2 and b"another repository" in refused.stderr and b"--force" in refused.stderr
+    assert json.loads(command("learn", library, "--status", "--json", home=there, env=BASE).stdout)["in_use"] == ""
+    assert command("learn", library, "--import", file, "--force", home=there, env=BASE).returncode == 0
+    assert command("learn", library, "--force", home=there, env=BASE).returncode == 2
+
+
+def test_status_and_rollback_speak_of_a_model_from_random_weights(taught, tmp_path):
+    root, home, said = taught
+    copy = tmp_path / "home"
+    shutil.copytree(home, copy)
+    latent = next(copy.glob("trees/*/learned")).parent / "latent"
+    latent.mkdir()
+    (latent / "learned.json").write_text(json.dumps({"bundle": "none", "identity": "none", "weight": 0.3}))
+    assert b"with weight 0.3" in command("learn", root, "--status", home=copy, env=BASE).stdout
+    assert b"--drop" in command("learn", root, "--rollback", home=copy, env=BASE).stdout
+    again = command("learn", root, "--rollback", home=copy, env=BASE)
+    assert again.returncode == 2 and b"--drop" in again.stderr
+
+
 def test_an_import_of_another_model_or_of_changed_bytes_is_refused(taught, tmp_path):
     root, home, said = taught
     foreign = tmp_path / "foreign.bin"

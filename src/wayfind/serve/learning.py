@@ -35,6 +35,7 @@ NICENESS = 10
 @click.option("--until", metavar="COMMIT", help="Learn from the tree and the history up to COMMIT alone.")
 @click.option("--export", "target", metavar="FILE", help="Write what is in use into FILE: numbers, and the words of `wayfind vocabulary`; no source text.")
 @click.option("--import", "source", metavar="FILE", help="Use what --export wrote, of the same repository and made with the same model.")
+@click.option("--force", is_flag=True, help="With --import: use FILE though it was learned of another repository.")
 @click.option("--background", is_flag=True, help="Learn in a process of its own, at low priority; --status says how it ended.")
 @click.option("--sentences", is_flag=True, help="Try whether the documentation here makes what --explain generated writes better.")
 @click.option("--from", "begin", type=click.Choice(["random"]), help="random: a model of its own, learned on this repository alone (extra [train]).")
@@ -42,8 +43,8 @@ NICENESS = 10
 @click.option("--index", metavar="FOLDER", help="The index that `wayfind index --output FOLDER` wrote.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def learn_command(
-    path: str | None, telling: bool, rollback: bool, until: str | None, target: str | None, source: str | None, background: bool, sentences: bool, begin: str | None,
-    index: str | None, as_json: bool, **own: Any,
+    path: str | None, telling: bool, rollback: bool, until: str | None, target: str | None, source: str | None, force: bool, background: bool, sentences: bool,
+    begin: str | None, index: str | None, as_json: bool, **own: Any,
 ) -> int:  # fmt: skip
     """Adapt search to the repository at PATH (default: the current folder), and keep that only if it is shown to help.
 
@@ -56,6 +57,8 @@ def learn_command(
         return learn_at(path, options, as_json)
     if sum(map(bool, (telling, rollback, target, source, background))) > 1:
         raise UsageError("give one of --status, --rollback, --export, --import and --background")
+    if force and not source:
+        raise UsageError("--force says that --import may take what was learned of another repository; give --import FILE with it")
     with opened(path, home_of(index)) as place:
         if telling:
             return _tell(place.repository, as_json)
@@ -64,7 +67,7 @@ def learn_command(
         if target:
             return _export(place.repository, Path(target))
         if source:
-            return _import(place.repository, Path(source))
+            return _import(place.repository, Path(source), force)
         if sentences:
             return _sentences(place.repository, options.seed or 0, as_json)
         if background:
@@ -140,9 +143,10 @@ def _tell(repository: Repository, as_json: bool) -> int:
             told["problem"] = str(error)
     if found and not told["problem"] and found.model != _model(repository):
         told["problem"] = "made for another model than the one in use, so searches leave it aside; learn again: wayfind learn"
+    told |= {"tuned": _tuned(repository), "latent": _latent(repository)}
     for row in [json.dumps(told)] if as_json else _told(told, folder):
         click.echo(row)
-    return FOUND if line else NOTHING
+    return FOUND if line or told["tuned"] or told["latent"] else NOTHING
 
 
 def _told(told: dict[str, Any], folder: Path) -> Iterator[str]:
@@ -152,6 +156,7 @@ def _told(told: dict[str, Any], folder: Path) -> Iterator[str]:
         yield "nothing learned is in use; learn with: wayfind learn"
     else:
         yield f"in use: {told['in_use']} ({', '.join(told.get('components') or ())}); {counted(len(told['before']), 'earlier one')} to go back to"
+    yield from _told_of_others(told)
     if told["problem"]:
         yield f"  {shown(told['problem'])}"
     for part in ("gate", "report", "general"):
@@ -162,12 +167,49 @@ def _told(told: dict[str, Any], folder: Path) -> Iterator[str]:
         yield from (f"last run in the background: {shown(row)}" for row in last)
 
 
+def _tuned(repository: Repository) -> str:
+    """Id of the encoder that `wayfind learn --full` tuned and that is in use, empty for none."""
+    from wayfind.model.bundle import current, tuned_of
+
+    try:
+        base = current()
+    except ModelError:
+        return ""
+    found = tuned_of(repository.tree.folder, base) if base else None
+    return found.id if found else ""
+
+
+def _latent(repository: Repository) -> dict[str, Any] | None:
+    """The model from random weights that was learned here: the weight with which it takes part in searches. None where there is none."""
+    from wayfind.search.latents import read_record
+
+    try:
+        found = read_record(repository.tree.folder)
+    except ModelError as error:
+        return {"weight": 0.0, "problem": str(error)}
+    return None if found is None else {"weight": found.weight, "problem": ""}
+
+
+def _told_of_others(told: dict[str, Any]) -> Iterator[str]:
+    """What the other ways of learning left here; `wayfind learn --drop` deletes both."""
+    if told["tuned"]:
+        yield f"tuned encoder in use: {told['tuned']} (wayfind learn --full); --rollback leaves it, --drop deletes it"
+    if told["latent"]:
+        part = f"takes part in every search with weight {told['latent']['weight']:g}" if told["latent"]["weight"] else "answers only with --level"
+        yield f"model from random weights: {shown(told['latent']['problem']) or part}; --rollback leaves it, --drop deletes it"
+
+
 def _go_back(repository: Repository) -> int:
     from wayfind.model import adaptation as adaptations
 
+    others = [*_told_of_others({"tuned": _tuned(repository), "latent": _latent(repository)})]
+    if others and not adaptations.line(repository.learned_folder):
+        raise NotFound("there is nothing to go back from but what --rollback leaves: " + "; ".join(others))
     with _alone(repository.learned_folder):
         now = adaptations.roll_back(repository.learned_folder)
-    click.echo(f"in use again: {now}" if now else "search is as it was before anything was learned")
+    click.echo(f"in use again: {now}" if now else "search is as it was before `wayfind learn`" if others else "search is as it was before anything was learned")
+    for row in others:
+        click.echo(row)
     return FOUND
 
 
@@ -183,8 +225,13 @@ def _export(repository: Repository, target: Path) -> int:
     return FOUND
 
 
-def _import(repository: Repository, source: Path) -> int:
+SAME = 0.5
+"""Share of the definitions an adaptation speaks of that must be here where its commit is not: in a shallow clone, after a rewritten history."""
+
+
+def _import(repository: Repository, source: Path, force: bool) -> int:
     from wayfind.model import adaptation as adaptations
+    from wayfind.search.learned import Learned
 
     try:
         found = adaptations.unpacked(source.expanduser().read_bytes(), str(source))
@@ -194,13 +241,26 @@ def _import(repository: Repository, source: Path) -> int:
         raise ModelError(f"{source} was made for the model {found.model or 'none'}, in use is {_model(repository) or 'none'}; learn here with: wayfind learn")
     with _alone(repository.learned_folder), meter() as progress:
         repository.ready(True, progress)
+        share = Learned(found, repository.snapshot()).known_places
+        if not (force or _has_commit(repository, found.about.get("boundary")) or (share is not None and share >= SAME)):
+            raise UsageError(f"{source} was learned of another repository: {_origin(found)}; {share or 0:.0%} of the definitions that it speaks of are here. Use it none the less with --force")
         adaptations.store(repository.learned_folder, found)
         adaptations.use(repository.learned_folder, found.id)
-        known = repository.searcher().learned
-    share = known.known_places if known else 0.0
-    note(f"{share:.0%} of the definitions that it speaks of are here") if share < 1 else None
+    note(f"{share:.0%} of the definitions that it speaks of are here") if share is not None and share < 1 else None
     click.echo(f"in use: {found.id}")
     return FOUND
+
+
+def _origin(found: Adaptation) -> str:
+    """Of which repository an adaptation was learned, as far as it says."""
+    return f"one that has the commit {found.about['boundary'][:12]}, which is not here" if found.about.get("boundary") else "it does not say which"
+
+
+def _has_commit(repository: Repository, commit: Any) -> bool:
+    """Whether the history around a folder holds a commit."""
+    from wayfind.corpus.git import ask
+
+    return bool(commit) and ask(repository.root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^{{commit}}") is not None
 
 
 def _begin(repository: Repository, path: str | None, index: str | None, until: str | None, seed: int | None) -> int:
