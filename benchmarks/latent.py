@@ -91,9 +91,10 @@ def main() -> int:
                 once(options.work, folder.name, "the original recipe", 0, lambda: by_the_original(material))
             if options.ablate == folder.name:
                 options.templates = templates_of(folder, options.work)
+                shorter = argparse.Namespace(**{**vars(options), "epochs": options.ablation_epochs})
                 for arm, changes in ARMS.items():
                     for seed in options.seeds[: options.ablation_seeds]:
-                        once(options.work, folder.name, arm, seed, lambda: trained(material, changes, seed, options))
+                        once(options.work, folder.name, arm, seed, lambda: trained(material, changes, seed, shorter), ablation=True)
     write_table(options)
     return 0
 
@@ -105,6 +106,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--seeds", type=lambda text: [int(one) for one in text.split(",")], default=[0, 1])
     parser.add_argument("--ablation-seeds", type=int, default=2)
+    parser.add_argument("--ablation-epochs", type=int, default=2)
     parser.add_argument("--minutes", type=float, default=Schedule().minutes, help="after which a training stops at the end of an epoch; 0: never")
     parser.add_argument("--epochs", type=int, default=Schedule().epochs)
     parser.add_argument("--ablate", default="")
@@ -113,13 +115,13 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def once(work: Path, name: str, arm: str, seed: int, make) -> None:
-    """Make a result unless it is there."""
-    target = work / "results" / f"{name}--{arm.replace(' ', '-')}--{seed}.json"
+def once(work: Path, name: str, arm: str, seed: int, make, ablation: bool = False) -> None:
+    """Make a result unless it is there. Those of the ablation are compared with each other alone."""
+    target = work / "results" / f"{name}--{arm.replace(' ', '-')}--{seed}{'--ablation' if ablation else ''}.json"
     if target.exists():
         return
     began, cpu = time.monotonic(), time.process_time()
-    found = make() | {"repository": name, "arm": arm, "seed": seed}
+    found = make() | {"repository": name, "arm": arm, "seed": seed, "ablation": ablation}
     found |= {"seconds": round(time.monotonic() - began, 1), "cpu_seconds": round(time.process_time() - cpu, 1)}
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(found))
@@ -136,6 +138,7 @@ def material_of(folder: Path, work: Path) -> Material:
 def templates_of(folder: Path, work: Path) -> dict:
     """What the template says of each definition, its documentation hidden."""
     with wayfind.open(folder, home=work / "home") as repository:
+        repository.refresh()
         snapshot = repository.snapshot()
         everything = [one for file, path in enumerate(snapshot.paths) for one in of_record(snapshot.record(file), path) if one.kind != "section"]
         return {one.key: template(one.chunk, "\n".join(without_documentation(one) or one.lines), language_of(one.path) or "") for one in everything}
@@ -306,7 +309,8 @@ def _noisy(encoder, model, texts: list[str], generator: torch.Generator) -> torc
 def write_table(options: argparse.Namespace) -> None:
     """What there is, as a table with commit, machine and command."""
     found = [json.loads(file.read_text()) for file in sorted((options.work / "results").glob("*.json"))]
-    lines = [*_head(options), "", *_main_table(found), "", *_levels(found), "", *_ablation(found), "", *_explanations(found)]
+    whole, arms = [one for one in found if not one.get("ablation")], [one for one in found if one.get("ablation")]
+    lines = [*_head(options), "", *_main_table(whole), "", *_levels(whole), "", *_ablation(arms), "", *_explanations(arms)]
     target = HERE / "results" / "latent.txt"
     target.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))
@@ -318,7 +322,7 @@ def _head(options: argparse.Namespace) -> list[str]:
     return [
         "The latent model, learned from random weights on one repository at a time",
         f"wayfind {wayfind.__version__}, commit {commit}, {datetime.date.today()}, {platform.machine()}, 2 cores, no accelerator, one thread of a loaded machine",
-        f"command: benchmarks/latent.py {said} --work FOLDER --seeds {','.join(map(str, options.seeds))} --epochs {options.epochs} --ablate {options.ablate or '-'} --original {options.original or '-'}",
+        f"command: benchmarks/latent.py {said} --work FOLDER --seeds {','.join(map(str, options.seeds))} --epochs {options.epochs} --ablate {options.ablate or '-'} --ablation-seeds {options.ablation_seeds} --ablation-epochs {options.ablation_epochs} --original {options.original or '-'}",
         "MRR of the vector alone with 95 % intervals over questions; questions of files that were never learned from; pool: every function, documentation left out",
     ]
 
@@ -381,7 +385,9 @@ def _figures(groups: dict[str, list[dict]]) -> list[str]:
         if not len(value["learned"]):
             continue
         lines.append(f"  {label}, {len(value['learned'])} questions: learned {_interval(value['learned'])}")
+        stage = {said: _difference(value["together"], value[key]) for key, said in (("untrained", "untrained, rows by rarity"), ("bm25", "BM25"))}
         lines += [f"    {said:<28}{_interval(value[key]):<24}learned less it {_difference(value['learned'], value[key])}" for key, said in SYSTEMS.items() if key != "learned"]
+        lines.append("    co-occurrence alone less " + "; less ".join(f"{said} {found}" for said, found in stage.items()))
     return lines
 
 
@@ -398,11 +404,11 @@ def _levels(found: list[dict]) -> list[str]:
 
 def _ablation(found: list[dict]) -> list[str]:
     arms = Counter(one["arm"] for one in found)
-    names = {one["repository"] for one in found if one["arm"] not in ("as it is", "the original recipe")}
+    names = {one["repository"] for one in found}
     lines = []
     for name in sorted(names):
         base = {run["seed"]: run for run in _groups(found, "as it is").get(name, [])}
-        lines.append(f"Ablation on {name}: MRR of the last level on all reported questions, mean over seeds, and the paired difference to the model as it is, same seeds")
+        lines.append(f"Ablation on {name}, {max(one['epochs'] for one in found)} epochs: MRR of the last level on all reported questions, mean over seeds, and the paired difference to the model as it is, same seeds")
         for arm in [one for one in ARMS if arms[one]]:
             runs = [run for run in _groups(found, arm).get(name, []) if run["seed"] in base]
             if runs:

@@ -62,6 +62,9 @@ def test_a_piece_said_four_times_counts_twice_and_padding_counts_nothing() -> No
     ids = torch.tensor([[20, 20, 20, 20, 21, 0, 0], [20, 21, 22, 23, 24, 25, 26]])
     mask = ids > 0
     assert repeats(ids, mask)[0, :5].tolist() == [4, 4, 4, 4, 1] and repeats(ids, mask)[1].tolist() == [1] * 7
+    drawn, real = torch.randint(12, 20, (5, 30)), torch.rand(5, 30) < 0.7
+    compared = ((drawn[:, :, None] == drawn[:, None]) & real[:, None]).sum(-1)
+    assert torch.equal(repeats(drawn, real)[real], compared[real].float())
     network = LatentNetwork(NetworkConfig.sized(latent=8, hidden=8, vocabulary=PIECES), None, np.ones((PIECES, 8), np.float32))
     states = network.encoder(ids, mask)[0, :5].sum(dim=0)
     assert torch.allclose(states, torch.full((8,), 2.0 + 1.0))

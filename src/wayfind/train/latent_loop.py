@@ -31,7 +31,8 @@ from wayfind.train.latent_tokens import MARKED, Asked, Drill, Tokens, epoch_dril
 from wayfind.train.latent_words import table
 from wayfind.train.loop import device_of
 
-FORMAT = 1
+FORMAT = 2
+"""Raised whenever what is read of a text changes: weights learned from other words are not gone on from."""
 STATE, WEIGHTS, OPTIMIZER, BEST, WORDS, LOG = "state.json", "weights.safetensors", "optimizer.safetensors", "best.safetensors", "vocab.txt", "log.jsonl"
 SAMPLE = 1000
 """Passages that the latent's health is measured on."""

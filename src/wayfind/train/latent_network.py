@@ -90,9 +90,12 @@ class TokenEncoder(nn.Module):
 
 
 def repeats(ids: Int[Tensor, "batch token"], mask: Bool[Tensor, "batch token"]) -> Float[Tensor, "batch token"]:
-    """How often a text has each of its pieces; 1 at least."""
-    equal = (ids[:, :, None] == ids[:, None, :]) & mask[:, None, :]
-    return equal.sum(dim=-1).clamp_min(1).float()
+    """How often a text has each of its pieces. By sorting: comparing all pairs took a quarter of a training step."""
+    ordered, place = ids.masked_fill(~mask, -1).sort(dim=-1)
+    begins = nn.functional.pad(ordered[:, 1:] != ordered[:, :-1], (1, 0), value=True)
+    run = begins.long().cumsum(dim=-1) - 1
+    counts = torch.zeros_like(ids).scatter_add(1, run, torch.ones_like(ids)).gather(1, run)
+    return torch.zeros_like(ids).scatter(1, place, counts).float()
 
 
 class LatentNetwork(nn.Module):

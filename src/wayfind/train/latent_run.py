@@ -22,7 +22,7 @@ from wayfind.search.latents import RECORD, Levels, Record, as_json, folder_of
 from wayfind.train.latent_export import export
 from wayfind.train.latent_gate import judged
 from wayfind.train.latent_figures import AsEncoder, TaskFigures, between_levels, by_task
-from wayfind.train.latent_loop import BEST, Learned, LatentTraining, Report, Schedule, _write, words_in
+from wayfind.train.latent_loop import BEST, FORMAT, Learned, LatentTraining, Report, Schedule, _write, words_in
 from wayfind.train.latent_network import LatentNetwork, NetworkConfig
 from wayfind.train.latent_pairs import Material, read_material
 from wayfind.train.latent_tokens import Tokens, learn_words
@@ -98,7 +98,10 @@ def _former(folder: Path, wish: Wish) -> Path | None:
     state, record = folder / RUN / "state.json", folder / RECORD
     if not (state.is_file() and record.is_file() and (folder / RUN / BEST).is_file()):
         return None
-    was = NetworkConfig.of_mapping(json.loads(state.read_text(encoding="utf-8"))["network"])
+    former = json.loads(state.read_text(encoding="utf-8"))
+    if former["format"] != FORMAT:
+        return None
+    was = NetworkConfig.of_mapping(former["network"])
     if NetworkConfig.sized(wish.latent, wish.hidden, wish.layers, was.vocabulary, **wish.arms) != was:
         return None
     kept = folder / "former"
