@@ -216,6 +216,8 @@ def test_sentences_end_where_they_end() -> None:
         ("rust", "enum", "Color", "enum Color", "enum Color {\n    Red,\n    Green(u8),\n}", "Enumeration Color: Red and Green."),
         ("python", "constant", "MAX_SIZE", "", "MAX_SIZE = 10", "Constant MAX_SIZE = 10."),
         ("typescript", "type", "UserId", "", "export type UserId<T = any[]> = string", "Type UserId stands for string."),
+        ("typescript", "type", "Pages", "", "type Pages<T> = Merge<Options, {page?: T}>;", "Type Pages stands for Merge<Options, …>."),
+        ("typescript", "type", "Finder", "", "type Finder = (name: string) => Array<User>;", "Type Finder stands for (name: string) => Array<User>."),
         ("python", "module", None, "", "import re", "Module head: imports re and os.path."),
         ("python", "block", None, "", 'if __name__ == "__main__":\n    main()', "Runs when executed as a script; calls findall and lower."),
         ("rust", "block", "Foo", "impl<T> Display for Foo<T>", "impl<T> Display for Foo<T> {", "Implementation of Display for Foo<T>."),

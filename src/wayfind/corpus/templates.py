@@ -103,12 +103,20 @@ def type_alias(facts: Facts) -> str:
     if "typedef" in facts.text:
         alias = re.search(rf"\btypedef\s+(.+?)\s*\**\b{re.escape(facts.name)}\s*;", facts.text)
     means = (value or alias).group(1).strip() if value or alias else ""
+    means = _closed(means.rstrip(" ,|("))
     if means and len(means) <= 80 and "{" not in means:
-        return f"Type {facts.name} stands for {means.rstrip(' ,|(')}."
+        return f"Type {facts.name} stands for {means}."
     return class_head(facts)
 
 
 _ALIASED = re.compile(r"\b\s*(?:<.*>|\[.*\])?\s*(?::\s*[\w.]+\s*)?=\s*([^;\n{]+)")
+
+
+def _closed(value: str) -> str:
+    """The value of an alias, which may go on behind the line or a brace: as it is, with what is left out of type arguments, or none."""
+    plain = value.replace("=>", "").replace("->", "")
+    left = [plain.count(opened) - plain.count(closed) for opened, closed in ("<>", "[]", "()")]
+    return value if not any(left) else f"{value}, …>" if left == [1, 0, 0] and plain[-1] != "<" else ""
 
 
 def module(facts: Facts) -> str:

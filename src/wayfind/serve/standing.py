@@ -224,7 +224,8 @@ def _coverage(standing: Standing, snapshot: Snapshot) -> Iterator[str]:
 
 def _sample(snapshot: Snapshot, chunk: int) -> str:
     text = " ".join(snapshot.chunk(chunk)[0].target.text.split())
-    symbol = f" {snapshot.symbols[chunk]}" if snapshot.symbols[chunk] else ""
+    name = snapshot.symbols[chunk] or ""
+    symbol = f" {name}" if name and not text.startswith(f"{name}:") else ""  # what a heading says begins with it
     return shown(f"{snapshot.place_of(chunk)}{symbol}: {text if len(text) <= _BRIEF else text[:_BRIEF] + '…'}")
 
 
