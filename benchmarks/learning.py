@@ -91,9 +91,10 @@ def table_of(lines: list[dict]) -> str:
             before, after, gain = (of[key] for key in ("before", "after", "gain"))
             mark = "*" if gain[1] > 0 else "-" if gain[2] < 0 else " "
             rows.append(f"  {name:<22} {before[0]:.3f} -> {after[0]:.3f}  {gain[0]:+.3f} [{gain[1]:+.3f}, {gain[2]:+.3f}] {mark} {gain[3]} questions")
-    shuffled = [one for one in lines if one["shuffled"]]
+    shuffled = [one for one in lines if one["shuffled"] and one["tried"]]
     if shuffled:
-        rows.append(f"shuffled answers: {sum(one['kept'] for one in shuffled)} of {len(shuffled)} runs kept")
+        judged = sum(bool(one["gate"]) for one in shuffled)
+        rows.append(f"shuffled answers: {sum(one['kept'] for one in shuffled)} of {len(shuffled)} runs kept; {judged} came as far as the gate, the others were refused before")
     return "\n".join(rows)
 
 

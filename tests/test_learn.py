@@ -20,7 +20,7 @@ from wayfind.evaluate.queries import part
 from wayfind.evaluate.run import evaluate
 from wayfind.model import adaptation as adaptations
 from wayfind.train.adapt.lessons import digest, lessons, part_of_commits
-from wayfind.train.adapt.run import as_of, learn
+from wayfind.train.adapt.run import as_of, learnings
 
 BASE = {"WAYFIND_MODEL": "base"}
 """Learning moves queries among the vectors of a model."""
@@ -189,7 +189,7 @@ def test_a_gate_of_shuffled_answers_keeps_nothing(taught):
     root, home, said = taught
     with wayfind.open(root, home=home, adapted=False) as repository:
         repository.refresh()
-        assert [learn(repository, shuffled=seed).verdict.kept for seed in (1, 2)] == [False, False]
+        assert [learnt.verdict.kept for learnt in learnings(repository, (1, 2))] == [False, False]
 
 
 def test_what_it_knew_is_not_forgotten_when_it_learns_again(taught, tmp_path):
