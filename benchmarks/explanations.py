@@ -25,7 +25,7 @@ import re
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import log, sqrt
 from pathlib import Path
@@ -215,7 +215,7 @@ def loaded(part: Path) -> Explainer:
 
 
 def systems_of(
-    asked: Sequence[Example], read: dict[str, list[Example]], parts: dict[str, Explainer], learned: Sequence[Lesson]
+    asked: Sequence[Example], read: dict[str, list[Example]], parts: dict[str, Explainer], learned: Sequence[Lesson], adapted: Collection[str] = ()
 ) -> tuple[dict[str, list[str]], list[str]]:
     """What every system says of every example, and lines about the decoders' inventions."""
     near = {repository: Neighbours([(f"{one.symbol} {one.text}", one.reference) for one in examples]) for repository, examples in read.items()}
@@ -231,6 +231,13 @@ def systems_of(
             f"{name}: invents {_share(kept)} of the sentences shown, {_share(unchecked)} of the first ones before the check; "
             f"falls back to the template for {_share([not text for text in written])}"
         ]
+    for name, explainer in parts.items():
+        if name in adapted:
+            habits = {repository: explainer.habits([(one.reading, one.reference) for one in examples]) for repository, examples in read.items()}
+            written = [explainer.write(example.reading, habits[example.repository], example.reference) for example in asked]
+            said[f"{name}, learned here"] = [text or example.template for text, example in zip(written, asked)]
+            kept = [bool(lacks(text, example)) for text, example in zip(written, asked) if text]
+            notes += [f"{name}, learned here: invents {_share(kept)}; falls back to the template for {_share([not text for text in written])}"]
     said["template"] = [example.template for example in asked]
     if learned:
         far = Neighbours([(one.reading, one.sentence) for one in learned])
@@ -283,6 +290,7 @@ def main() -> None:
     asking.add_argument("--trees", type=Path, required=True)
     asking.add_argument("--part", action="append", default=[], metavar="NAME=FOLDER")
     asking.add_argument("--lessons", type=Path, help="lessons.jsonl.gz of a training: the nearest one's sentence is a system")
+    asking.add_argument("--adapt", action="append", default=[], metavar="NAME", help="a part that is tried with the habits of the repository too")
     asking.add_argument("--seed", type=int, default=0)
     asking.add_argument("--samples", type=int, default=0)
     asking.add_argument("--kept", type=Path, help="file of examples: read where it is there, else written")
@@ -296,7 +304,7 @@ def main() -> None:
             given.kept.write_text(json.dumps({"asked": list(map(asdict, asked)), "read": {name: list(map(asdict, some)) for name, some in read.items()}}), encoding="utf-8")
     parts = {name: loaded(Path(folder)) for name, _, folder in (one.partition("=") for one in given.part)}
     learned = [one for one in read_lessons(given.lessons) if one.part == "train"] if given.lessons else []
-    said, notes = systems_of(asked, read, parts, learned)
+    said, notes = systems_of(asked, read, parts, learned, given.adapt)
     commit = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent).stdout.strip()
     print(f"commit   {commit}\nmachine  {len(os.sched_getaffinity(0))} cores, no accelerator\ncommand  benchmarks/explanations.py --trees TREES {' '.join(f'--part {name}=PART' for name in parts)} --seed {given.seed}")
     print("\n".join([*notes, *table(asked, said)]))

@@ -210,7 +210,7 @@ def test_explain_none_gives_no_text(ask, library: Path) -> None:
     assert {r["explanation"]["text"] for r in results} == {""}
 
 
-def test_explain_generated_is_refused_while_there_is_no_decoder(ask, library: Path) -> None:
+def test_explain_generated_is_refused_where_the_model_has_no_decoder(ask, library: Path) -> None:
     code, _, err = ask("book", library, "--explain", "generated")
     assert code == 2 and "decoder" in err
 

@@ -4,6 +4,7 @@ and come from one place. The decoder is a tiny one that was trained on a made-up
 from __future__ import annotations
 
 import ast
+import json
 import os
 import subprocess
 import sys
@@ -311,3 +312,39 @@ def test_what_was_written_counts_in_the_size_of_a_home_and_is_thinned(in_use: Pa
     monkeypatch.setattr(explanations.ExplanationStore.thin, "__defaults__", (1,))
     maintain.gc(in_use / "home")
     assert ExplanationStore(in_use / "home").count() == 1
+
+
+SHELF = '''class Shelf:
+    def clear_books(self):
+        self.books = []
+
+    def find(self, title):
+        """Says what it does itself."""
+        return title
+'''
+SHIPPED = """
+import socket, sys
+def refuse(*a, **k): raise AssertionError('network used')
+socket.socket.connect = refuse; socket.create_connection = refuse; socket.getaddrinfo = refuse
+from wayfind.serve.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_the_decoder_that_is_shipped_speaks_when_it_is_asked_to_and_without_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "decoder" not in bundle.load(bundle.BASE).parts:
+        pytest.skip("no bundle comes with this tree")
+    (tmp_path / "repo").mkdir()
+    (tmp_path / "repo" / "a.py").write_text(SHELF)
+    environment = {**os.environ, "WAYFIND_HOME": str(tmp_path / "home"), "WAYFIND_MODEL": "base"}
+    said = {}
+    for mode in ("generated", "auto", "source"):
+        done = subprocess.run([sys.executable, "-c", SHIPPED, "search", "clear the books of a shelf", tmp_path / "repo", "--explain", mode, "--json"], capture_output=True, text=True, env=environment)
+        assert done.returncode == 0, done.stderr
+        said[mode] = {one["symbol"]: one["explanation"] for one in json.loads(done.stdout)["results"]}
+    assert said["generated"]["Shelf.clear_books"]["provenance"] == "generated" and said["generated"]["Shelf.clear_books"]["text"].startswith("Clears the books")
+    assert said["auto"] == said["source"] and said["auto"]["Shelf.clear_books"]["provenance"] == "synthetic"
+    monkeypatch.setenv("WAYFIND_MODEL", "base")
+    with wayfind.open(tmp_path / "repo", home=tmp_path / "home") as repository:
+        (shown,) = [one.explanation for one in repository.search("clear the books of a shelf", explain="generated").results if one.symbol == "Shelf.clear_books"]
+    assert (shown.text, shown.provenance) == tuple(said["generated"]["Shelf.clear_books"].values())

@@ -246,16 +246,22 @@ class _Bytes:
 
     def beams(self, ids: np.ndarray, parts: np.ndarray, rules: Rules, leads: Sequence[tuple[int, ...]]) -> list[_Beam]:
         (hidden,) = self._begin.run(["hidden"], {"vectors": self._table[ids], "parts": parts})
+        said = (self._said(hidden, " ".join(draft).capitalize().encode()) for draft in rules.grounds.drafts)
+        return sorted(said, key=lambda beam: (-beam.mean, beam.symbols))
+
+    def _said(self, hidden: np.ndarray, begun: bytes) -> _Beam:
+        """The likeliest bytes after those that it begins with, which count as `DOUBT` at least."""
         score, symbols, last = 0.0, [], START
-        for _ in range(self._length):
-            said, hidden = self._step.run(None, {"symbol": np.array([last]), "hidden": hidden})
-            said[:, [PAD, START]] = -np.inf
-            last = int(said[0].argmax())
-            score += float(said[0, last])
+        for place in range(self._length):
+            scores, hidden = self._step.run(None, {"symbol": np.array([last]), "hidden": hidden})
+            scores[:, [PAD, START]] = -np.inf
+            forced = place < len(begun)
+            last = begun[place] if forced else int(scores[0].argmax())
+            score += max(float(scores[0, last]), DOUBT) if forced else float(scores[0, last])
             symbols.append(last)
             if last == END:
                 break
-        return [_Beam(score, tuple(symbols))]
+        return _Beam(score, tuple(symbols))
 
 
 def _session(path: Path, threads: int) -> Any:

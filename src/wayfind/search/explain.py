@@ -46,7 +46,7 @@ def explain(chunk: Chunk, text: str, language: str, mode: Mode = "auto", home: P
         return Target("", chunk.target.provenance)
     explainer = None if mode == "source" else current_explainer()
     if mode == "generated" and explainer is None:
-        raise UsageError("the model in use has no decoder, so nothing can be generated; use --explain source or auto")
+        raise UsageError("the model in use has no decoder, so nothing can be generated; use --explain source or auto, or the model that comes with Wayfind")
     if explainer is None or chunk.kind not in CODE or mode == "auto" and chunk.target.provenance not in explainer.better_than:
         return chunk.target
     learned = learned_habits(snapshot, explainer) if snapshot else None

@@ -179,5 +179,11 @@ def add_part(base: Path, part: Path, folder: Path) -> bundle.Bundle:
     before = own.parts.get("decoder", {})
     files = {name: (base / name).read_bytes() for name in own.digests if name not in before.values()}
     files |= {name: (part / name).read_bytes() for name in made["files"]}
-    about = {**head.get("about", {}), "decoder": made["training"]}
+    about = {**head.get("about", {}), "decoder": _named(made["training"])}
     return bundle.write(folder, own.name, {**own.parts, "decoder": made["part"]}, files, about)
+
+
+def _named(training: dict[str, Any]) -> dict[str, Any]:
+    """The configuration of a training with the names of its files, not the folders of the machine where they lay."""
+    data = {name: Path(value).name if isinstance(value, str) else {} for name, value in training.get("data", {}).items()}
+    return {**training, "data": data}
