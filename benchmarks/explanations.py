@@ -232,6 +232,8 @@ def systems_of(
             f"falls back to the template for {_share([not text for text in written])}"
         ]
     for name, explainer in parts.items():
+        if explainer.kind == "gru":
+            said[f"{name}, not checked"] = [explainer.unchecked(example.reading) for example in asked]
         if name in adapted:
             habits = {repository: explainer.habits([(one.reading, one.reference) for one in examples]) for repository, examples in read.items()}
             written = [explainer.write(example.reading, habits[example.repository], example.reference) for example in asked]

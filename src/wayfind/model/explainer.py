@@ -81,6 +81,7 @@ class Explainer:
         writer = _Bytes if settings["kind"] == "gru" else _Pieces
         self._writer = writer(begin, step, table, bias, self._pieces, settings)
         self._one = threading.Lock()
+        self.kind: str = settings["kind"]
         self.least: float = settings["least"]
         self.better_than: frozenset[str] = frozenset(settings["better_than"])
         """Provenances whose sentences it was measured to be better than."""
@@ -101,6 +102,11 @@ class Explainer:
     def best(self, candidates: Iterable[Said]) -> str:
         """The first candidate that is likely enough and invents nothing, "" without one."""
         return next((said.text for said in candidates if said.score >= self.least and not said.invented), "")
+
+    def unchecked(self, reading: str) -> str:
+        """What the GRU says by itself, with no beginning given and no rule applied."""
+        ids, stands = places(reading, self._vocabulary)
+        return self._writer.words(self._writer.alone(np.array([ids], np.int64), np.array([stands], np.int64)).symbols, self._pieces)
 
     def candidates(self, reading: str, habit: Habit = NO_HABIT) -> Iterator[Said]:
         """The sentences of the beams, the likeliest first; what is not grounded (`model.grounding`) or repeats itself is left out."""
@@ -248,6 +254,10 @@ class _Bytes:
         (hidden,) = self._begin.run(["hidden"], {"vectors": self._table[ids], "parts": parts})
         said = (self._said(hidden, " ".join(draft).capitalize().encode()) for draft in rules.grounds.drafts)
         return sorted(said, key=lambda beam: (-beam.mean, beam.symbols))
+
+    def alone(self, ids: np.ndarray, parts: np.ndarray) -> _Beam:
+        (hidden,) = self._begin.run(["hidden"], {"vectors": self._table[ids], "parts": parts})
+        return self._said(hidden, b"")
 
     def _said(self, hidden: np.ndarray, begun: bytes) -> _Beam:
         """The likeliest bytes after those that it begins with, which count as `DOUBT` at least."""
