@@ -22,6 +22,7 @@ import json
 import math
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -40,25 +41,28 @@ from wayfind.errors import Collapsed
 from wayfind.evaluate.intervals import bootstrap, paired
 from wayfind.evaluate.queries import Gold, is_unnamed
 from wayfind.index.tokens import count
-from wayfind.model.latent import said
+from wayfind.model.latent import query_ids, said
 from wayfind.model.text import plain
 from wayfind.model.wording import repeats
 from wayfind.model.wordpiece import WordPiece
 from wayfind.train import original
 from wayfind.train.collapse import health
-from wayfind.train.decoder import PAD, character_ids, characters, generate
+from wayfind.train.decoder import PAD, Source, character_ids, characters, generate
 from wayfind.train.latent import DecoderConfig, LossWeights
 from wayfind.train.latent_figures import AsEncoder, _task, between_levels, by_task
 from wayfind.train.latent_loop import LatentTraining, Schedule
 from wayfind.train.latent_network import LatentNetwork, NetworkConfig
 from wayfind.train.latent_pairs import SEMANTICS, Material, Pair, read_material
-from wayfind.train.latent_tokens import Tokens, learn_words
+from wayfind.train.latent_tokens import MARKED, Tokens, learn_words
+from wayfind.train.latent_words import table
 from wayfind.train.sources.masking import without_documentation
 from wayfind.train.sources.tree import of_record
 
 HERE = Path(__file__).resolve().parent
 MOST_EXPLAINED = 150
 WEIGHTS = LossWeights()
+DECODERS = {"gru": DecoderConfig("gru"), "transformer": DecoderConfig("transformer", hidden=96, layers=1, length=40)}
+DECODER_STEPS = 400
 ARMS: dict[str, dict] = {
     "as it is": {},
     "without co-occurrence": {"together": False},
@@ -72,8 +76,8 @@ ARMS: dict[str, dict] = {
     "with reconstruction 0.1": {"weights": replace(WEIGHTS, reconstruction=0.1)},
     "one level": {"times": (0.1,)},
     "without contrast": {"weights": replace(WEIGHTS, contrastive=0.0, reconstruction=0.1)},
-    "with the GRU decoder": {"weights": replace(WEIGHTS, explanation=0.1), "decoder": DecoderConfig("gru")},
-    "with the transformer decoder": {"weights": replace(WEIGHTS, explanation=0.1), "decoder": DecoderConfig("transformer", hidden=96, layers=1, length=40)},
+    "with the GRU decoder": {"weights": replace(WEIGHTS, explanation=0.1), "decoder": DECODERS["gru"]},
+    "with the transformer decoder": {"weights": replace(WEIGHTS, explanation=0.1), "decoder": DECODERS["transformer"]},
     "without any of them": {"trajectory": "none", "couplings": 0, "times": (0.1,), "weights": replace(WEIGHTS, epps_pulley=0.0)},
 }
 
@@ -89,6 +93,10 @@ def main() -> int:
                 once(options.work, folder.name, "as it is", seed, lambda: trained(material, {}, seed, options))
             if options.original == folder.name:
                 once(options.work, folder.name, "the original recipe", 0, lambda: by_the_original(material))
+            if options.explain == folder.name:
+                templates = templates_of(folder, options.work)
+                for kind in DECODERS:
+                    once(options.work, folder.name, f"decoder alone, {kind}", 0, lambda: decoder_alone(material, kind, 0, templates), ablation=True)
             if options.ablate == folder.name:
                 options.templates = templates_of(folder, options.work)
                 shorter = argparse.Namespace(**{**vars(options), "epochs": options.ablation_epochs})
@@ -111,6 +119,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=Schedule().epochs)
     parser.add_argument("--ablate", default="")
     parser.add_argument("--original", default="")
+    parser.add_argument("--explain", default="", help="the repository whose documentation teaches the decoders")
     parser.add_argument("--table", action="store_true")
     return parser.parse_args()
 
@@ -150,9 +159,7 @@ def trained(material: Material, arms: dict, seed: int, options: argparse.Namespa
     size = words.count("\n")
     arms = dict(arms)
     together = arms.pop("together", True)
-    weights, decoder = arms.get("weights", WEIGHTS), arms.get("decoder")
-    if weights.reconstruction:
-        arms = {**arms, "vocabulary": size}
+    decoder = arms.get("decoder")
     if decoder and decoder.kind == "transformer":
         arms = {**arms, "decoder": replace(decoder, vocabulary=size, generated=size)}
     config = NetworkConfig.sized(vocabulary=size, **arms)
@@ -182,6 +189,35 @@ def trained(material: Material, arms: dict, seed: int, options: argparse.Namespa
     }
 
 
+def decoder_alone(material: Material, kind: str, seed: int, templates: dict) -> dict:
+    """A decoder taught by the documentation of the train part alone, DECODER_STEPS steps of 32, on latents that stay as co-occurrence made them."""
+    words = learn_words(material, 6000)
+    size = words.count("\n")
+    decoder = replace(DECODERS[kind], vocabulary=size, generated=size) if kind == "transformer" else DECODERS[kind]
+    config = NetworkConfig.sized(vocabulary=size, weights=replace(WEIGHTS, explanation=1.0), decoder=decoder)
+    tokens = Tokens(material, WordPiece(words), config)
+    torch.manual_seed(seed)
+    network = LatentNetwork(config, tokens.rarity, table(tokens.passages, tokens.rarity, config.hidden, config.latent.latent, MARKED, seed))
+    pairs = [pair for pair in material.of("train") if pair.kind == "docstring"]
+    ids, mask = tokens.padded([tokens._passage(pair.code) for pair in pairs])
+    with torch.no_grad():
+        states = network.encoded(ids, mask)
+        latent = network.latent.explained(states.states, mask)
+    told = [query_ids(pair.query, tokens.words, decoder.length)[2:] if kind == "transformer" else character_ids(pair.query, decoder.length) for pair in pairs]
+    target = torch.nn.utils.rnn.pad_sequence([torch.tensor(own) for own in told], batch_first=True, padding_value=PAD)
+    optimizer, random = torch.optim.AdamW(network.latent.decoder.parameters(), lr=3e-3), torch.Generator().manual_seed(seed)
+    losses = []
+    for _ in range(DECODER_STEPS):
+        rows = torch.randint(len(pairs), (32,), generator=random)
+        loss = network.latent.decoder.nll(latent[rows], Source(states.states[rows], mask[rows], ids[rows]), target[rows], None)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.latent.decoder.parameters(), 1.0)
+        optimizer.step()
+        losses.append(loss.item())
+    return {"said": explained(network.eval(), tokens, material, templates), "documented": len(pairs), "loss": [float(np.mean(losses[:20])), float(np.mean(losses[-20:]))]}
+
+
 def explained(network: LatentNetwork, tokens: Tokens, material: Material, templates: dict) -> list[dict[str, str]]:
     """What a decoder says of documented functions of the report part that it never read the documentation of, beside what the template says
     and what the nearest function of the train part is documented with."""
@@ -201,7 +237,7 @@ def explained(network: LatentNetwork, tokens: Tokens, material: Material, templa
             text = characters(symbols) if sizes.kind == "gru" else " ".join(surface.get(word, word) for word in tokens.text(np.array(symbols, np.int64)).split())
             example = SimpleNamespace(symbol=pair.key[1] or "", text=pair.code.code, reference=pair.query)
             others = {"template": templates.get(pair.key, ""), "nearest": near.said(example)}
-            found.append({"decoder": text, **others, "author": pair.query} | {f"foreign {name}": lacks(told, example) for name, told in [("decoder", text), *others.items(), ("author", pair.query)]})
+            found.append({"decoder": text, **others, "author": pair.query} | {f"foreign {name}": lacks(COUNTED.sub("", told), example) for name, told in [("decoder", text), *others.items(), ("author", pair.query)]})
     return found
 
 
@@ -322,7 +358,7 @@ def _head(options: argparse.Namespace) -> list[str]:
     return [
         "The latent model, learned from random weights on one repository at a time",
         f"wayfind {wayfind.__version__}, commit {commit}, {datetime.date.today()}, {platform.machine()}, 2 cores, no accelerator, one thread of a loaded machine",
-        f"command: benchmarks/latent.py {said} --work FOLDER --seeds {','.join(map(str, options.seeds))} --epochs {options.epochs} --ablate {options.ablate or '-'} --ablation-seeds {options.ablation_seeds} --ablation-epochs {options.ablation_epochs} --original {options.original or '-'}",
+        f"command: benchmarks/latent.py {said} --work FOLDER --seeds {','.join(map(str, options.seeds))} --epochs {options.epochs} --ablate {options.ablate or '-'} --ablation-seeds {options.ablation_seeds} --ablation-epochs {options.ablation_epochs} --original {options.original or '-'} --explain {options.explain or '-'}",
         "MRR of the vector alone with 95 % intervals over questions; questions of files that were never learned from; pool: every function, documentation left out",
     ]
 
@@ -404,6 +440,7 @@ def _levels(found: list[dict]) -> list[str]:
 
 def _ablation(found: list[dict]) -> list[str]:
     arms = Counter(one["arm"] for one in found)
+    found = [one for one in found if one["arm"] in ARMS]
     names = {one["repository"] for one in found}
     lines = []
     for name in sorted(names):
@@ -424,10 +461,11 @@ def _explanations(found: list[dict]) -> list[str]:
         "Explanations of functions whose documentation was never read. Well formed: three words at least, none and no three in a row said twice,",
         "brackets closed, no last word that cannot end a sentence. Nothing foreign: no name, number or quoted text that the chunk lacks.",
     ]
-    for arm in [one for one in ARMS if one.endswith("decoder")]:
+    for arm in [*(one for one in ARMS if one.endswith("decoder")), *(f"decoder alone, {kind}" for kind in DECODERS)]:
         for run in [one for one in found if one["arm"] == arm and one.get("said")]:
             told = run["said"]
-            lines.append(f"  {run['repository']}, {arm}, seed {run['seed']}, {len(told)} functions, documentation of {run['documented']} learned from")
+            loss = f", nats a symbol {run['loss'][0]:.2f} to {run['loss'][1]:.2f}" if "loss" in run else ""
+            lines.append(f"  {run['repository']}, {arm}, seed {run['seed']}, {len(told)} functions, documentation of {run['documented']} learned from{loss}")
             for name in ("decoder", "template", "nearest", "author"):
                 formed, sound = (np.array(values, float) for values in zip(*((_well_formed(one[name]), bool(one[name]) and not one[f"foreign {name}"]) for one in told)))
                 lines.append(f"    {name:<10} well formed {_interval(formed)}  nothing foreign {_interval(sound)}  both {_interval(formed * sound)}  in {len({one[name] for one in told})} different sentences")
@@ -435,6 +473,8 @@ def _explanations(found: list[dict]) -> list[str]:
     return lines
 
 
+COUNTED = re.compile(r" and \d+ more")
+"""How a template ends a list: its number is a count, not a name."""
 UNFINISHED = frozenset("a an the of to for in on with and or by from is are be as that which if into at its this".split())
 
 

@@ -296,6 +296,21 @@ def test_what_is_as_near_as_the_answer_is_no_hard_negative(material: Material, t
     assert (mined >= 0).any()
 
 
+def test_a_model_of_one_level_learns_from_all_pairs_and_mines_for_them(material: Material, tmp_path: Path) -> None:
+    made = training(material, tmp_path, epochs=2, arms={"times": (0.1,)})
+    assert made.run().progress.epoch == 2
+    assert (made._mine() >= 0).any(axis=1).mean() > 0.9
+
+
+def test_every_term_of_the_loss_is_learned_and_logged(material: Material, tmp_path: Path) -> None:
+    """Row A17: each with its weight, each shown."""
+    weights = LossWeights(kl=0.001, density=0.1, reconstruction=0.1, explanation=0.1)
+    made = training(material, tmp_path, epochs=1, arms={"weights": weights, "decoder": DecoderConfig("gru", hidden=16, length=40)})
+    (line,) = made.run().progress.history
+    assert {"contrastive", "epps_pulley", "kl", "density", "reconstruction", "explanation"} <= line.keys()
+    assert all(np.isfinite(line[term]) for term in line)
+
+
 def test_weights_that_find_less_than_the_beginning_are_not_kept(material: Material, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("wayfind.train.latent_loop.FEWEST_HELD", 1)
     made = training(material, tmp_path, epochs=2, rate=0.02)

@@ -266,9 +266,9 @@ class LatentTraining:
         passages, query, code = (self.vectors(side) for side in (self.tokens.passages, asked.query, asked.code))
         found = np.full((len(asked), schedule.candidates), -1, np.int64)
         for level in np.unique(asked.level):
-            rows = np.flatnonzero(asked.level == level)
-            scores = query[rows, level] @ passages[:, level].T
-            right = (query[rows, level] * code[rows, level]).sum(dim=1, keepdim=True)
+            rows, at = np.flatnonzero(asked.level == level), min(level, passages.shape[1] - 1)  # one level is taught by all
+            scores = query[rows, at] @ passages[:, at].T
+            right = (query[rows, at] * code[rows, at]).sum(dim=1, keepdim=True)
             own = torch.from_numpy(asked.key[rows][:, None] == np.arange(len(self.tokens.passages))[None])
             scores = scores.masked_fill(own | (scores > right - schedule.margin), -torch.inf)
             best = scores.topk(min(schedule.candidates, scores.shape[1]), dim=1)

@@ -41,6 +41,8 @@ class NetworkConfig:
         """A network of these sizes; `arms` are fields of `LatentConfig`."""
         if latent < 2 or hidden < 8:
             raise UsageError(f"a latent of at least 2 and a hidden size of at least 8 dimensions are needed, found {latent} and {hidden}")
+        if "weights" in arms and arms["weights"].reconstruction:
+            arms = {**arms, "vocabulary": vocabulary}
         wide = LatentConfig(hidden=hidden, latent=latent, width=max(hidden, latent), coupling_width=max(16, latent // 2), skip=True)
         return cls(vocabulary, hidden, layers, heads=4 if hidden % 4 == 0 else 1, latent=replace(wide, **arms))
 
