@@ -99,6 +99,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WAYFIND_HOME", str(folder))
         patch.setenv("WAYFIND_MODEL", "none")  # tests of the model ask for it; loading it takes each process 0.3 s
+        patch.setenv("WAYFIND_BACKGROUND_VECTORS", "off")  # no process outlives its test
         patch.delenv("WAYFIND_DEBUG", raising=False)
         yield folder
 

@@ -112,6 +112,7 @@ SETTINGS = {
         Setting("record-opened", "whether results that are looked at after a search are noted for `learn`: on, off", _switch, "off", in_project=False),
         Setting("model", "the model that search by meaning uses: base, none, or the folder of a bundle or of another encoder", _model, "base", in_project=False),
         Setting("late-interaction", "whether an index keeps the vectors of tokens, for late interaction: on, off", _switch, "on", in_project=False),
+        Setting("background-vectors", "whether a search that lacks vectors has them made by a process in the background: on, off", _switch, "on", in_project=False),
         Setting("home", "folder of all indexes", _folder, None, in_project=False),
     )
 }

@@ -195,6 +195,7 @@ def _alone(request: Request, paths: Sequence[str | None], form: Form) -> Printed
     """What this process finds."""
     from wayfind.index.refresh import Options
     from wayfind.serve.answering import Source, check_request, printed
+    from wayfind.serve.filling import fill_behind, lacks_vectors
 
     check_request(request)
     with ExitStack() as stack, meter() as progress:
@@ -207,7 +208,12 @@ def _alone(request: Request, paths: Sequence[str | None], form: Form) -> Printed
         progress.clear()
         roots = tuple(map(os.fspath, sources))
         file = within(Path(roots[0]), request.file) if request.file else ""
-        return printed(replace(request, roots=roots, file=file, shape=form.shape(*roots)), list(sources.values()))
+        answered = printed(replace(request, roots=roots, file=file, shape=form.shape(*roots)), list(sources.values()))
+        if request.do == "search" and form.index is None:
+            begun = [source for source in sources.values() if lacks_vectors(source.searcher) and fill_behind(source.root, source.searcher.snapshot.folder)]
+            if begun:
+                answered = replace(answered, notes=(*answered.notes, "making all vectors in the background, with which searches by meaning find more"))
+        return answered
 
 
 def _question(text: str | None, has_regex: bool) -> str:

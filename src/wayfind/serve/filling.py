@@ -1,0 +1,68 @@
+"""Vectors made behind a search that lacked them: by a process of its own, at the lowest priority, that ends when they are there.
+
+The answer itself never waits. `python -m wayfind.serve.filling ROOT` is that process; of several for one folder the first works.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wayfind.config import value_of
+
+if TYPE_CHECKING:
+    from wayfind.search.searcher import Searcher
+
+LOCK = "filling.lock"
+NICENESS = 19
+
+
+def lacks_vectors(searcher: Searcher) -> bool:
+    """Whether a search found chunks without vectors, and they are to be made behind it."""
+    return searcher.meanings is not None and searcher.meanings.coverage < 1 and value_of("background-vectors") == "on"
+
+
+def fill_behind(root: Path, index: Path) -> bool:
+    """Start the process for the repository at `root`, whose index lies in `index`, unless one is at work there. Returns whether it did."""
+    try:
+        with _alone(index):
+            pass
+        subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", "wayfind.serve.filling", os.fspath(root)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            start_new_session=True, cwd=os.path.abspath(os.sep),
+        )  # fmt: skip
+    except OSError:  # busy, read only, or no process to be had: the next search tries again
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _alone(index: Path) -> Iterator[None]:
+    """Be the one that works here. Raises OSError where another one is."""
+    handle = os.open(index / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
+
+
+def main() -> int:
+    """Make the vectors of the folder that is named. What goes wrong is for the next `wayfind index` to say."""
+    import wayfind
+    from wayfind.errors import WayfindError
+
+    os.nice(NICENESS)
+    with contextlib.suppress(WayfindError, OSError), wayfind.open(sys.argv[1]) as repository, _alone(repository.snapshot().folder):
+        repository.encode()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
