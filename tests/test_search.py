@@ -568,3 +568,13 @@ def test_a_repository_that_nobody_closed_closes_itself(shop, tmp_path):
 
 def test_nothing_is_written_into_the_repository(shop):
     assert {p.relative_to(shop.root).as_posix() for p in Path(shop.root).rglob("*") if p.is_file()} == set(FILES)
+
+
+def test_a_name_finds_the_class_before_its_constructors(tmp_path):
+    text = "/** Cleans trees. */\npublic class Cleaner {\n  private final List safe;\n\n  public Cleaner(List safe) {\n    this.safe = safe;\n  }\n\n  public Cleaner() {\n    this(List.of());\n  }\n\n  public Tree clean(Tree dirty) {\n    return dirty.keep(safe);\n  }\n}\n"
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/Cleaner.java").write_text(text)
+    (tmp_path / "src/Other.java").write_text("class Other {\n  Tree run() {\n    return new Cleaner().clean(null);\n  }\n}\n")
+    with wayfind.open(tmp_path / "src", home=tmp_path / "home") as repo:
+        repo.refresh()
+        assert repo.search("Cleaner").results[0].symbol == "Cleaner"

@@ -57,6 +57,8 @@ others below."""
 NAMED = 0.3
 """Share of the query that a file's name must meet for its chunks to be candidates without a word of the query."""
 
+CONSTRUCTOR = 0.7
+"""`definition` of `Cleaner.Cleaner` where `Cleaner` is asked for: the class comes first."""
 STEM_VALUE = 0.85
 """What a word of a name counts that shares its stem with a word of the query and is another: `reserve` for "reservations"."""
 
@@ -383,7 +385,8 @@ def seats(order: list[int], scores: list[float], near: np.ndarray) -> tuple[list
 
 
 def asked_definitions(searcher: Searcher, query: Query) -> dict[int, float]:
-    """Chunk -> 1 where its whole symbol or last part is an identifier of the query, 0.5 where only letter case differs."""
+    """Chunk -> 1 where its whole symbol or last part is an identifier of the query, CONSTRUCTOR where that is a constructor named like its
+    class, 0.5 where only letter case differs."""
     snapshot, found = searcher.snapshot, {}
     for identifier in query.identifiers[:20]:
         last = identifier.replace("()", "").replace("::", ".").replace("->", ".").replace("#", ".").split(".")[-1]
@@ -393,7 +396,7 @@ def asked_definitions(searcher: Searcher, query: Query) -> dict[int, float]:
             symbol = snapshot.symbols[chunk]
             end = symbol.split(".")[-1]
             if end == last or symbol == identifier:
-                found[chunk] = 1.0
+                found[chunk] = CONSTRUCTOR if symbol.split(".")[-2:-1] == [end] else 1.0
             elif end.lower().replace("_", "") == last.lower().replace("_", ""):
                 found.setdefault(chunk, 0.5)
     return found
