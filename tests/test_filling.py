@@ -55,6 +55,16 @@ def test_while_one_works_no_other_is_started(tmp_path: Path, monkeypatch: pytest
     assert fill_behind(tmp_path, tmp_path) and len(started) == 1
 
 
+def test_the_process_holds_the_lock_from_its_start_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin, begun = subprocess.Popen, []
+    sleeper = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+    monkeypatch.setattr(subprocess, "Popen", lambda line, **how: begun.append(begin(sleeper, **{**how, "stdin": subprocess.PIPE})))
+    assert fill_behind(tmp_path, tmp_path) and not fill_behind(tmp_path, tmp_path)
+    begun[0].communicate()
+    assert fill_behind(tmp_path, tmp_path)
+    begun[1].communicate()
+
+
 def test_a_folder_that_cannot_be_written_stops_no_search(tmp_path: Path) -> None:
     assert not fill_behind(tmp_path, tmp_path / "is" / "not" / "there")
 

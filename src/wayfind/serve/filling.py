@@ -1,6 +1,6 @@
 """Vectors made behind a search that lacked them: by a process of its own, at the lowest priority, that ends when they are there.
 
-The answer itself never waits. `python -m wayfind.serve.filling ROOT` is that process; of several for one folder the first works.
+The answer itself never waits. `python -m wayfind.serve.filling ROOT` is that process; a folder has one at a time.
 """
 
 from __future__ import annotations
@@ -29,26 +29,28 @@ def lacks_vectors(searcher: Searcher) -> bool:
 
 
 def fill_behind(root: Path, index: Path) -> bool:
-    """Start the process for the repository at `root`, whose index lies in `index`, unless one is at work there. Returns whether it did."""
+    """Start the process for the repository at `root`, whose index lies in `index`, unless one is at work there. Returns whether it did.
+
+    The lock is taken here and inherited: it ends with the process, however that ends.
+    """
     try:
-        with _alone(index):
-            pass
-        subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "wayfind.serve.filling", os.fspath(root)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            start_new_session=True, cwd=os.path.abspath(os.sep),
-        )  # fmt: skip
+        with _alone(index) as lock:
+            line = [sys.executable, "-m", "wayfind.serve.filling", os.fspath(root)]
+            subprocess.Popen(  # noqa: S603
+                line, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, cwd=os.path.abspath(os.sep), pass_fds=(lock,)
+            )
     except OSError:  # busy, read only, or no process to be had: the next search tries again
         return False
     return True
 
 
 @contextlib.contextmanager
-def _alone(index: Path) -> Iterator[None]:
-    """Be the one that works here. Raises OSError where another one is."""
+def _alone(index: Path) -> Iterator[int]:
+    """Be the one that works here; the lock's file descriptor. Raises OSError where another one is."""
     handle = os.open(index / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
+        yield handle
     finally:
         os.close(handle)
 
@@ -59,7 +61,7 @@ def main() -> int:
     from wayfind.errors import WayfindError
 
     os.nice(NICENESS)
-    with contextlib.suppress(WayfindError, OSError), wayfind.open(sys.argv[1]) as repository, _alone(repository.snapshot().folder):
+    with contextlib.suppress(WayfindError, OSError), wayfind.open(sys.argv[1]) as repository:
         repository.encode()
     return 0
 
