@@ -1,7 +1,7 @@
 """Explanations of undocumented code, measured: functions of repositories that no model has seen, their documentation hidden and
 kept as the reference.
 
-    python benchmarks/explanations.py --trees REPOSITORIES --part transformer=PART [--part gru=PART] [--lessons LESSONS] [--samples 10]
+    python benchmarks/explanations.py --trees REPOSITORIES --part transformer=PART [--part gru=PART] [--lessons LESSONS] [--adapt transformer] [--samples 10]
 
 `--trees` holds the repositories of LANGUAGES (of part `learning` in training/repositories.yaml) as owner+name; a PART is what
 `wayfind train --config training/explainer.yaml` wrote. Printed: BLEU-4 (smoothed), ROUGE-L and the share of the reference's
@@ -292,6 +292,7 @@ def main() -> None:
     asking.add_argument("--trees", type=Path, required=True)
     asking.add_argument("--part", action="append", default=[], metavar="NAME=FOLDER")
     asking.add_argument("--lessons", type=Path, help="lessons.jsonl.gz of a training: the nearest one's sentence is a system")
+    asking.add_argument("--each", type=int, default=0, help="so many of the drawn functions of a language; 0: all")
     asking.add_argument("--adapt", action="append", default=[], metavar="NAME", help="a part that is tried with the habits of the repository too")
     asking.add_argument("--seed", type=int, default=0)
     asking.add_argument("--samples", type=int, default=0)
@@ -304,11 +305,13 @@ def main() -> None:
         asked, read = drawn(given.trees, given.seed)
         if given.kept:
             given.kept.write_text(json.dumps({"asked": list(map(asdict, asked)), "read": {name: list(map(asdict, some)) for name, some in read.items()}}), encoding="utf-8")
+    if given.each:
+        asked = [one for language in LANGUAGES for one in random.Random(f"{given.seed} forty {language}").sample([one for one in asked if one.language == language], given.each)]
     parts = {name: loaded(Path(folder)) for name, _, folder in (one.partition("=") for one in given.part)}
     learned = [one for one in read_lessons(given.lessons) if one.part == "train"] if given.lessons else []
     said, notes = systems_of(asked, read, parts, learned, given.adapt)
     commit = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent).stdout.strip()
-    print(f"commit   {commit}\nmachine  {len(os.sched_getaffinity(0))} cores, no accelerator\ncommand  benchmarks/explanations.py --trees TREES {' '.join(f'--part {name}=PART' for name in parts)} --seed {given.seed}")
+    print(f"commit   {commit}\nmachine  {len(os.sched_getaffinity(0))} cores, no accelerator\ncommand  benchmarks/explanations.py --trees TREES {' '.join(f'--part {name}=PART' for name in parts)}{''.join(f' --adapt {name}' for name in given.adapt)}{f' --each {given.each}' if given.each else ''} --seed {given.seed}")
     print("\n".join([*notes, *table(asked, said)]))
     if given.samples and parts:
         print("\n".join(samples(asked, next(iter(said.values())), given.samples, given.seed)))
