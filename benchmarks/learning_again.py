@@ -2,8 +2,8 @@
 
     python benchmarks/learning_again.py FOLDER_OR_MIRROR … --back N [--home FOLDER] [--clones FOLDER]
 
-Learns from the repository as it was N commits of its main line ago, then as it is. The questions of the earlier run's report part, which
-neither run learned from, are asked of the earlier tree three times: with nothing learned, with what the first run learned, and
+Learns from the repository as it was N commits of its main line ago, then as it is. The questions of the earlier run's report part that
+neither run was fitted on (the second may have been judged by them) are asked of the earlier tree three times: with nothing learned, with what the first run learned, and
 with what the second did. Prints the paired differences with their 95 % intervals.
 """
 
@@ -49,7 +49,7 @@ def forgotten(place: Path, back: int, clones: Path, home: Path, scratch: Path) -
             first = learn(then).adaptation
             if first is None or second is None:
                 return "one of the runs learned nothing"
-            known = {*second.about["used"]["train"], *second.about["used"]["gate"]}
+            known = set(second.about["used"]["train"])
             with exams(then, lessons(then).split, scratch, say=lambda *_: None) as made:
                 report = [(exam, [q for q in exam.questions if digest(q.text) not in known]) for exam in made if exam.part == "report"]
                 none, before, after = (together([take(exam, one, asked) for exam, asked in report]) for one in (None, first, second))
