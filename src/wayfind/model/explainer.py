@@ -18,7 +18,7 @@ import numpy as np
 
 from wayfind.errors import ModelError
 from wayfind.model.bundle import Bundle, current, load
-from wayfind.model.grounding import Grounds
+from wayfind.model.grounding import RULES_VERSION, Grounds
 from wayfind.model.habits import NO_HABIT, Habit, Habits
 from wayfind.model.reading import READING_VERSION, places
 from wayfind.model.wording import NAME, SIGNS, Known, joined, names_in, parts, repeats, tokens, written
@@ -85,7 +85,7 @@ class Explainer:
         self.least: float = settings["least"]
         self.better_than: frozenset[str] = frozenset(settings["better_than"])
         """Provenances whose sentences it was measured to be better than."""
-        self.id = bundle.id
+        self.id = f"{bundle.id}.{RULES_VERSION}"
 
     def write(self, reading: str, habits: Habits | None = None, without: str = "") -> str:
         """A sentence on what a chunk does, "" where none is sure to say only what stands there; with the habits of a repository in its

@@ -14,6 +14,8 @@ from wayfind.corpus.actions import DUNDERS
 from wayfind.corpus.english import PREPOSITIONS, THIRD_PERSONS, article, is_verb, third_person
 from wayfind.model.wording import MEANT, NAME, parts, stem
 
+RULES_VERSION = "1"
+"""Raised whenever a rule changes: sentences are kept by it, beside the model."""
 BREAKS = frozenset(
     "of for from to in into on onto at by with without as if when while whether that which who using via over under after before between "
     "and or but then so until upon through about within inside against is are was be has have can will may must where because than".split()
