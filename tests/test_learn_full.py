@@ -135,7 +135,7 @@ def test_a_tuned_encoder_is_used_for_its_tree_alone_and_has_vectors_of_its_own(p
             value.mul_(1.01)
     tree, other = tmp_path / "tree", tmp_path / "other"
     made = _written(BASE, upper, tree / bundles.TUNED)
-    bundles.use_tuned(tree, made.id, BASE.id)
+    bundles.use_tuned(tree, made.id, BASE.encoder_id)
     assert bundles.current(tree).id == made.id != bundles.current(other).id == BASE.id
     bundles.use_tuned(tree, made.id, "another base")
     assert bundles.current(tree).id == BASE.id

@@ -425,3 +425,15 @@ def test_an_address_that_others_can_reach_needs_a_token(home: Path):
 def test_a_folder_that_is_not_there_is_refused_at_the_start(home: Path):
     refused = command("mcp", "nowhere", home=home)
     assert refused.returncode == 2 and not refused.stdout and b"no such folder: nowhere" in refused.stderr
+
+
+def test_explanations_come_from_where_the_setting_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = plant(tmp_path / "shop", {"pay.py": "def wrap_parcel(parcel):\n    return tape(parcel)\n"})
+
+    async def told() -> str:
+        async with connected(root, home=tmp_path / "home") as client:
+            return text_of(await client.call_tool("explain", {"place": "pay.py:1"}))
+
+    assert "from a template" in asyncio.run(told())
+    monkeypatch.setenv("WAYFIND_EXPLAIN", "none")
+    assert "from a template" not in asyncio.run(told())

@@ -93,7 +93,7 @@ def tuned_of(tree: Path, base: Bundle) -> Bundle | None:
     """The bundle that was made of `base` for a tree and is in use, if any."""
     try:
         record = json.loads((tree / TUNED / TUNED_RECORD).read_text(encoding="utf-8"))
-        return _tuned(tree / TUNED / record["bundle"], record["bundle"]) if record["base"] == base.id else None
+        return _tuned(tree / TUNED / record["bundle"], record["bundle"]) if record["base"] == base.encoder_id else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from wayfind.config import value_of
 from wayfind.errors import IndexBusy, StorageError, UsageError
 from wayfind.index.refresh import Options
 from wayfind.search.engine import Ask, chunk_at, result_at, state
@@ -89,13 +90,13 @@ class Calls:
         check(filters)
         if not query.strip():
             raise UsageError("the query is empty: give some words, a question, a name or a snippet to search for")
-        ask = Ask(query, max_results or results_for(max_tokens), filters, graph=bool(graph))
+        ask = Ask(query, max_results or results_for(max_tokens), filters, value_of("explain", folders[0]), graph=bool(graph))
         found = self._workspace.search(folders, ask, wait=PATIENCE)
         return _told(_findings(roots, found), max_tokens)
 
     def _related(self, roots: Roots, place: str, max_results: int = 0, max_tokens: int = MAX_TOKENS) -> Told:
         with self._at(roots, place) as at:
-            answer = related(at.searcher, at.path, at.line, max_results or results_for(max_tokens), stale_files=at.stale)
+            answer = related(at.searcher, at.path, at.line, max_results or results_for(max_tokens), value_of("explain", at.root), stale_files=at.stale)
         results = tuple(_named(roots, at.root, result) for result in answer.results)
         note = joined((_stale(at.stale), _sentence(answer.reason)))
         head = joined((f"{counted(len(results), 'result')}: callers, callees, tests, siblings, then what is similar.", note))
@@ -103,7 +104,7 @@ class Calls:
 
     def _explain(self, roots: Roots, place: str, max_tokens: int = MAX_TOKENS) -> Told:
         with self._at(roots, place) as at:
-            result = result_at(at.searcher, at.path, at.line)
+            result = result_at(at.searcher, at.path, at.line, value_of("explain", at.root))
             text = at.searcher.snapshot.chunk(chunk_at(at.searcher.snapshot, at.path, at.line))[1]
             touches = [touch for touch in at.entry.touches() if (touch.path, touch.symbol) == (result.path, result.symbol)]
         shown = _named(roots, at.root, replace(result, snippet=text.rstrip(), explanation=replace(result.explanation, text="")))
@@ -167,8 +168,8 @@ def _named(roots: Roots, root: Path, result: Result) -> Result:
 def _explained(result: Result, explanation: Target, commits: list[str], note: str, max_tokens: int) -> Findings:
     """One definition at length. Its explanation has half of the tokens at most."""
     said = _fitting(explanation.text if explanation.provenance != "code" else "", max_tokens // 4)
-    origin = f"(from {ORIGINS[explanation.provenance]})"
-    head = "\n".join(filter(None, (note, f"{said}\n{origin}" if said else origin, *map(clean, commits))))
+    origin = f"(from {ORIGINS[explanation.provenance]})" if said or explanation.provenance == "code" else ""  # `none` was asked for
+    head = "\n".join(filter(None, (note, said, origin, *map(clean, commits))))
     facts = {"note": note, "partial": False, "explanation": said, "source": explanation.provenance, "commits": [clean(c) for c in commits]}
     return Findings(head, (result,), facts, whole=True)
 

@@ -115,7 +115,7 @@ def tune(repository: Repository, plan: Plan, report: Report, say: Progress) -> T
     tuned = _judged(repository, Encoder(made), plan.seed, say)
     seconds = {"read": read - began, "train": trained - read, "judge": time.monotonic() - trained}
     if tuned.verdict.kept:
-        use_tuned(repository.tree.folder, made.id, base.id)
+        use_tuned(repository.tree.folder, made.id, base.encoder_id)
     else:
         shutil.rmtree(made.folder, ignore_errors=True)
     return replace(tuned, bundle=made.id, lessons=len(taught.query), seconds={name: round(value, 1) for name, value in seconds.items()}, mrr=mrr)
