@@ -139,6 +139,13 @@ def test_a_kind_of_which_few_questions_lose_refuses_no_certain_gain():
     assert judge([gain, replace(loss, chance=1 / 16)], []).kept and not judge([gain, replace(loss, chance=0.01)], []).kept
 
 
+def test_a_certain_loss_of_recall_refuses_too():
+    gain = compared(interval(0.05, 0.01, 0.09))
+    lost = replace(compared(interval(-0.1, -0.2, -0.03), "docstring"), figure="recall@10", chance=0.01)
+    verdict = judge([gain, lost], [])
+    assert not verdict.kept and "recall@10" in verdict.why
+
+
 def test_where_questions_are_told_apart_the_loss_is_least():
     rng = np.random.default_rng(5)
     inputs, labels, weight = rng.standard_normal((30, 4)), (rng.random(30) < 0.4).astype(float), rng.random(30) + 0.5

@@ -1,7 +1,7 @@
 """Whether what was learned is kept: figures of the same questions before and after, and a verdict.
 
-Kept only if the gate's questions gain, by an interval of the paired difference that lies above zero, no kind of them loses more than chance
-explains, what was in use before is not better, and the general questions lose nothing. The report's questions decide nothing; they say what the gain is.
+Kept only if the gate's questions gain, by an interval of the paired difference that lies above zero, no kind of them loses more of a figure than
+chance explains, what was in use before is not better, and the general questions lose nothing. The report's questions decide nothing; they say what the gain is.
 """
 
 from __future__ import annotations
@@ -93,15 +93,14 @@ def judge(gate: Sequence[Compared], general: Sequence[Compared], present: Compar
     """The verdict on all questions of the gate taken together (kind `all`), on each kind, and on the general ones. `present`: the
     gate's questions asked of what is in use, then of what was learned now."""
     gain = next((one.gain for one in gate if one.figure == FIGURE and one.kind == ALL), None)
-    gate_by_kind = [one for one in gate if one.kind != ALL]
     if gain is None or gain.n < FEWEST:
         return Verdict(False, f"{gain.n if gain else 0} questions to judge by; {FEWEST} are needed")
     said = f"{FIGURE} {gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}] on {gain.n} questions held out for the decision"
     if gain.low <= 0:
         return Verdict(False, f"no certain gain: {said}")
-    worse = next((one for one in gate_by_kind if one.figure == FIGURE and one.gain.high < 0 and one.chance < BY_CHANCE), None)
+    worse = next((one for one in gate if one.gain.high < 0 and one.chance < BY_CHANCE), None)
     if worse is not None:
-        return Verdict(False, f"{said}, but {worse.kind} questions lose {worse.gain.mean:+.3f} [{worse.gain.low:+.3f}, {worse.gain.high:+.3f}]")
+        return Verdict(False, f"{said}, but {worse.kind} questions lose {worse.gain.mean:+.3f} [{worse.gain.low:+.3f}, {worse.gain.high:+.3f}] {worse.figure}")
     if present is not None and present.gain.mean < -LOSS:
         return Verdict(False, f"what is in use is better: {FIGURE} {present.gain.mean:+.3f} [{present.gain.low:+.3f}, {present.gain.high:+.3f}] against it")
     lost = next((one for one in general if one.figure == FIGURE and one.gain.mean < -LOSS), None)
