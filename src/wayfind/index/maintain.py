@@ -136,7 +136,7 @@ def sizes(home: Path) -> Sizes:
         sum(map(_bytes, home.glob(f"{_CONTENT}*"))),
         sum(map(_bytes, home.glob("trees/*/*.seg"))),
         sum(map(_bytes, home.glob(f"trees/*/{_CATALOGUE}*"))),
-        sum(map(_bytes, [*home.glob(f"{_VECTORS}*"), *home.glob("trees/*/*.vec")])),
+        sum(map(_bytes, [*home.glob(f"{_VECTORS}*"), *home.glob("trees/*/*.vec"), *home.glob("trees/*/*.near*")])),
         sum(map(_bytes, home.glob("trees/*/*.late"))),
         trees,
         sum(map(_bytes, home.glob(f"{FILE}*"))),

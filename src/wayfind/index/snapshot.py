@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -54,6 +55,8 @@ class Vectors:
     parts: np.ndarray  # int8 [parts, dim]: codes of what the chunk's own code did not read
     part_norms: np.ndarray  # float64 [parts]
     part_of: np.ndarray  # int64 [parts]: the row, ascending
+    graph: Any = None
+    """The graph of nearest neighbours of a very large tree (`index.nearest`), if it has one."""
 
     @property
     def coverage(self) -> float:
@@ -123,6 +126,7 @@ class Snapshot:
         return self._vectors[model]
 
     def _read_vectors(self, model: str, dim: int) -> Vectors:
+        from wayfind.index import nearest
         from wayfind.index.vectors import matrix_name, read_matrix, rows_of, vector_key
 
         name = matrix_name(self.manifest, model)
@@ -132,7 +136,8 @@ class Snapshot:
         matrix = read_matrix(self.folder, name)
         keys = [vector_key(key, path, model) for key, path in zip(self.keys, self.paths)]
         row = rows_of(matrix.keys, matrix.starts, keys, np.diff(self.chunk_file_first))
-        return Vectors(matrix.codes, matrix.norms, row, matrix.parts, matrix.part_norms, matrix.part_of)
+        graph = nearest.opened(self.folder, name, matrix.codes)
+        return Vectors(matrix.codes, matrix.norms, row, matrix.parts, matrix.part_norms, matrix.part_of, graph)
 
     def token_vectors(self, model: str, dim: int) -> TokenVectors:
         """The codes that a model made of the chunks' tokens, as far as they are there. Raises IndexDamaged, IndexVersion."""

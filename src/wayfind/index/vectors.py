@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from wayfind.errors import IndexDamaged
+from wayfind.index import nearest
 from wayfind.index.catalogue import FileRow, Manifest
 from wayfind.index.late import FORM, TokenCodes, late_names, lay, read_late
 from wayfind.index.lock import held
@@ -143,6 +144,7 @@ def fill(tree: Tree, encoder: Encoder, progress: Progress | None = None, seconds
     rows = sorted((row for row in manifest.rows.values() if row.segment), key=_priority)
     key_of = {row.path: vector_key(row.key, row.path, encoder.id) for row in rows}
     if not _lacks(tree, manifest, encoder.id, encoder.late_dim > 0, set(key_of.values())):
+        connect_nearest(tree, encoder.id)
         return Filled(0, 0, 0, time.monotonic() - began)
     with contextlib.closing(VectorStore(tree.store.path.parent)) as store:
         known = store.known(key_of.values())
@@ -163,6 +165,8 @@ def fill(tree: Tree, encoder: Encoder, progress: Progress | None = None, seconds
                     committed = time.monotonic()
         finally:  # an interrupt too leaves what is done to be searched
             commit(tree, store, encoder)
+    if done == len(missing):
+        connect_nearest(tree, encoder.id)
     return Filled(encoded, len({key_of[row.path] for row in rows} & known), len(missing) - done, time.monotonic() - began)
 
 
@@ -189,6 +193,15 @@ def commit(tree: Tree, store: VectorStore, encoder: Encoder, wait: float = 60.0)
         if old.name not in named:  # the last ones stay for those who read them now
             with contextlib.suppress(OSError):
                 old.unlink()
+
+
+def connect_nearest(tree: Tree, model: str) -> None:
+    """Make the graph of nearest neighbours of a very large tree, where a library for it is installed (`index.nearest`)."""
+    manifest = tree.catalogue.manifest()
+    if name := matrix_name(manifest, model):
+        with contextlib.suppress(OSError):  # without it, every code is looked at
+            nearest.forget(tree.folder, set(matrix_names(manifest)))
+            nearest.build(tree.folder, name, read_matrix(tree.folder, name).codes)
 
 
 def _priority(row: FileRow) -> tuple[bool, str]:

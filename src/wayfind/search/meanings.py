@@ -11,6 +11,7 @@ from copy import copy
 
 import numpy as np
 
+from wayfind.index.nearest import nearest
 from wayfind.index.snapshot import Snapshot
 from wayfind.model.codes import cosines, lengths_of, quantise
 from wayfind.model.encoder import Encoder
@@ -21,6 +22,8 @@ ENCODED_NOW = 24
 """Candidates without a vector that one query encodes, the best by their words first: some 0.2 s on two cores."""
 QUERIES_KEPT = 256
 NEAREST_ELSEWHERE = 5
+FROM_GRAPH = 200
+"""Rows that are asked of a graph of nearest neighbours: twice the candidates that are taken."""
 PART_COST = 0.02
 """Cosine by which a further part of a long chunk must be nearer than its beginning: who has more parts has more chances. Chosen on
 repositories of the ranker part, see benchmarks/results/parts.txt."""
@@ -51,14 +54,29 @@ class Meanings:
         """Share of the chunks whose vectors are stored."""
         return self._vectors.coverage
 
-    def nearness(self, text: str) -> np.ndarray:
-        """Cosine of every chunk with a query, float64 [chunks], at least 0; nan where the chunk is not encoded yet."""
+    def nearness(self, text: str, also: np.ndarray | None = None) -> np.ndarray:
+        """Cosine of every chunk with a query, float64 [chunks], at least 0; nan where the chunk is not encoded yet.
+
+        With `also`, chunks [n], it is enough to know it of these and of the nearest: in a very large tree with a graph of nearest
+        neighbours the others are 0.
+        """
         wanted = self._moved(self.query(text))
-        value = np.maximum(cosines(self._vectors.codes, wanted, self._vectors.norms), 0.0)
+        if also is not None and self._vectors.graph is not None and not len(self._vectors.parts):
+            value = self._around(wanted, also)
+        else:
+            value = np.maximum(cosines(self._vectors.codes, wanted, self._vectors.norms), 0.0)
         if len(self._vectors.parts):
             np.maximum.at(value, self._vectors.part_of, cosines(self._vectors.parts, wanted, self._vectors.part_norms) - PART_COST)
         if not self._whole:
             value = np.append(value, np.nan)[self._vectors.row]
+        return value
+
+    def _around(self, wanted: np.ndarray, also: np.ndarray) -> np.ndarray:
+        """Cosines of the rows of some chunks, and of those that the graph finds near; 0 for the others."""
+        rows = self._vectors.row[also]
+        rows = np.union1d(rows[rows >= 0], nearest(self._vectors.graph, wanted, FROM_GRAPH))
+        value = np.zeros(len(self._vectors.codes))
+        value[rows] = np.maximum(cosines(self._vectors.codes[rows], wanted, self._vectors.norms[rows]), 0.0)
         return value
 
     def elsewhere(self, text: str) -> float | None:

@@ -129,13 +129,13 @@ def features(
     asked = asked_definitions(searcher, query)
     mentioned, lines = searcher.places.mentioned(query.text)
     exact = literal(snapshot, query, lexical, allowed)
-    near, made = _near(searcher, query), {}
     remembered = _remember(searcher, query)
     favoured = np.array([*asked, *exact, *lines], np.int64)
     wide = widened(snapshot, searcher.scales, query, lexical, searcher.vocabulary)
     chosen = _candidates(
         searcher, wide, 0.5 * lexical.file + 0.5 * name + mentioned, name > NAMED, favoured, allowed
     )
+    near, made = _near(searcher, query, chosen if allowed is None else None), {}
     if near is not None:
         found = np.union1d(chosen, _nearest(near, allowed))
         asked_now = np.union1d(found, _unknown(near, allowed, ENCODED_NOW - len(found)))
@@ -242,12 +242,12 @@ def _meanings(near: np.ndarray | None, chosen: np.ndarray, files: np.ndarray, co
     return {"meaning": own, "meaning_file": best[files], "meaning_alone": own * (1 - covered[chosen].max())}
 
 
-def _near(searcher: Searcher, query: Query) -> np.ndarray | None:
-    """Nearness of every chunk to the query by their vectors, nan where a chunk has none. None without a model, and for an
-    identifier, which asks for its name."""
+def _near(searcher: Searcher, query: Query, chosen: np.ndarray | None) -> np.ndarray | None:
+    """Nearness of every chunk to the query by their vectors, nan where a chunk has none; with `chosen` it is enough to know it of these and
+    the nearest. None without a model, and for an identifier, which asks for its name."""
     if query.kind == "identifier" or searcher.meanings is None:
         return None
-    return searcher.meanings.nearness(query.text)
+    return searcher.meanings.nearness(query.text, chosen)
 
 
 def _remember(searcher: Searcher, query: Query) -> np.ndarray | None:
