@@ -72,7 +72,7 @@ def tried(row: dict, mirrors: Path, tree: Path, home: Path) -> tuple[dict, dict,
         for adaptation in (None, kept):
             answer = search(Searcher(repository.snapshot(), adaptation=adaptation), Ask(row["query"], DEPTH))
             found.append({"id": row["id"], "hits": [{"path": r.path, "start_line": r.start_line, "end_line": r.end_line, "symbol": r.symbol} for r in answer.results]})
-    told = {"id": row["id"], "kept": learnt.verdict.kept, "why": learnt.verdict.why, "tried": learnt.tried, "chunks": repository.snapshot().chunks, "seconds": round(learnt.seconds, 1)}
+        told = {"id": row["id"], "kept": learnt.verdict.kept, "why": learnt.verdict.why, "tried": learnt.tried, "chunks": repository.snapshot().chunks, "seconds": round(learnt.seconds, 1)}
     return found[0], found[1], told
 
 
@@ -96,9 +96,9 @@ def file_first(row: dict, hits: list[dict]) -> float:
 
 
 def function_in_ten(row: dict, hits: list[dict]) -> float:
-    """1 where one of the first ten definitions is one that the fix changed."""
-    named = [f"{hit['path']}:{hit['symbol']}" for hit in hits if hit["symbol"]][:10]
-    return float(any(place in row["gold_functions"] for place in named))
+    """1 where all definitions that the fix changed are among the first ten."""
+    named = list(dict.fromkeys(f"{hit['path']}:{hit['symbol']}" for hit in hits if hit["symbol"]))[:10]
+    return float(set(row["gold_functions"]) <= set(named))
 
 
 def _lines(path: Path) -> list[str]:
