@@ -133,8 +133,8 @@ def _lacks(tree: Tree, manifest: Manifest, model: str, late: bool, keys: set[str
     return late and not wanted <= {key for one in tokens for key in read_late(tree.folder, one).keys.tolist()}
 
 
-def fill(tree: Tree, encoder: Encoder, progress: Progress | None = None, seconds: float = float("inf")) -> Filled:
-    """Encode what the present generation lacks, for so long at most, and commit what there is as a new generation. Without a limit a very
+def fill(tree: Tree, encoder: Encoder, progress: Progress | None = None, seconds: float = float("inf"), graph: bool = True) -> Filled:
+    """Encode what the present generation lacks, for so long at most, and commit what there is as a new generation. With `graph` a very
     large tree also gets its graph of nearest neighbours, which takes minutes (`index.nearest`).
 
     Safe beside searches, refreshes and another `fill`; killed anywhere, what was encoded is kept but for the last moment.
@@ -145,7 +145,7 @@ def fill(tree: Tree, encoder: Encoder, progress: Progress | None = None, seconds
     rows = sorted((row for row in manifest.rows.values() if row.segment), key=_priority)
     key_of = {row.path: vector_key(row.key, row.path, encoder.id) for row in rows}
     if not _lacks(tree, manifest, encoder.id, encoder.late_dim > 0, set(key_of.values())):
-        if seconds == float("inf"):
+        if graph:
             connect_nearest(tree, encoder.id)
         return Filled(0, 0, 0, time.monotonic() - began)
     with contextlib.closing(VectorStore(tree.store.path.parent)) as store:
@@ -167,7 +167,7 @@ def fill(tree: Tree, encoder: Encoder, progress: Progress | None = None, seconds
                     committed = time.monotonic()
         finally:  # an interrupt too leaves what is done to be searched
             commit(tree, store, encoder)
-    if done == len(missing) and seconds == float("inf"):
+    if done == len(missing) and graph:
         connect_nearest(tree, encoder.id)
     return Filled(encoded, len({key_of[row.path] for row in rows} & known), len(missing) - done, time.monotonic() - began)
 

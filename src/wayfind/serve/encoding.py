@@ -40,7 +40,7 @@ def main() -> int:
         with closing(open_tree(sys.argv[1], sys.argv[2])) as tree:
             encoder = current_encoder(tree.folder)
             if encoder is not None:
-                fill(tree, encoder)
+                fill(tree, encoder, graph=False)
     except WayfindError:
         return 2
     return 0
