@@ -1,7 +1,7 @@
 """A graph of nearest neighbours over the codes of a very large tree (HNSW, by usearch): codes in, a file beside theirs; a query's code
 in, the rows that are probably nearest out.
 
-Below LARGE codes an exact scan is as fast as anybody notices, and finds all. Beyond, the graph finds 98 to 99 of the nearest hundred
+Below LARGE codes an exact scan is as fast as anybody notices, and finds all. Beyond, the graph finds 97 to 98 of the nearest hundred
 (benchmarks/results/nearest.txt), and who reads it computes their exact cosines. It is made where the extra `[nearest]` is installed; a
 file that is missing, damaged or of other codes only means an exact scan.
 """
