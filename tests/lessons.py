@@ -20,7 +20,7 @@ CALLS = "begin advance inspect collect reduce emit settle verify".split()
 
 def teaching_repository(root: Path, commits: int = 1000, seed: int = 0) -> Path:
     """A git repository of 12 modules with 6 functions each. Every commit changes a line of one function, and its subject names the
-    function by two words that belong to it alone, never by a word of its code."""
+    function by two words that belong to it alone, never by a word of its code, and by one of any module's."""
     dice = random.Random(seed)
     names = {module: [f"{verb}_{noun}" for verb, noun in zip(dice.sample(VERBS, 6), dice.sample(NOUNS, 6))] for module in THEMES}
     bodies = {(m, f): [dice.choice(CALLS), 0] for m in THEMES for f in names[m]}
@@ -51,7 +51,8 @@ def teaching_repository(root: Path, commits: int = 1000, seed: int = 0) -> Path:
         place = dice.randrange(6)
         bodies[module, names[module][place]][1] = number + 1
         words = dice.sample([*combinations(THEMES[module].split(), 2)][place], 2)
-        commit(f"mind the {words[0]} while the {words[1]} is late, case {_spelled(number)}", [module])
+        other = dice.choice(THEMES[dice.choice(list(THEMES))].split())
+        commit(f"mind the {words[0]} while the {words[1]} is late for the {other}, case {_spelled(number)}", [module])
     root.mkdir(parents=True)
     subprocess.run(["git", "init", "-q", "-b", "main"], cwd=root, check=True)
     subprocess.run(["git", "fast-import", "--quiet"], cwd=root, input="".join(stream).encode(), check=True)

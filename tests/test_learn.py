@@ -19,6 +19,7 @@ import wayfind
 from wayfind.evaluate.queries import part
 from wayfind.evaluate.run import evaluate
 from wayfind.model import adaptation as adaptations
+from wayfind.search.engine import Ask, search
 from wayfind.train.adapt.lessons import digest, lessons, part_of_commits
 from wayfind.train.adapt.run import as_of, learnings
 
@@ -65,6 +66,18 @@ def test_search_uses_it_says_so_and_gives_the_same_in_every_process(taught):
     assert answers[0]["index"]["adaptation"] == said["id"]
     assert answers[0]["results"][0]["path"] == "lib/oven.py"
     assert answers[0]["results"][0]["signals"]["remembered"] > 0
+
+
+def test_a_name_is_found_as_if_nothing_had_been_learned(taught):
+    root, home, _ = taught
+    with wayfind.open(root, home=home) as repository:
+        learned, plain = repository.searcher(), repository.searcher().with_adaptation(None)
+        symbols = [chunk.symbol for chunk in repository.chunks() if chunk.kind == "function"]
+        for text in (symbols[0], symbols[1].replace("_", " "), symbols[2].title().replace("_", "")):
+            found, before = (search(one, Ask(text)) for one in (learned, plain))
+            assert found.results == before.results and found.index.adaptation and not before.index.adaptation
+        question = "mind the puppy while the leash is late"
+        assert search(learned, Ask(question)).results != search(plain, Ask(question)).results
 
 
 def test_learning_again_gives_the_same_adaptation_in_another_process_and_home(taught, tmp_path):

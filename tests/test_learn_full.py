@@ -13,13 +13,14 @@ pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 import torch  # noqa: E402
 from conftest import plant  # noqa: E402
+from lessons import teaching_repository  # noqa: E402
 
 import wayfind  # noqa: E402
 from wayfind.errors import NotFound, TrainingError, UsageError  # noqa: E402
 from wayfind.model import bundle as bundles  # noqa: E402
 from wayfind.model.encoder import Encoder, current_encoder  # noqa: E402
 from wayfind.train.adapt.gate import Verdict  # noqa: E402
-from wayfind.train.finetune import Plan, Taught, Tuned, _Training, _written, tune  # noqa: E402
+from wayfind.train.finetune import Plan, Taught, Tuned, _judged, _Training, _written, tune  # noqa: E402
 from wayfind.train.upper_layers import LowerLayers, UpperLayers  # noqa: E402
 
 BASE = bundles.load(bundles.BASE) if (bundles.BASE / bundles.MANIFEST).is_file() else None
@@ -140,6 +141,22 @@ def test_a_tuned_encoder_is_used_for_its_tree_alone_and_has_vectors_of_its_own(p
     bundles.use_tuned(tree, made.id, "another base")
     assert bundles.current(tree).id == BASE.id
     assert (Encoder(made).query("open a door") != current_encoder().query("open a door")).any()
+
+
+def test_a_tuned_encoder_is_judged_by_the_search_on_questions_of_every_part(parts, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("WAYFIND_MODEL", "base")
+    upper, _ = parts
+    with torch.no_grad():
+        for value in upper.parameters():
+            value.mul_(0.0)
+    made = Encoder(_written(BASE, upper, tmp_path / "tuned"))
+    with wayfind.open(teaching_repository(tmp_path / "repo"), home=tmp_path / "home") as repository:
+        repository.refresh()
+        repository.encode()
+        found = _judged(repository, made, 0, lambda *stage: None)
+    asked = {part: {one.kind for one in getattr(found, part)} for part in ("gate", "report", "general")}
+    assert asked == {"gate": {"all", "commit", "docstring"}, "report": {"all", "commit", "docstring"}, "general": {"name"}}
+    assert found.gate[0].gain.mean != 0, "an encoder that tells nothing apart was asked"
 
 
 def test_what_does_not_gain_is_thrown_away_and_too_little_is_said(tmp_path: Path, monkeypatch) -> None:

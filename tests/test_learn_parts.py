@@ -139,6 +139,12 @@ def test_a_kind_of_which_few_questions_lose_refuses_no_certain_gain():
     assert judge([gain, replace(loss, chance=1 / 16)], []).kept and not judge([gain, replace(loss, chance=0.01)], []).kept
 
 
+def test_general_questions_refuse_by_a_small_certain_loss_and_by_a_large_one():
+    gain = compared(interval(0.05, 0.01, 0.09))
+    certain, likely = (compared(interval(-0.006, -0.01, high), "name") for high in (-0.002, 0.001))
+    assert not judge([gain], [certain]).kept and judge([gain], [likely]).kept
+
+
 def test_a_certain_loss_of_recall_refuses_too():
     gain = compared(interval(0.05, 0.01, 0.09))
     lost = replace(compared(interval(-0.1, -0.2, -0.03), "docstring"), figure="recall@10", chance=0.01)

@@ -76,7 +76,8 @@ def search(searcher: Searcher, ask: Ask, stale_files: int = 0) -> Answer:
 
 def answer(searcher: Searcher, query: Query, ask: Ask, stale_files: int = 0) -> Answer:
     """Answer a query that is understood already."""
-    snapshot = searcher.snapshot
+    snapshot, adaptation = searcher.snapshot, searcher.adaptation
+    searcher = searcher.suited(query.text)
     mask = allowed(snapshot, query.filters)
     query = searcher.learned.reworded(query) if searcher.learned else query
     lexical = score(snapshot, searcher.scales, query)
@@ -92,7 +93,7 @@ def answer(searcher: Searcher, query: Query, ask: Ask, stale_files: int = 0) -> 
     reason = reason_for(searcher, query, lexical, kept, mask, abstained)
     if kept and not results:
         reason = f"not even the first of {len(kept)} results fits into {ask.max_tokens} tokens"
-    return Answer(ask.text, state(snapshot, stale_files, searcher.adaptation), sure, abstained, reason, results)
+    return Answer(ask.text, state(snapshot, stale_files, adaptation), sure, abstained, reason, results)
 
 
 def check_number(results: int) -> None:

@@ -42,7 +42,10 @@ PREFIX_VALUE = 0.7
 """What such a match counts beside an exact one."""
 
 
-_UNLEARNED = frozenset("scales late latent is_test is_example is_legacy is_prose is_data places path_words".split())
+_BETWEEN = re.compile(r"[.#:>\s/]+")
+"""What stands between the parts of a symbol."""
+_BEFORE = re.compile(rf".*{_BETWEEN.pattern}", re.S)
+_UNLEARNED = frozenset("scales late latent names is_test is_example is_legacy is_prose is_data places path_words".split())
 """What does not depend on an adaptation."""
 
 
@@ -88,6 +91,20 @@ class Searcher:
     def strength(self, text: str) -> float:
         """How far what was learned holds for a query, 0 to 1."""
         return self.learned.strength(self.meanings.query(text)) if self.learned and self.meanings else 1.0
+
+    def suited(self, text: str) -> Searcher:
+        """The search that a query is for: of one that says the name of a definition, as written or in words, without what was learned,
+        which answers questions."""
+        return self._plain if self.learned and bare(text) in self.names else self
+
+    @cached_property
+    def _plain(self) -> Searcher:
+        return self.with_adaptation(None)
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The names of all definitions, bare."""
+        return frozenset(bare(_BEFORE.sub("", symbol)) for symbol in self.snapshot.symbols if symbol) - {""}
 
     @property
     def adaptation(self) -> str:
@@ -201,5 +218,14 @@ class PathWords:
 def symbol_words(symbol: str) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
     """The last part of a symbol as (stem, word) pairs, and the stems of the parts before, once each: `Session.getAll` ->
     ((get, get), (all, all)), (session,)."""
-    *before, last = re.split(r"[.#:>\s/]+", symbol) if symbol else [""]
+    *before, last = _BETWEEN.split(symbol) if symbol else [""]
     return tuple((stem(p), p) for p in parts(last)), tuple(dict.fromkeys(stem(p) for name in before for p in parts(name)))
+
+
+def bare(name: str) -> str:
+    """A name or words, as letters and digits alone, in lower case.
+
+    >>> bare("readFile") == bare("read_file") == bare("read file")
+    True
+    """
+    return "".join(filter(str.isalnum, name.lower()))

@@ -290,7 +290,7 @@ def _judged(repository: Repository, encoder: Encoder, seed: int, say: Progress) 
             with exams(repository, lessons(repository).split, Path(scratch), most=EXAMS, seed=seed, say=say) as made:
                 judging = [exam for exam in made if exam.part != "train"]
                 before = [answered(Searcher(exam.snapshot), exam.questions) for exam in judging]
-                asked = general_questions(repository.snapshot(), seed=0)
+                asked = general_questions(repository.snapshot(), ("gate", "report"))
                 after = [_with_tuned(exam, encoder, say) for exam in judging]
     except GitError as refused:
         return Tuned("", Verdict(False, f"git refused what judging needs: {refused}"), 0, {}, [])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,8 @@ FEWEST = 20
 """Gate questions below which nothing is kept: no interval of so few lies above zero but by luck."""
 ALL = "all"
 """The kind of all questions of a part taken together."""
-LOSS = 0.005
-"""What the general questions may lose in the mean of FIGURE: the rounding of one question among a hundred."""
+LOSS = 0.01
+"""What may be lost in the mean of FIGURE: of a hundred general questions, that two have their answer second instead of first."""
 GENERAL = 100
 BY_CHANCE = 0.025
 """Probability below which a loss of one kind of question is none of chance: the lower end of an interval of 95 %."""
@@ -98,20 +99,25 @@ def judge(gate: Sequence[Compared], general: Sequence[Compared], present: Compar
     said = f"{FIGURE} {gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}] on {gain.n} questions held out for the decision"
     if gain.low <= 0:
         return Verdict(False, f"no certain gain: {said}")
-    worse = next((one for one in gate if one.gain.high < 0 and one.chance < BY_CHANCE), None)
+    worse = next((one for one in gate if _is_certain(one)), None)
     if worse is not None:
         return Verdict(False, f"{said}, but {worse.kind} questions lose {worse.gain.mean:+.3f} [{worse.gain.low:+.3f}, {worse.gain.high:+.3f}] {worse.figure}")
     if present is not None and present.gain.mean < -LOSS:
         return Verdict(False, f"what is in use is better: {FIGURE} {present.gain.mean:+.3f} [{present.gain.low:+.3f}, {present.gain.high:+.3f}] against it")
-    lost = next((one for one in general if one.figure == FIGURE and one.gain.mean < -LOSS), None)
+    lost = next((one for one in general if one.figure == FIGURE and (one.gain.mean < -LOSS or _is_certain(one))), None)
     if lost is not None:
         return Verdict(False, f"{said}, but {lost.kind} questions lose {lost.gain.mean:+.3f}")
     return Verdict(True, f"gains: {said}; general questions lose nothing")
 
 
+def _is_certain(one: Compared) -> bool:
+    """Whether a loss is more than chance explains."""
+    return one.gain.high < 0 and one.chance < BY_CHANCE
+
+
 def general_questions(snapshot: Snapshot, parts_of: Collection[Part], most: int = GENERAL, seed: int = 0) -> list[Query]:
-    """Questions that must work whatever is learned: names of definitions in files of these parts, half as they are written, half in
-    words; drawn by content."""
+    """Questions that must work whatever is learned: names of definitions in files of these parts, half as they are written or in words,
+    half in words with those of the class or file around; drawn by content."""
     times: dict[str, list[int]] = {}
     for chunk, symbol in enumerate(snapshot.symbols):
         if symbol and snapshot.kind_of(chunk) in ("function", "method", "class"):
@@ -119,10 +125,13 @@ def general_questions(snapshot: Snapshot, parts_of: Collection[Part], most: int 
     alone = sorted(name for name, chunks in times.items() if len(chunks) == 1 and len(name) > 4 and part(snapshot.paths[snapshot.file[chunks[0]]]) in parts_of)
     drawn = random.Random(seed).sample(alone, min(most, len(alone)))
     places = {name: times[name][0] for name in drawn}
-    return [
-        query("name", " ".join(parts(name)) if number % 2 else name, [Gold(snapshot.paths[snapshot.file[c]], snapshot.symbols[c])])
-        for number, (name, c) in enumerate(sorted(places.items()))
-    ]
+    asked = []
+    for number, (name, chunk) in enumerate(sorted(places.items())):
+        path, symbol = snapshot.paths[snapshot.file[chunk]], snapshot.symbols[chunk]
+        around = symbol.rpartition(".")[0].rpartition(".")[2] or PurePosixPath(path).stem
+        said = (name, " ".join([*parts(around), *parts(name)]), " ".join(parts(name)), " ".join([*parts(name), *parts(around)]))[number % 4]
+        asked.append(query("name", said, [Gold(path, symbol)]))
+    return asked
 
 
 def summary(compared: Sequence[Compared]) -> Mapping[str, Any]:
