@@ -361,9 +361,8 @@ def test_gc_waits_for_a_writer_and_takes_nothing_from_it(root: Path, home: Path,
     write_ = refreshing._Work._write
 
     def collect_first(self, *arguments):
-        monkeypatch.setattr(maintain, "WAIT", 0.0)
         with pytest.raises(IndexBusy, match="updating"):
-            maintain.gc(home, limit_bytes=0, now=time.time() + 10**7)
+            maintain.gc(home, limit_bytes=0, now=time.time() + 10**7, wait=0.0)
         write_(self, *arguments)
 
     monkeypatch.setattr(refreshing._Work, "_write", collect_first)
