@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from conftest import command
 
-from wayfind.index.home import default_home
+from wayfind.config import default_home
 from wayfind.serve.cli import COMMANDS
 from wayfind.serve.protocol import address
 

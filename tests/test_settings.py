@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 from conftest import LIBRARY, plant
 
-from wayfind.config import SETTINGS, found, project_file, value_of
+from wayfind.config import SETTINGS, default_home, found, project_file, value_of
 from wayfind.errors import UsageError
-from wayfind.index.store import default_home
 
 
 @pytest.fixture(autouse=True)

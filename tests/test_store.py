@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from indexes import source
 from test_segment import records
 
+from wayfind.config import default_home
 from wayfind.corpus.extract import extract
 from wayfind.errors import IndexDamaged, IndexError_, IndexVersion, StorageError
 from wayfind.index.segment import file_postings
-from wayfind.index.store import ContentStore, content_key, decode_postings, decode_record, default_home, encode_postings, encode_record
+from wayfind.index.store import ContentStore, content_key, decode_postings, decode_record, encode_postings, encode_record
 from wayfind.types import FileRecord
 
 

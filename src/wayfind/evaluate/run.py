@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import wayfind
+from wayfind.config import default_home
 from wayfind.errors import NotFound, StorageError, UsageError
 from wayfind.evaluate.baselines import Pool, System, check_system, default_systems, system
 from wayfind.evaluate.from_commits import commit_queries, commit_tree, cut
@@ -22,7 +23,6 @@ from wayfind.evaluate.metrics import figures, precision_ceiling
 from wayfind.evaluate.queries import PARTS, Hit, Part, Query, QuerySet, digest, is_test, judge
 from wayfind.evaluate.scratch import GitError
 from wayfind.evaluate.spec import corpus_of, read_spec, spec_queries
-from wayfind.index.home import default_home
 from wayfind.index.vectors import lend
 from wayfind.model.adaptation import Adaptation
 from wayfind.search.latents import Record, read_record

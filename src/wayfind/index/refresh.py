@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from wayfind.config import value_of
+from wayfind.config import default_home, value_of
 from wayfind.corpus import history, identity, manual, renames
 from wayfind.corpus.languages import language_of
 from wayfind.corpus.walk import Walk, content_problem, decode, walk
@@ -33,7 +33,6 @@ from wayfind.index.store import (
     ContentStore,
     content_key,
     decode_postings,
-    default_home,
     encode_postings,
     encode_record,
 )

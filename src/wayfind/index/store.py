@@ -19,7 +19,6 @@ import numpy as np
 
 from wayfind.config import value_of
 from wayfind.errors import IndexBusy, IndexDamaged, IndexVersion, StorageError
-from wayfind.index.home import default_home as default_home
 from wayfind.index.segment import FIELDS, FilePostings
 from wayfind.index.tokens import TOKENS_VERSION
 from wayfind.types import Chunk, FileRecord, Target

@@ -70,9 +70,9 @@ def index_command(path: str | None, output: str | None, manual: str | None, rebu
 
 def _forget_if_unusable(folder: str, home: Path | None) -> None:
     """Delete the index of a folder when it cannot even be opened, being damaged or of another version."""
+    from wayfind.config import default_home
     from wayfind.index.maintain import forget
     from wayfind.index.refresh import open_tree
-    from wayfind.index.store import default_home
 
     try:
         open_tree(folder, home).close()
@@ -82,10 +82,9 @@ def _forget_if_unusable(folder: str, home: Path | None) -> None:
 
 def _tidied() -> str:
     """What the weekly `gc` gave back; empty where it was not due, gave back nothing or could not be done: no index fails for it."""
-    from wayfind.config import value_of
+    from wayfind.config import default_home, value_of
     from wayfind.errors import WayfindError
     from wayfind.index.maintain import tidy
-    from wayfind.index.store import default_home
 
     try:
         done = tidy(default_home()) if value_of("auto-gc") == "on" else None

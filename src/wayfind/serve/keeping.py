@@ -28,8 +28,8 @@ _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 def gc_command(limit: str | None, index: str | None) -> None:
     """Delete what no index needs any more: indexes of folders that are gone, content that no tree holds."""
     most = _bytes(limit)
+    from wayfind.config import default_home
     from wayfind.index import maintain
-    from wayfind.index.store import default_home
 
     click.echo(shown_text(str(maintain.gc(home_of(index) or default_home(), most))))
 
@@ -39,8 +39,8 @@ def gc_command(limit: str | None, index: str | None) -> None:
 @click.option("--index", metavar="FOLDER", help="The index that `wayfind index --output FOLDER` wrote.")
 def forget_command(path: str, index: str | None) -> None:
     """Delete the index of the repository at PATH, which itself stays as it is."""
+    from wayfind.config import default_home
     from wayfind.index import maintain
-    from wayfind.index.store import default_home
 
     gone = maintain.forget(path, home_of(index) or default_home())
     click.echo(f"{shown(gone.root)}: forgot its index; {counted(gone.contents, 'content')} that nothing else used, {gone.freed:,} bytes given back")
@@ -55,8 +55,8 @@ def doctor_command(path: str | None, repair: bool, index: str | None) -> int:
 
     The exit code is 2 when some is left.
     """
+    from wayfind.config import default_home
     from wayfind.index import maintain
-    from wayfind.index.store import default_home
     from wayfind.serve.installing import broken_entries
 
     findings = maintain.doctor(home_of(index) or default_home(), path, repair)

@@ -200,8 +200,8 @@ def is_begun(path: str | None, home: Path | None) -> bool:
 
 def _is_indexed(folder: Path) -> bool:
     """Whether the folder was indexed as a whole; one that was only looked at (`status`) has no note of its use."""
+    from wayfind.config import default_home
     from wayfind.corpus.identity import tree_id
-    from wayfind.index.home import default_home
 
     return (default_home() / "trees" / tree_id(folder) / "root").exists()
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from wayfind import __version__
-from wayfind.index.home import default_home
+from wayfind.config import default_home
 
 VERSION = 1
 """Of the protocol. Both sides also compare the version of Wayfind, since both must print the same."""

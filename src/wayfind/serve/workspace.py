@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Literal
 
 from wayfind.api import Repository
+from wayfind.config import default_home
 from wayfind.errors import IndexBusy, NotFound, StorageError, UsageError, WayfindError
 from wayfind.index.refresh import Options, Tree, open_tree, refresh
 from wayfind.index.vectors import lacks_vectors
 from wayfind.model.bundle import current
 from wayfind.model.encoder import late_dim
-from wayfind.index.store import default_home
 from wayfind.search import engine
 from wayfind.search.engine import Ask
 from wayfind.search.searcher import Searcher
