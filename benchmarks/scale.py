@@ -241,7 +241,7 @@ def row(name: str, found: dict) -> str:
 
 def sizes(corpus: Path, home: Path, chunks: int) -> list[str]:
     """Bytes a chunk, by part."""
-    from wayfind.index.maintain import sizes as of
+    from wayfind.index.home import sizes as of
 
     found = of(home)
     parts = (("texts", found.content), ("postings", found.segments), ("catalogue", found.catalogues), ("store of vectors and tokens", found.vectors), ("tokens of the tree", found.late))

@@ -8,6 +8,7 @@ import random
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from wayfind.index.doctor import doctor
 from wayfind.index.refresh import Options, Refreshed, Tree, open_tree, refresh
 from wayfind.index.segment import FIELDS, FILE_FIELDS
 from wayfind.index.snapshot import Snapshot, open_snapshot
@@ -46,6 +47,13 @@ def aged(root: Path, seconds: int = 3600) -> None:
                 os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns - seconds * 10**9))
 
 
+def tree(tmp_path: Path, name: str, *seeds: int) -> Path:
+    """A folder with a module for each seed, all made an hour ago."""
+    root = write(tmp_path / name, {f"file{seed}.py": source(seed, 20) for seed in seeds})
+    aged(root)
+    return root
+
+
 @contextlib.contextmanager
 def opened(root: Path, home: Path) -> Iterator[Tree]:
     tree = open_tree(root, home)
@@ -59,6 +67,11 @@ def refreshed(root: Path, home: Path, options: Options = PLAIN) -> Refreshed:
     """Refresh in a connection of its own."""
     with opened(root, home) as tree:
         return refresh(tree, options)
+
+
+def wrong(home: Path, root: Path | None = None) -> list[str]:
+    """What the doctor finds, apart from the machine."""
+    return [finding.what for finding in doctor(home, root) if finding.what not in ("disk", "grammar")]
 
 
 def image(root: Path, home: Path) -> dict:

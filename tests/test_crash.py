@@ -17,13 +17,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from indexes import PLAIN, aged, image, opened, picture, refreshed, source, write
+from indexes import PLAIN, aged, image, opened, picture, refreshed, source, write, wrong
 
 from wayfind.api import Repository
 from wayfind.errors import IndexBusy, IndexError_, StorageError
-from wayfind.index import maintain
 from wayfind.index import refresh as refreshing
+from wayfind.index.doctor import doctor
 from wayfind.index.lock import held
+from wayfind.index.maintain import gc
 from wayfind.index.refresh import Options, refresh
 from wayfind.index.snapshot import Snapshot, open_snapshot
 
@@ -105,7 +106,7 @@ def test_a_writer_killed_anywhere_leaves_the_old_generation_or_the_new(root: Pat
             (now,) = versions_in(open_snapshot(tree))
         assert now in ({f"version{version}x"} if finished else {old, f"version{version}x"})
         outcomes.append((finished, now == old))
-        assert [finding for finding in maintain.doctor(home, root) if finding.what not in ("disk", "grammar")] == []
+        assert wrong(home, root) == []
     refreshed(root, home)
     refreshed(root, home.with_name("fresh"))
     assert image(root, home) == image(root, home.with_name("fresh"))
@@ -213,7 +214,7 @@ def test_a_full_disk_leaves_the_old_generation(root: Path, home: Path, size: int
     with opened(root, home) as tree:
         assert not list(tree.folder.glob("*.tmp"))
     assert refreshed(root, home).generation == 2
-    assert [finding for finding in maintain.doctor(home) if finding.what not in ("disk", "grammar")] == []
+    assert wrong(home) == []
 
 
 def test_a_full_disk_is_searched_as_it_was(root: Path, home: Path) -> None:
@@ -344,8 +345,8 @@ def test_what_is_damaged_is_repaired_by_the_doctor(root: Path, home: Path, what:
         path.write_bytes({"zeros": bytes(len(data)), "truncated": data[: len(data) // 2], "noise": random.Random(1).randbytes(len(data))}[how])
     with contextlib.suppress(IndexError_):
         refreshed(root, home)
-    maintain.doctor(home, repair=True)
-    assert [finding for finding in maintain.doctor(home) if finding.what not in ("disk", "grammar")] == []
+    doctor(home, repair=True)
+    assert wrong(home) == []
     refreshed(root, home)
     assert image(root, home) == expected
 
@@ -362,7 +363,7 @@ def test_gc_waits_for_a_writer_and_takes_nothing_from_it(root: Path, home: Path,
 
     def collect_first(self, *arguments):
         with pytest.raises(IndexBusy, match="updating"):
-            maintain.gc(home, limit_bytes=0, now=time.time() + 10**7, wait=0.0)
+            gc(home, limit_bytes=0, now=time.time() + 10**7, wait=0.0)
         write_(self, *arguments)
 
     monkeypatch.setattr(refreshing._Work, "_write", collect_first)

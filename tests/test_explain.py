@@ -305,12 +305,14 @@ def test_the_setting_may_ask_for_generated_explanations() -> None:
 
 
 def test_what_was_written_counts_in_the_size_of_a_home_and_is_thinned(in_use: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from wayfind.index import explanations, maintain
+    from wayfind.index import explanations
+    from wayfind.index.home import sizes
+    from wayfind.index.maintain import gc
 
     _by_symbol(in_use, "generated")
-    assert maintain.sizes(in_use / "home").explanations > 0
+    assert sizes(in_use / "home").explanations > 0
     monkeypatch.setattr(explanations.ExplanationStore.thin, "__defaults__", (1,))
-    maintain.gc(in_use / "home")
+    gc(in_use / "home")
     assert ExplanationStore(in_use / "home").count() == 1
 
 

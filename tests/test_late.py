@@ -10,8 +10,11 @@ import pytest
 
 from wayfind.errors import IndexDamaged
 from wayfind.index import late as stored
-from wayfind.index import maintain, vectors
+from wayfind.index import vectors
+from wayfind.index.doctor import doctor
+from wayfind.index.home import sizes
 from wayfind.index.late import TokenCodes, late_names, read_late
+from wayfind.index.maintain import forget, gc
 from wayfind.index.refresh import open_tree, refresh
 from wayfind.index.snapshot import open_snapshot
 from wayfind.index.vectors import VectorStore, fill, lacks_vectors, vector_key
@@ -260,9 +263,9 @@ def test_damaged_tokens_are_refused_where_they_are_read_and_found_and_mended_by_
     with pytest.raises(IndexDamaged, match="doctor --repair"):
         tokens_of(tree)
     home = tree.store.path.parent
-    assert [finding.what for finding in maintain.doctor(home)] == ["vectors"]
-    assert [finding.repaired for finding in maintain.doctor(home, repair=True)] == [True]
-    assert not maintain.doctor(home)
+    assert [finding.what for finding in doctor(home)] == ["vectors"]
+    assert [finding.repaired for finding in doctor(home, repair=True)] == [True]
+    assert not doctor(home)
     encoder = WordEncoder()
     fill(tree, encoder)
     assert not encoder.texts and tokens_of(tree) == expected_tokens(tree)
@@ -281,11 +284,11 @@ def test_gc_and_forget_take_the_tokens_of_contents_that_are_gone(tree):
     fill(tree, WordEncoder())
     home = tree.store.path.parent
     keys = [vector_key(row.key, row.path, "words") for row in tree.catalogue.manifest().rows.values()]
-    maintain.gc(home)
+    gc(home)
     store = VectorStore(home)
     assert store.known_late(keys, stored.FORM) == set(keys)
-    assert maintain.sizes(home).late > 0
-    maintain.forget(tree.root, home)
+    assert sizes(home).late > 0
+    forget(tree.root, home)
     assert not store.known_late(keys, stored.FORM)
     store.close()
 

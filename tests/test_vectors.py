@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 
 from wayfind.errors import IndexDamaged
-from wayfind.index import maintain, vectors
+from wayfind.index import vectors
+from wayfind.index.doctor import doctor
+from wayfind.index.home import sizes
+from wayfind.index.maintain import forget, gc
 from wayfind.index.refresh import open_tree, refresh
 from wayfind.index.segment import read_arrays, write_arrays
 from wayfind.index.snapshot import open_snapshot
@@ -291,13 +294,13 @@ def test_gc_and_forget_take_the_vectors_of_contents_that_are_gone(tree):
     fill(tree, HashingEncoder())
     home = tree.store.path.parent
     keys = [vector_key(row.key, row.path, "hashing") for row in tree.catalogue.manifest().rows.values()]
-    maintain.gc(home)
+    gc(home)
     store = VectorStore(home)
     assert store.known(keys) == set(keys)
-    maintain.forget(tree.root, home)
+    forget(tree.root, home)
     assert not store.known(keys)
     store.close()
-    assert maintain.sizes(home).vectors > 0  # the empty database
+    assert sizes(home).vectors > 0  # the empty database
 
 
 def test_doctor_mends_a_damaged_file_of_vectors(tree):
@@ -308,9 +311,9 @@ def test_doctor_mends_a_damaged_file_of_vectors(tree):
     data[40] ^= 1
     file.write_bytes(data)
     home = tree.store.path.parent
-    assert [finding.what for finding in maintain.doctor(home)] == ["vectors"]
-    assert [finding.repaired for finding in maintain.doctor(home, repair=True)] == [True]
-    assert not maintain.doctor(home)
+    assert [finding.what for finding in doctor(home)] == ["vectors"]
+    assert [finding.repaired for finding in doctor(home, repair=True)] == [True]
+    assert not doctor(home)
     again = HashingEncoder()
     fill(tree, again)
     assert not again.texts and codes_of(tree, again) == expected(tree, HashingEncoder())

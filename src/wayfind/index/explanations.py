@@ -11,9 +11,9 @@ import sqlite3
 from pathlib import Path
 
 from wayfind.errors import IndexBusy, IndexDamaged, StorageError
+from wayfind.index.home import EXPLANATIONS
 from wayfind.index.store import connect
 
-FILE = "explanations.sqlite"
 MOST = 200_000
 """Sentences kept when house is kept; some 30 MB."""
 
@@ -22,7 +22,7 @@ class ExplanationStore:
     """The written sentences of one home. Safe for several processes."""
 
     def __init__(self, home: Path):
-        self.path = home / FILE
+        self.path = home / EXPLANATIONS
         self._db: sqlite3.Connection | None = None
         with _forgiven():
             self._db = connect(self.path)

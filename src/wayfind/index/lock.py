@@ -15,6 +15,8 @@ from pathlib import Path
 
 from wayfind.errors import IndexBusy, StorageError
 
+WAIT = 60.0
+"""Seconds that whoever needs a home alone waits for running refreshes."""
 _STEP = 0.02
 """Seconds between two tries."""
 

@@ -26,6 +26,7 @@ from wayfind.corpus.languages import language_of
 from wayfind.corpus.walk import Walk, content_problem, decode, walk
 from wayfind.errors import IndexDamaged, IndexVersion, NotFound, UsageError
 from wayfind.index.catalogue import Catalogue, FileRow, Manifest
+from wayfind.index.home import CATALOGUE, CONTENT, mark_cache, mark_used
 from wayfind.index.lock import held
 from wayfind.index.segment import FilePostings, SegmentFile, file_postings, write_segment
 from wayfind.index.store import (
@@ -46,8 +47,6 @@ MOST_DEAD = 0.25
 """More segments, and the smallest are merged; a larger share of dead chunks, and all are merged into one."""
 VERSIONS = f"{CORPUS_VERSION} {TOKENS_VERSION}"
 """What made the index. One made by another is read again from the files."""
-USED_STEP = 3600
-"""Seconds between two notes that a tree is in use."""
 UNREADABLE = "unreadable"
 """Such a file is tried again at each refresh: permissions change without a trace in size or time."""
 PARALLEL_FROM = 200
@@ -109,10 +108,10 @@ class Refreshed:
 def open_tree(root: str | os.PathLike[str], home: str | os.PathLike[str] | None = None) -> Tree:
     """The tree below `root`; its index need not exist yet. Raises NotFound where there is no such folder."""
     path, base, folder = locate(root, home)
-    store = ContentStore(base / "content.sqlite")
+    store = ContentStore(base / CONTENT)
     mark_cache(base)
     try:
-        return Tree(path, folder, store, Catalogue(folder / "catalogue.sqlite"))
+        return Tree(path, folder, store, Catalogue(folder / CATALOGUE))
     except BaseException:
         store.close()
         raise
@@ -131,29 +130,6 @@ def locate(root: str | os.PathLike[str], home: str | os.PathLike[str] | None = N
     path = path.resolve()
     base = Path(home) if home else default_home()
     return path, base, base / "trees" / identity.tree_id(path)
-
-
-def mark_cache(home: Path) -> None:
-    """Mark the home as a cache (https://bford.info/cachedir/), so that neither walks nor backups enter it: an index that
-    lies inside its own tree is never searched. Where that cannot be written the home is not new."""
-    tag = home / "CACHEDIR.TAG"
-    with contextlib.suppress(OSError):
-        if not tag.exists():
-            tag.write_text("Signature: 8a477f597d28d172789f06886806bc55\n# Made by wayfind.\n")
-            (home / ".gitignore").write_text("*\n")
-
-
-def mark_used(folder: Path, root: Path) -> None:
-    """Note that the tree is in use, in the time of its file `root`, which names its folder even where the catalogue is
-    damaged. Where it cannot be noted the tree is only older in the eyes of `gc`."""
-    note = folder / "root"
-    with contextlib.suppress(OSError):
-        if not note.exists():
-            handle = os.open(note, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with open(handle, "wb") as file:
-                file.write(os.fsencode(root))
-        elif time.time() - note.stat().st_mtime > USED_STEP:
-            os.utime(note)
 
 
 def refresh(tree: Tree, options: Options = Options(), progress: Progress | None = None) -> Refreshed:

@@ -17,7 +17,6 @@ from urllib.parse import quote
 
 import numpy as np
 
-from wayfind.config import value_of
 from wayfind.errors import IndexBusy, IndexDamaged, IndexVersion, StorageError
 from wayfind.index.segment import FIELDS, FilePostings
 from wayfind.index.tokens import TOKENS_VERSION
@@ -54,6 +53,12 @@ def connect(path: Path) -> sqlite3.Connection:
             raise
     except (OSError, sqlite3.Error) as error:
         raise storage_error(error, path) from error
+
+
+def remove_database(path: Path) -> None:
+    """Delete a database with the files that SQLite keeps beside it."""
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def private_folder(path: Path) -> None:

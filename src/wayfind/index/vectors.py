@@ -23,6 +23,7 @@ import numpy as np
 from wayfind.errors import IndexDamaged
 from wayfind.index import nearest
 from wayfind.index.catalogue import FileRow, Manifest
+from wayfind.index.home import VECTORS
 from wayfind.index.late import FORM, TokenCodes, late_names, lay, read_late
 from wayfind.index.lock import held
 from wayfind.index.refresh import Progress, Tree
@@ -256,7 +257,7 @@ class VectorStore:
     """The codes of every file of one home. Safe for several processes; a write is one short transaction."""
 
     def __init__(self, home: Path):
-        self.path = home / "vectors.sqlite"
+        self.path = home / VECTORS
         self._db = connect(self.path)
         with self._errors():
             self._db.execute("CREATE TABLE IF NOT EXISTS vector(key TEXT PRIMARY KEY, content TEXT, codes BLOB, checksum INTEGER) WITHOUT ROWID")
@@ -375,7 +376,7 @@ class VectorStore:
 def lend(home: Path, other: Path) -> None:
     """Copy the stored codes of one home into another that has none yet, so that a copy of a tree encodes only what differs.
     Raises StorageError."""
-    if not (home / "vectors.sqlite").exists() or (other / "vectors.sqlite").exists():
+    if not (home / VECTORS).exists() or (other / VECTORS).exists():
         return
     with contextlib.closing(VectorStore(home)) as source, contextlib.closing(VectorStore(other)) as target, target._errors():
         source._db.backup(target._db)

@@ -16,7 +16,7 @@ from wayfind.serve.exits import FOUND, NOTHING, note
 from wayfind.serve.screen import shown
 
 if TYPE_CHECKING:
-    from wayfind.index.maintain import Finding
+    from wayfind.index.doctor import Finding
     from wayfind.serve.clients.client import Scope
     from wayfind.serve.installed import Change
 
@@ -86,7 +86,7 @@ def _changes(agent: str, scope: Scope, out: bool = False) -> list[Change]:
 def broken_entries(repair: bool) -> Iterator[Finding]:
     """Entries in the settings of agents that start a program which is not there (any more). `repair` writes those of the
     user anew; what a repository holds is others' too."""
-    from wayfind.index.maintain import Finding
+    from wayfind.index.doctor import Finding
     from wayfind.serve.installed import make, records
 
     for record in records():

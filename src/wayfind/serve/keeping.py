@@ -14,7 +14,7 @@ from wayfind.serve.place import home_of
 from wayfind.serve.screen import counted, shown, shown_text
 
 if TYPE_CHECKING:
-    from wayfind.index.maintain import Finding
+    from wayfind.index.doctor import Finding
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)b?", re.IGNORECASE)
 _MENDS_ITSELF = ("version",)
@@ -29,9 +29,9 @@ def gc_command(limit: str | None, index: str | None) -> None:
     """Delete what no index needs any more: indexes of folders that are gone, content that no tree holds."""
     most = _bytes(limit)
     from wayfind.config import default_home
-    from wayfind.index import maintain
+    from wayfind.index.maintain import gc
 
-    click.echo(shown_text(str(maintain.gc(home_of(index) or default_home(), most))))
+    click.echo(shown_text(str(gc(home_of(index) or default_home(), most))))
 
 
 @click.command("forget")
@@ -40,9 +40,9 @@ def gc_command(limit: str | None, index: str | None) -> None:
 def forget_command(path: str, index: str | None) -> None:
     """Delete the index of the repository at PATH, which itself stays as it is."""
     from wayfind.config import default_home
-    from wayfind.index import maintain
+    from wayfind.index.maintain import forget
 
-    gone = maintain.forget(path, home_of(index) or default_home())
+    gone = forget(path, home_of(index) or default_home())
     click.echo(f"{shown(gone.root)}: forgot its index; {counted(gone.contents, 'content')} that nothing else used, {gone.freed:,} bytes given back")
 
 
@@ -56,10 +56,10 @@ def doctor_command(path: str | None, repair: bool, index: str | None) -> int:
     The exit code is 2 when some is left.
     """
     from wayfind.config import default_home
-    from wayfind.index import maintain
+    from wayfind.index.doctor import doctor
     from wayfind.serve.installing import broken_entries
 
-    findings = maintain.doctor(home_of(index) or default_home(), path, repair)
+    findings = doctor(home_of(index) or default_home(), path, repair)
     if path is None and index is None:
         findings += [*_dead_socket(repair), *broken_entries(repair)]
     for finding in findings:
@@ -74,7 +74,7 @@ def doctor_command(path: str | None, repair: bool, index: str | None) -> int:
 
 def _dead_socket(repair: bool) -> Iterator[Finding]:
     """The socket or port file of a resident process that ended without taking it away."""
-    from wayfind.index.maintain import Finding
+    from wayfind.index.doctor import Finding
     from wayfind.serve.protocol import address, connected, uses_ports
 
     place = address()

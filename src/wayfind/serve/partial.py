@@ -17,6 +17,7 @@ from wayfind.corpus.extract import extract
 from wayfind.corpus.languages import canonical, language_of
 from wayfind.corpus.walk import walk
 from wayfind.index.catalogue import FileRow, Manifest
+from wayfind.index.home import CONTENT
 from wayfind.index.segment import Segment, SegmentFile, file_postings, write_segment
 from wayfind.index.snapshot import Snapshot
 from wayfind.index.store import ContentStore, encode_postings, encode_record
@@ -104,7 +105,7 @@ def _best(held: dict[str, set[str]], words: Sequence[str], query: Query) -> list
 def _answer(root: Path, paths: Sequence[str], ask: Ask, deadline: float) -> Answer:
     """Index these files, as many as the time allows but at least one, and search them."""
     with tempfile.TemporaryDirectory(prefix="wayfind-") as folder:
-        store = ContentStore(Path(folder, "content.sqlite"))
+        store = ContentStore(Path(folder, CONTENT))
         try:
             rows, files = {}, []
             for path in paths:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wayfind.errors import NotFound, UsageError
+from wayfind.index.home import CATALOGUE, CONTENT
 from wayfind.serve.exits import note
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def home_of(index: str | None) -> Path | None:
     home = Path(index).expanduser()
     if not home.exists():
         raise NotFound(f"no index at {index}; make it with: wayfind index PATH --output {index}")
-    if not (home / "content.sqlite").is_file():
+    if not (home / CONTENT).is_file():
         kind = "a folder without an index" if home.is_dir() else "a file, and no index of this wayfind"
         raise UsageError(f"{index} is {kind}; make one with: wayfind index PATH --output NEW-FOLDER")
     return home
@@ -106,7 +107,7 @@ def new_index(output: str) -> Path:
     home = Path(output).expanduser()
     if home.exists() and not home.is_dir():
         raise UsageError(f"{output} is a file; an index is a folder: name another place")
-    if home.is_dir() and any(home.iterdir()) and not (home / "content.sqlite").is_file():
+    if home.is_dir() and any(home.iterdir()) and not (home / CONTENT).is_file():
         raise UsageError(f"{output} holds other files; name a new or an empty folder for the index")
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     return home
@@ -117,7 +118,7 @@ def _only_tree(home: Path) -> tuple[Path, Path]:
     from wayfind.index.catalogue import Catalogue
 
     roots: dict[Path, Path] = {}
-    for file in sorted((home / "trees").glob("*/catalogue.sqlite")):
+    for file in sorted((home / "trees").glob(f"*/{CATALOGUE}")):
         with closing(Catalogue(file)) as catalogue:
             if root := catalogue.manifest().meta.get("root"):
                 roots[file.parent] = Path(root)
@@ -133,7 +134,7 @@ def _stored_tree(home: Path, folder: Path, root: Path) -> Tree:
     from wayfind.index.refresh import Tree
     from wayfind.index.store import ContentStore
 
-    return Tree(root, folder, ContentStore(home / "content.sqlite"), Catalogue(folder / "catalogue.sqlite"))
+    return Tree(root, folder, ContentStore(home / CONTENT), Catalogue(folder / CATALOGUE))
 
 
 def split_place(place: str) -> tuple[str, int]:
@@ -195,7 +196,7 @@ def is_begun(path: str | None, home: Path | None) -> bool:
     """Whether anything was stored for the folder at `path`; to open it would begin it. Raises NotFound, UsageError."""
     from wayfind.index.refresh import locate
 
-    return (path is None and home is not None) or (locate(path or ".", home)[2] / "catalogue.sqlite").exists()
+    return (path is None and home is not None) or (locate(path or ".", home)[2] / CATALOGUE).exists()
 
 
 def _is_indexed(folder: Path) -> bool:
