@@ -97,7 +97,7 @@ def table(name: str, rows) -> None:
 def cost(tree: Path, home: Path) -> None:
     from wayfind.corpus import definitions
     from wayfind.corpus.walk import walk
-    from wayfind.index.refresh import _extract_one
+    from wayfind.index.extraction import extract_file
 
     files, real = [file.path for file in walk(tree).files][::EVERY], definitions.references
     spent: dict[str, list[float]] = {"with": [], "without": []}
@@ -106,7 +106,7 @@ def cost(tree: Path, home: Path) -> None:
             definitions.references = made
             began = time.process_time()
             for path in files:
-                _extract_one(str(tree), path)
+                extract_file(str(tree), path)
             spent[name].append(time.process_time() - began)
     definitions.references = real
     print(f"extraction of {len(files)} files, with references over without: {min(spent['with']) / min(spent['without']):.3f} (least of 4 each)")

@@ -71,7 +71,7 @@ def _made(folder: Path) -> Path:
 def lay_vectors(corpus: Path, home: Path, real: int) -> tuple[int, float]:
     """Encode so many chunks, copy their codes to the rest, and lay all out for the tree. Returns chunks encoded, and a second."""
     from wayfind.index.late import TokenCodes
-    from wayfind.index.refresh import open_tree
+    from wayfind.index.tree import open_tree
     from wayfind.index.vectors import VectorStore, _encode, commit, vector_key
     from wayfind.model.encoder import current_encoder
 

@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from wayfind.index.doctor import doctor
-from wayfind.index.refresh import Options, Refreshed, Tree, open_tree, refresh
+from wayfind.index.refresh import Options, Refreshed, refresh
 from wayfind.index.segment import FIELDS, FILE_FIELDS
 from wayfind.index.snapshot import Snapshot, open_snapshot
+from wayfind.index.tree import Tree, open_tree
 
 WORDS = "open close read parse write token header cache lock merge split user order invoice rate limit retry queue".split()
 PLAIN = Options(commits=0)

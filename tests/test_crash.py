@@ -32,7 +32,8 @@ FILES = 40
 
 REFRESH = """
 import sys
-from wayfind.index.refresh import Options, open_tree, refresh
+from wayfind.index.refresh import Options, refresh
+from wayfind.index.tree import open_tree
 tree = open_tree(sys.argv[1], sys.argv[2])
 print("ready", flush=True)
 sys.stdin.readline()
@@ -44,7 +45,8 @@ WRITE_ON = """
 import sys
 from pathlib import Path
 from indexes import PLAIN, source, write
-from wayfind.index.refresh import open_tree, refresh
+from wayfind.index.refresh import refresh
+from wayfind.index.tree import open_tree
 root, home, versions, files = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 tree = open_tree(root, home)
 for version in range(2, versions):

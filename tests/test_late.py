@@ -15,8 +15,9 @@ from wayfind.index.doctor import doctor
 from wayfind.index.home import sizes
 from wayfind.index.late import TokenCodes, late_names, read_late
 from wayfind.index.maintain import forget, gc
-from wayfind.index.refresh import open_tree, refresh
+from wayfind.index.refresh import refresh
 from wayfind.index.snapshot import open_snapshot
+from wayfind.index.tree import open_tree
 from wayfind.index.vectors import VectorStore, fill, lacks_vectors, vector_key
 from wayfind.model.codes import LARGEST, MOST_DIMENSIONS, quantise, unit_codes
 from wayfind.model.pooling import pooled

@@ -17,8 +17,8 @@ from wayfind.index import refresh as refreshing
 from wayfind.index.home import sizes
 from wayfind.index.lock import held
 from wayfind.index.maintain import forget, gc, tidy
-from wayfind.index.refresh import open_tree
 from wayfind.index.store import ContentStore
+from wayfind.index.tree import open_tree
 
 DAY = 86_400
 

@@ -24,7 +24,7 @@ from wayfind.errors import UsageError
 from wayfind.evaluate.baselines import Pool, system
 from wayfind.evaluate.metrics import figures
 from wayfind.evaluate.run import evaluate
-from wayfind.index import refresh
+from wayfind.index import tree
 from wayfind.index.segment import BODY, MAGIC
 from wayfind.index.tokens import count
 from wayfind.types import FileRecord, Target
@@ -226,7 +226,7 @@ def test_defect_13_an_index_knows_what_made_it(tmp_path: Path, monkeypatch: pyte
     with wayfind.open(tmp_path / "tree", home=tmp_path / "home", commits=0) as repository:
         assert repository.refresh().changed == 0
         assert repository.explain("a.py", 1).explanation == Target("Opens the shed.", "manual")
-        monkeypatch.setattr(refresh, "VERSIONS", "another")
+        monkeypatch.setattr(tree, "VERSIONS", "another")
         assert repository.refresh().changed == 1
 
 

@@ -15,12 +15,16 @@ from hypothesis import strategies as st
 from indexes import PLAIN, WORDS, aged, image, opened, picture, refreshed, source, write
 
 from wayfind.api import Repository
-from wayfind.corpus import extract as extraction
+from wayfind.corpus import extract as extracting
 from wayfind.corpus import history
 from wayfind.errors import IndexBusy, IndexDamaged, IndexVersion, NotFound, StorageError, UsageError
+from wayfind.index import extraction
 from wayfind.index import refresh as refreshing
-from wayfind.index.refresh import Options, open_tree, refresh
+from wayfind.index import tree as trees
+from wayfind.index.refresh import Options, refresh
 from wayfind.index.snapshot import open_snapshot
+from wayfind.index.spans import FileSpans
+from wayfind.index.tree import open_tree
 
 PATHS = ("a.py", "b.py", "pkg/a.py", "pkg/deep/c.py", "notes.md", "data.json", "blob.bin", "a_pb2.py")
 
@@ -103,8 +107,8 @@ def home(tmp_path: Path) -> Path:
 def extractions(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Paths that were extracted, in order."""
     seen: list[str] = []
-    extract = extraction.extract
-    monkeypatch.setattr(extraction, "extract", lambda data, path: seen.append(path) or extract(data, path))
+    extract = extracting.extract
+    monkeypatch.setattr(extracting, "extract", lambda data, path: seen.append(path) or extract(data, path))
     return seen
 
 
@@ -115,7 +119,7 @@ def test_nothing_changed_means_nothing_done(root: Path, home: Path, extractions:
     monkeypatch.setattr(refreshing, "RACY_NS", 0)  # the time of change of a file made here is now
     assert refreshed(root, home).extracted == 6
     extractions.clear()
-    monkeypatch.setattr(refreshing, "_key", lambda *_: pytest.fail("a file was read"))
+    monkeypatch.setattr(refreshing, "key_of", lambda *_: pytest.fail("a file was read"))
     with opened(root, home) as tree:
         monkeypatch.setattr(tree.catalogue, "writing", lambda *_: pytest.fail("the right to write was asked for"))
         done = refresh(tree, PLAIN)
@@ -216,7 +220,7 @@ def test_going_back_to_an_earlier_content_extracts_nothing(root: Path, home: Pat
 
 def test_processes_make_the_same_index(root: Path, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     refreshed(root, home)
-    monkeypatch.setattr(refreshing, "PARALLEL_FROM", 2)
+    monkeypatch.setattr(extraction, "PARALLEL_FROM", 2)
     refreshed(root, tmp_path / "parallel", Options(commits=0, workers=2))
     assert image(root, tmp_path / "parallel") == image(root, home)
 
@@ -280,16 +284,16 @@ def test_a_file_that_vanishes_between_walk_and_read_stops_nothing(root: Path, ho
 
 def test_a_twin_of_a_file_that_changes_while_it_is_read_is_not_lost(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = write(tmp_path / "twins", {"a.py": source(1), "b.py": source(1)})
-    extract_one = refreshing._extract_one
+    extract_one = extraction.extract_file
 
     def change_first(top: str, path: str):
         if path == "a.py":
             write(root, {"a.py": source(2)})
         return extract_one(top, path)
 
-    monkeypatch.setattr(refreshing, "_extract_one", change_first)
+    monkeypatch.setattr(extraction, "extract_file", change_first)
     refreshed(root, home)
-    monkeypatch.setattr(refreshing, "_extract_one", extract_one)
+    monkeypatch.setattr(extraction, "extract_file", extract_one)
     refreshed(root, home)
     refreshed(root, tmp_path / "fresh")
     assert image(root, home) == image(root, tmp_path / "fresh")
@@ -341,7 +345,7 @@ def test_rebuilding_reads_everything_and_leaves_the_same_index(root: Path, home:
 
 def test_an_index_by_another_version_is_refused_unread_and_read_again(root: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     refreshed(root, home)
-    monkeypatch.setattr(refreshing, "VERSIONS", "999 999")
+    monkeypatch.setattr(trees, "VERSIONS", "999 999")
     with opened(root, home) as tree, pytest.raises(IndexVersion, match="wayfind index"):
         open_snapshot(tree)
     assert refreshed(root, home).changed == 6
@@ -504,8 +508,8 @@ def test_a_new_head_decodes_only_the_files_that_commits_name(repository: Path, h
     write(repository, {"file1.py": source(81)})
     commit(repository, "Rewrite one of the files")
     decoded: list[str] = []
-    spans = refreshing._FileSpans._spans.func
-    monkeypatch.setattr(refreshing._FileSpans, "_spans", property(lambda self: decoded.append(self._key) or spans(self)))
+    spans = FileSpans._spans.func
+    monkeypatch.setattr(FileSpans, "_spans", property(lambda self: decoded.append(self._key) or spans(self)))
     refreshed(repository, home, Options())
     assert 1 <= len(set(decoded)) <= 2
     assert history.head(repository)

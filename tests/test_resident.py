@@ -16,7 +16,7 @@ import pytest
 from conftest import LIBRARY, command, plant
 
 from wayfind import __version__
-from wayfind.index.refresh import open_tree
+from wayfind.index.tree import open_tree
 from wayfind.serve import client, protocol
 from wayfind.serve.protocol import LONGEST_REQUEST, ProtocolError, address, hello, receive
 from wayfind.serve.request import Request, Shape

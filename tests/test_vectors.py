@@ -14,9 +14,10 @@ from wayfind.index import vectors
 from wayfind.index.doctor import doctor
 from wayfind.index.home import sizes
 from wayfind.index.maintain import forget, gc
-from wayfind.index.refresh import open_tree, refresh
+from wayfind.index.refresh import refresh
 from wayfind.index.segment import read_arrays, write_arrays
 from wayfind.index.snapshot import open_snapshot
+from wayfind.index.tree import open_tree
 from wayfind.index.vectors import Matrix, VectorStore, fill, matrix_name, rows_of, vector_key
 from wayfind.model.codes import cosines, lengths_of, quantise
 from wayfind.search.meanings import ENCODED_NOW, PART_COST, Meanings

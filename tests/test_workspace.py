@@ -18,7 +18,8 @@ import wayfind
 from wayfind.corpus.reach import Reach
 from wayfind.corpus.walk import walk
 from wayfind.errors import IndexBusy, NotFound, UsageError
-from wayfind.index.refresh import Options, open_tree
+from wayfind.index.refresh import Options
+from wayfind.index.tree import open_tree
 from wayfind.search.engine import Ask
 from wayfind.search.query import Filters
 from wayfind.serve import watching as watchings

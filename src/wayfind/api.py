@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wayfind.errors import IndexBusy, ModelError, NotFound, StorageError
-from wayfind.index import refresh as refreshing
-from wayfind.index.refresh import Options, Progress, Refreshed, Tree
+from wayfind.index.refresh import Options, Refreshed, refresh, stale
 from wayfind.index.snapshot import Snapshot, open_snapshot
+from wayfind.index.tree import Tree, open_tree
 from wayfind.model import adaptation as adaptations
 from wayfind.search import engine
 from wayfind.search.engine import Ask
 from wayfind.search.explain import Mode
 from wayfind.search.query import Filters
 from wayfind.search.searcher import Searcher
-from wayfind.types import Answer, IndexState, Result, Touch
+from wayfind.types import Answer, IndexState, Progress, Result, Touch
 
 if TYPE_CHECKING:
     from wayfind.index.vectors import Filled
@@ -72,7 +72,7 @@ class Repository:
 
     def refresh(self, progress: Progress | None = None, options: Options | None = None) -> Refreshed:
         """Bring the index up to date. Raises IndexBusy, StorageError, UsageError."""
-        done = refreshing.refresh(self._tree, options or self._options, progress)
+        done = refresh(self._tree, options or self._options, progress)
         self.stale_files = 0
         return done
 
@@ -140,7 +140,7 @@ class Repository:
 
     def count_stale(self) -> int:
         """Look which files differ from the index now, without changing it; the number stands in later answers."""
-        self.stale_files = refreshing.stale(self._tree, self._tree.catalogue.manifest())
+        self.stale_files = stale(self._tree, self._tree.catalogue.manifest())
         return self.stale_files
 
     def search(
@@ -232,7 +232,7 @@ def open_repository(
     Raises NotFound where there is no such folder, StorageError where the index cannot be kept.
     """
     options = Options(manual=Path(manual) if manual else None, workers=workers, commits=commits)
-    return Repository(refreshing.open_tree(path, home), options, adapted)
+    return Repository(open_tree(path, home), options, adapted)
 
 
 def _several(values: str | Sequence[str]) -> tuple[str, ...]:

@@ -1,10 +1,11 @@
-"""The records that pass between stages. All are frozen; none knows how it was made.
+"""The records that pass between stages, and how a stage tells how far it is. All are frozen; none knows how it was made.
 
 folder ── corpus ──> FileRecord(Chunk(Target)) ── index ──> segments ── search ──> Answer(Result)
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -27,6 +28,10 @@ key of a configuration file; `window` 512 tokens of a text without structure.
 KINDS: tuple[str, ...] = (
     "function", "method", "class", "interface", "enum", "type", "module", "constant", "test", "block", "section", "entry", "window",
 )
+
+
+Progress = Callable[[str, int, int], None]
+"""Called as progress(stage, done, total), total 0 where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)

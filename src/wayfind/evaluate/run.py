@@ -26,14 +26,12 @@ from wayfind.evaluate.spec import corpus_of, read_spec, spec_queries
 from wayfind.index.vectors import lend
 from wayfind.model.adaptation import Adaptation
 from wayfind.search.latents import Record, read_record
+from wayfind.types import Progress
 
 KINDS = ("docstring", "commit", "test")
 MOST_COMMITS = 150
 DEEPEST = 16
 """How many times k is asked for, at most, when test code is taken out of a ranking."""
-
-Progress = Callable[[str, int, int], None]
-"""Called as progress(what, done, total), total 0 where it is not known: as an index's own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,10 @@ from wayfind.index.catalogue import Catalogue, Manifest
 from wayfind.index.home import CATALOGUE, CONTENT, VECTORS, TreeSize, root_of, trees, used
 from wayfind.index.late import late_names, read_late
 from wayfind.index.lock import WAIT, held
-from wayfind.index.refresh import VERSIONS
 from wayfind.index.segment import Segment
 from wayfind.index.snapshot import verify_rows
 from wayfind.index.store import ContentStore, remove_database
+from wayfind.index.tree import VERSIONS, version_of
 from wayfind.index.vectors import VectorStore, matrix_names, read_matrix
 
 STUB_SECONDS = 3_600
@@ -200,7 +200,7 @@ def _check_tree(tree: TreeSize, content: Path, damaged: set[str], repair: bool) 
                 "content", f"{name}: {len(keys):,} contents are damaged or missing; their files are read again", repair
             )
         )
-    if manifest.generation and manifest.meta.get("made", "").rpartition(" ")[0] != VERSIONS:
+    if manifest.generation and version_of(manifest) != VERSIONS:
         found.append(
             Finding("version", f"{name}: made by another version of wayfind; the next search builds the index again")
         )

@@ -19,8 +19,8 @@ from wayfind.index.catalogue import Catalogue
 from wayfind.index.explanations import ExplanationStore
 from wayfind.index.home import CATALOGUE, CONTENT, EXPLANATIONS, VECTORS, TreeSize, bytes_below, bytes_of, trees
 from wayfind.index.lock import WAIT, held
-from wayfind.index.refresh import sweep
 from wayfind.index.store import ContentStore, remove_database
+from wayfind.index.tree import sweep
 from wayfind.index.vectors import VectorStore
 
 KEPT_SECONDS = 86_400

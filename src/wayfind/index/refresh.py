@@ -6,72 +6,36 @@ in any tree is not extracted. A process killed at any point leaves the old gener
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
-import signal
-import threading
 import time
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 
-from wayfind.config import default_home, value_of
-from wayfind.corpus import history, identity, manual, renames
-from wayfind.corpus.languages import language_of
-from wayfind.corpus.walk import Walk, content_problem, decode, walk
-from wayfind.errors import IndexDamaged, IndexVersion, NotFound, UsageError
-from wayfind.index.catalogue import Catalogue, FileRow, Manifest
-from wayfind.index.home import CATALOGUE, CONTENT, mark_cache, mark_used
+from wayfind.config import value_of
+from wayfind.corpus import history, manual, renames
+from wayfind.corpus.walk import Walk, content_problem, walk
+from wayfind.errors import IndexDamaged, NotFound
+from wayfind.index.catalogue import FileRow, Manifest
+from wayfind.index.extraction import UNREADABLE, Extracted, extracted, key_of
+from wayfind.index.home import mark_used
 from wayfind.index.lock import held
-from wayfind.index.segment import FilePostings, SegmentFile, file_postings, write_segment
-from wayfind.index.store import (
-    CORPUS_VERSION,
-    ContentStore,
-    content_key,
-    decode_postings,
-    encode_postings,
-    encode_record,
-)
-from wayfind.index.tokens import TOKENS_VERSION
-from wayfind.types import FileRecord, FileStat, Touch
+from wayfind.index.segment import FilePostings, SegmentFile, write_segment
+from wayfind.index.spans import Spans
+from wayfind.index.store import decode_postings
+from wayfind.index.tree import Tree, delete_unnamed, made_here, maker
+from wayfind.types import FileStat, Progress, Touch
 
 RACY_NS = 2_000_000_000
 """A file modified less than this before it was read may have changed again within the clock's step; it is read again."""
 MOST_SEGMENTS = 8
 MOST_DEAD = 0.25
 """More segments, and the smallest are merged; a larger share of dead chunks, and all are merged into one."""
-VERSIONS = f"{CORPUS_VERSION} {TOKENS_VERSION}"
-"""What made the index. One made by another is read again from the files."""
-UNREADABLE = "unreadable"
-"""Such a file is tried again at each refresh: permissions change without a trace in size or time."""
-PARALLEL_FROM = 200
-"""Below this number of files to extract, starting worker processes costs more than it saves (0.2 s a worker)."""
 _BATCH = 64
 """Files that are stored in one transaction."""
-HEAD = 4096
-"""Bytes of a file that its language may depend on."""
-
-Progress = Callable[[str, int, int], None]
-"""Called as progress(stage, done, total)."""
-
-
-@dataclass(slots=True)
-class Tree:
-    """A working tree and the places where its index lies."""
-
-    root: Path
-    folder: Path
-    store: ContentStore
-    catalogue: Catalogue
-
-    def close(self) -> None:
-        self.store.close()
-        self.catalogue.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,33 +69,6 @@ class Refreshed:
     """Manual entries that match nothing, with the reason."""
 
 
-def open_tree(root: str | os.PathLike[str], home: str | os.PathLike[str] | None = None) -> Tree:
-    """The tree below `root`; its index need not exist yet. Raises NotFound where there is no such folder."""
-    path, base, folder = locate(root, home)
-    store = ContentStore(base / CONTENT)
-    mark_cache(base)
-    try:
-        return Tree(path, folder, store, Catalogue(folder / CATALOGUE))
-    except BaseException:
-        store.close()
-        raise
-
-
-def locate(root: str | os.PathLike[str], home: str | os.PathLike[str] | None = None) -> tuple[Path, Path, Path]:
-    """The real path of a tree, the home folder of its index, and the folder of the index in it. Nothing is made.
-
-    Raises NotFound where there is no such tree.
-    """
-    path = Path(root).expanduser()
-    if not path.exists():
-        raise NotFound(f"no such folder: {path}")
-    if not path.is_dir():
-        raise UsageError(f"{path} is a file; give the folder of a repository")
-    path = path.resolve()
-    base = Path(home) if home else default_home()
-    return path, base, base / "trees" / identity.tree_id(path)
-
-
 def refresh(tree: Tree, options: Options = Options(), progress: Progress | None = None) -> Refreshed:
     """Bring the tree's index up to date and return what was done.
 
@@ -148,24 +85,19 @@ def refresh(tree: Tree, options: Options = Options(), progress: Progress | None 
     say("walk", len(found.files), len(found.files))
     head = (history.head(tree.root) or "") if options.commits else manifest.meta.get("head", "")
     before = (manifest.meta.get("manual", ""), manifest.meta.get("head", ""))
-    same = _made_here(tree, manifest) and (manual_state, head) == before
+    same = made_here(tree, manifest) and (manual_state, head) == before
     if same and not options.rebuild and _skips(found) == manifest.skipped_by_walk and not _compare(found, manifest):
         return Refreshed(manifest.generation, 0, 0, 0, time.monotonic() - began)
     with held(tree.store.path.parent, alone=False, wait=options.wait), tree.catalogue.writing(options.wait):
         present = tree.catalogue.manifest()
         if present.meta.get("writes") != manifest.meta.get("writes"):  # another wrote meanwhile, and saw younger files
             found = walk(tree.root)
-        _sweep(tree.folder, present)
-        if over := options.rebuild or not _made_here(tree, present):
+        delete_unnamed(tree.folder, present)
+        if over := options.rebuild or not made_here(tree, present):
             kept = {name: present.meta[name] for name in ("writes", "manual_file") if name in present.meta}
             present = Manifest(present.generation, {}, (), kept)
             tree.catalogue.clear()
         return _Work(tree, options, present, found, say, over).run(entries, manual_state, head, began)
-
-
-def _made_here(tree: Tree, manifest: Manifest) -> bool:
-    """Whether the generation was made by this version, beside the content store that is there."""
-    return manifest.generation > 0 and manifest.meta.get("made", "") == f"{VERSIONS} {tree.store.id}"
 
 
 def _compare(found: Walk, manifest: Manifest) -> list[FileStat]:
@@ -201,7 +133,7 @@ def _differs(root: Path, stat: FileStat, row: FileRow | None) -> bool:
     if row is None or row.size != stat.size:
         return True
     try:
-        return _key((root / stat.path).read_bytes(), stat.path) != row.key
+        return key_of((root / stat.path).read_bytes(), stat.path) != row.key
     except OSError:
         return bool(row.key)
 
@@ -262,7 +194,7 @@ class _Work:
                 "skipped": json.dumps(dict(sorted((reasons + Counter(walked)).items()))),
                 "refreshed": str(int(time.time())),
                 "unmatched": json.dumps(unmatched),
-                "made": f"{VERSIONS} {self.tree.store.id}",
+                "made": maker(self.tree.store),
                 "writes": str(int(self.manifest.meta.get("writes", "0")) + 1),
             }
         )
@@ -278,7 +210,7 @@ class _Work:
             seen, key = time.time_ns(), ""
             try:
                 data = (self.tree.root / stat.path).read_bytes()
-                key, reason = _key(data, stat.path), content_problem(data, stat.path)
+                key, reason = key_of(data, stat.path), content_problem(data, stat.path)
             except OSError:
                 reason = UNREADABLE
             keyed[stat.path] = (stat, seen, key)
@@ -288,13 +220,13 @@ class _Work:
         missing = sorted(path for path, (_, _, key) in keyed.items() if path not in refused and key not in stored)
         first_with = {keyed[path][2]: path for path in reversed(missing)}
         chosen = sorted(first_with.values())
-        for done, batch in enumerate(_batches(self._extract(chosen))):
-            made = [row for row in batch if row[1]]
-            self.tree.store.put([(key, reason, record, postings) for _, key, reason, record, postings in made])
-            stored |= {key: reason for _, key, reason, _, _ in made}
-            self.made |= {key: decode_postings(postings) for _, key, reason, _, postings in made if reason is None}
-            for path, key, *_ in batch:
-                keyed[path] = (*keyed[path][:2], key)
+        for done, batch in enumerate(_batches(extracted(self.tree.root, chosen, self.options.workers))):
+            read = [one for one in batch if one.key]
+            self.tree.store.put([(one.key, one.reason, one.record, one.postings) for one in read])
+            stored |= {one.key: one.reason for one in read}
+            self.made |= {one.key: decode_postings(one.postings) for one in read if one.reason is None}
+            for one in batch:
+                keyed[one.path] = (*keyed[one.path][:2], one.key)
             self.say("extract", min(len(chosen), (done + 1) * _BATCH), len(chosen))
         changed = set()
         for path, (stat, seen, key) in keyed.items():
@@ -308,19 +240,6 @@ class _Work:
             changed.add(path)
         return changed, len(chosen)
 
-    def _extract(self, paths: list[str]) -> Iterator[tuple[str, str, str | None, bytes, bytes]]:
-        root = str(self.tree.root)
-        if self.options.workers < 2 or len(paths) < PARALLEL_FROM:
-            yield from (_extract_one(root, path) for path in paths)
-            return
-        # A search loads neither of these: it seldom extracts anything, and never much.
-        from concurrent.futures import ProcessPoolExecutor
-
-        import wayfind.corpus.extract  # noqa: F401  once, before the workers part from this process
-
-        with ProcessPoolExecutor(self.options.workers, initializer=_begin_worker) as pool:
-            yield from pool.map(_extract_one, [root] * len(paths), paths, chunksize=16)
-
     def _history(self, head: str, changed: set[str], gone: list[str]) -> tuple[dict[str, list[Touch]], set[str]]:
         """Read the commits since the last refresh. Returns all touches by path, and the unchanged files that got new ones."""
         catalogue, before = self.tree.catalogue, self.manifest.meta.get("head", "")
@@ -331,7 +250,7 @@ class _Work:
         made = None
         if head and head != before:
             self.say("history", 0, 0)
-            spans = _Spans(self.tree.store, {path: row.key for path, row in self.rows.items() if row.reason is None})
+            spans = Spans(self.tree.store, {path: row.key for path, row in self.rows.items() if row.reason is None})
             made = history.touches(
                 self.tree.root,
                 spans,
@@ -460,42 +379,6 @@ class _Work:
         return merged
 
 
-class _Spans(Mapping[str, Sequence[tuple[int, int, str]]]):
-    """Path -> (first line, last line, symbol) of its definitions, decoded when they are looked at: a pull touches few files."""
-
-    def __init__(self, store: ContentStore, keys: dict[str, str]):
-        self._store, self._keys = store, keys
-
-    def __getitem__(self, path: str) -> _FileSpans:
-        return _FileSpans(self._store, self._keys[path])
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._keys)
-
-    def __len__(self) -> int:
-        return len(self._keys)
-
-
-class _FileSpans(Sequence[tuple[int, int, str]]):
-    def __init__(self, store: ContentStore, key: str):
-        self._store, self._key = store, key
-
-    @cached_property
-    def _spans(self) -> list[tuple[int, int, str]]:
-        postings = self._store.postings(self._key)
-        return [
-            (first, last, symbol)
-            for (first, last), symbol in zip(postings.table[:, :2].tolist(), postings.symbols)
-            if symbol
-        ]
-
-    def __getitem__(self, number):
-        return self._spans[number]
-
-    def __len__(self) -> int:
-        return len(self._spans)
-
-
 def _subjects(symbols: Sequence[str], touches: Iterable[Touch]) -> dict[int, str]:
     """Chunk number -> subjects of the commits that touched its symbol, newest first."""
     by_symbol: dict[str, list[str]] = defaultdict(list)
@@ -504,38 +387,7 @@ def _subjects(symbols: Sequence[str], touches: Iterable[Touch]) -> dict[int, str
     return {number: "\n".join(by_symbol[symbol]) for number, symbol in enumerate(symbols) if symbol in by_symbol}
 
 
-def _key(data: bytes, path: str) -> str:
-    head = decode(data[:HEAD])[0][:1_000]
-    return content_key(hashlib.sha256(data).hexdigest(), language_of(path, head))
-
-
-def _extract_one(root: str, path: str) -> tuple[str, str, str | None, bytes, bytes]:
-    """Read and extract one file: (path, key, reason or None, record, postings)."""
-    from wayfind.corpus.extract import extract
-
-    try:
-        data = Path(root, path).read_bytes()
-    except OSError:
-        return path, "", UNREADABLE, b"", b""
-    made = extract(data, path)
-    if isinstance(made, FileRecord):
-        return path, _key(data, path), None, encode_record(made), encode_postings(file_postings(made))
-    return path, _key(data, path), made, b"", b""
-
-
-def _begin_worker() -> None:
-    """Leave interrupts to the parent, and end when it does: an orphan would hold the home's lock for ever."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)
-
-
-def _batches(rows: Iterator) -> Iterator[list]:
+def _batches(rows: Iterable[Extracted]) -> Iterator[list[Extracted]]:
     batch = []
     for row in rows:
         batch.append(row)
@@ -544,34 +396,3 @@ def _batches(rows: Iterator) -> Iterator[list]:
             batch = []
     if batch:
         yield batch
-
-
-def _sweep(folder: Path, manifest: Manifest) -> int:
-    """Delete segment files that the present generation does not name: what the merge that made it replaced, and what
-    killed writers left. What is replaced now stays until the next write, for readers between manifest and files. Only
-    for the holder of the right to write. Returns the number of bytes."""
-    freed = 0
-    for path in folder.iterdir():
-        if path.suffix in (".seg", ".tmp") and path.name not in manifest.segments:
-            with contextlib.suppress(OSError):
-                size = path.stat().st_size
-                path.unlink()
-                freed += size
-    return freed
-
-
-def sweep(folder: Path, catalogue: Catalogue, wait: float = 5.0) -> int:
-    """Delete segment files that no generation names any more. Returns the number of bytes. Raises IndexBusy."""
-    with catalogue.writing(wait):
-        return _sweep(folder, catalogue.manifest())
-
-
-def require(manifest: Manifest) -> Manifest:
-    """The manifest, if it holds a generation of this version. Raises IndexDamaged or IndexVersion otherwise."""
-    if not manifest.generation:
-        raise IndexDamaged("there is no index yet; run `wayfind index`")
-    if (made := manifest.meta.get("made", "").rpartition(" ")[0]) != VERSIONS:
-        raise IndexVersion(
-            f"the index was made by another version of wayfind ({made or 'unknown'}, this one makes {VERSIONS}); run `wayfind index`"
-        )
-    return manifest

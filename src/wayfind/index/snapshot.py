@@ -17,10 +17,11 @@ import numpy as np
 
 from wayfind.errors import IndexDamaged
 from wayfind.index.catalogue import Manifest
-from wayfind.index.refresh import Tree, mark_used, require
+from wayfind.index.home import mark_used
 from wayfind.index.late import TokenVectors, late_names, read_late
 from wayfind.index.segment import BODY, FIELDS, Segment
 from wayfind.index.store import ContentStore
+from wayfind.index.tree import Tree, require
 from wayfind.types import KINDS, PROVENANCES, Chunk, FileRecord, Target
 
 _ATTEMPTS = 5

@@ -26,12 +26,13 @@ from wayfind.index.catalogue import FileRow, Manifest
 from wayfind.index.home import VECTORS
 from wayfind.index.late import FORM, TokenCodes, late_names, lay, read_late
 from wayfind.index.lock import held
-from wayfind.index.refresh import Progress, Tree
 from wayfind.index.segment import read_arrays, write_arrays
 from wayfind.index.store import connect, slices, storage_error
+from wayfind.index.tree import Tree
 from wayfind.model.codes import lengths_of
 from wayfind.model.encoder import Encoder
 from wayfind.model.text import PATH_PARTS
+from wayfind.types import Progress
 from wayfind.types import FileRecord
 
 MAGIC = b"WAYFIND VECTORS 1\n"

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 from wayfind import errors
 
 if TYPE_CHECKING:
-    from wayfind.index.refresh import Options, Progress
+    from wayfind.index.refresh import Options
+    from wayfind.types import Progress
 
 _EVERY = 0.05
 """Seconds between two reports."""
@@ -55,7 +56,8 @@ def build(root: Path, home: Path, options: Options, progress: Progress, started:
 def main() -> int:
     import time
 
-    from wayfind.index.refresh import Options, open_tree, refresh
+    from wayfind.index.refresh import Options, refresh
+    from wayfind.index.tree import open_tree
 
     order = json.loads(sys.argv[1])
     told = {"stage": "", "next": 0.0}

@@ -29,7 +29,7 @@ def encode_behind(root: Path, home: Path) -> subprocess.Popen[bytes] | None:
 
 
 def main() -> int:
-    from wayfind.index.refresh import open_tree
+    from wayfind.index.tree import open_tree
     from wayfind.index.vectors import fill
     from wayfind.model.encoder import current_encoder
 

@@ -55,7 +55,7 @@ def feedback_command(
         home = home_of(index)
         path = query or (folder_around() if home is None else None)
         if not is_begun(path, home):  # to open it would begin it
-            from wayfind.index.refresh import locate
+            from wayfind.index.tree import locate
 
             return _deleted(locate(path or ".", home)[2], gone, as_json) if gone is not None else _shown([], [], as_json)
         with opened(path, home) as around:

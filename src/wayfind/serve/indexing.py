@@ -72,7 +72,7 @@ def _forget_if_unusable(folder: str, home: Path | None) -> None:
     """Delete the index of a folder when it cannot even be opened, being damaged or of another version."""
     from wayfind.config import default_home
     from wayfind.index.maintain import forget
-    from wayfind.index.refresh import open_tree
+    from wayfind.index.tree import open_tree
 
     try:
         open_tree(folder, home).close()

@@ -19,7 +19,8 @@ from wayfind.serve.exits import note
 
 if TYPE_CHECKING:
     from wayfind.api import Repository
-    from wayfind.index.refresh import Options, Tree
+    from wayfind.index.refresh import Options
+    from wayfind.index.tree import Tree
     from wayfind.search.searcher import Searcher
     from wayfind.serve.progress import Meter
 
@@ -71,7 +72,7 @@ def opened(path: str | None, home: Path | None = None, options: Options | None =
 
 def _tree(path: str | None, home: Path | None) -> tuple[Tree, bool]:
     """The working tree, and whether its folder is gone."""
-    from wayfind.index.refresh import open_tree
+    from wayfind.index.tree import open_tree
 
     if path is not None or home is None:
         return open_tree(path or ".", home), False
@@ -131,8 +132,8 @@ def _only_tree(home: Path) -> tuple[Path, Path]:
 
 def _stored_tree(home: Path, folder: Path, root: Path) -> Tree:
     from wayfind.index.catalogue import Catalogue
-    from wayfind.index.refresh import Tree
     from wayfind.index.store import ContentStore
+    from wayfind.index.tree import Tree
 
     return Tree(root, folder, ContentStore(home / CONTENT), Catalogue(folder / CATALOGUE))
 
@@ -194,7 +195,7 @@ def check_not_at_large() -> None:
 
 def is_begun(path: str | None, home: Path | None) -> bool:
     """Whether anything was stored for the folder at `path`; to open it would begin it. Raises NotFound, UsageError."""
-    from wayfind.index.refresh import locate
+    from wayfind.index.tree import locate
 
     return (path is None and home is not None) or (locate(path or ".", home)[2] / CATALOGUE).exists()
 

@@ -22,7 +22,8 @@ from typing import Literal
 from wayfind.api import Repository
 from wayfind.config import default_home
 from wayfind.errors import IndexBusy, NotFound, StorageError, UsageError, WayfindError
-from wayfind.index.refresh import Options, Tree, open_tree, refresh
+from wayfind.index.refresh import Options, refresh
+from wayfind.index.tree import Tree, open_tree
 from wayfind.index.vectors import lacks_vectors
 from wayfind.model.bundle import current
 from wayfind.model.encoder import late_dim

@@ -13,7 +13,7 @@ import platform
 import shutil
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -32,9 +32,7 @@ from wayfind.train.recipe import CodeSearchNet, JsonLines, Recipe, Repositories,
 from wayfind.train.sources.repository import Repository
 from wayfind.train.split import part_of, project, settled
 from wayfind.train.tasks import Done, Task, run_tasks
-
-Progress = Callable[[str, int, int], None]
-"""Told a stage, how much of it is done, and of how much."""
+from wayfind.types import Progress
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,6 @@ from torch import Tensor
 from wayfind.api import Repository
 from wayfind.errors import NotFound, TrainingError, UsageError
 from wayfind.evaluate.scratch import GitError
-from wayfind.index.refresh import Progress
 from wayfind.index.vectors import fill
 from wayfind.model import bundle as bundles
 from wayfind.model.bundle import TUNED, Bundle, use_tuned
@@ -40,6 +39,7 @@ from wayfind.train.adapt.lessons import lessons
 from wayfind.train.batches import generator
 from wayfind.train.objectives import info_nce
 from wayfind.train.upper_layers import LowerLayers, UpperLayers
+from wayfind.types import Progress
 
 FEWEST = 40
 """Lessons of the train part below which nothing is tried."""

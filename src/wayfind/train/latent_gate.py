@@ -16,7 +16,6 @@ from typing import Any
 from wayfind.api import Repository
 from wayfind.evaluate.queries import Query
 from wayfind.evaluate.scratch import GitError
-from wayfind.index.refresh import Progress
 from wayfind.model.encoder import current_encoder
 from wayfind.model.latent import LatentEncoder
 from wayfind.search.latents import Fused, Levels
@@ -24,6 +23,7 @@ from wayfind.search.searcher import Searcher
 from wayfind.train.adapt.exams import Exam, Sheet, answered, exams
 from wayfind.train.adapt.gate import ALL, FIGURE, Compared, compare, judge, summary, together
 from wayfind.train.adapt.lessons import split_history
+from wayfind.types import Progress
 
 GRID = (0.25, 0.5, 1.0, 2.0)
 """Weights that are tried."""

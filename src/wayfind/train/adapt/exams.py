@@ -25,7 +25,7 @@ from wayfind.evaluate.from_docstrings import docstring_queries
 from wayfind.evaluate.metrics import figures
 from wayfind.evaluate.queries import Gold, Part, Query, digest, judge, part_of, query
 from wayfind.evaluate.scratch import git, repository_of
-from wayfind.index.refresh import Options, Progress
+from wayfind.index.refresh import Options
 from wayfind.index.snapshot import Snapshot
 from wayfind.index.vectors import fill
 from wayfind.model.adaptation import Adaptation
@@ -37,6 +37,7 @@ from wayfind.search.engine import Ask, search
 from wayfind.search.searcher import Searcher
 from wayfind.train.adapt.lessons import HELD_OUT, Lesson, Split, first_parents, lessons_of_commits
 from wayfind.train.sources.kinds import FUNCTIONS
+from wayfind.types import Progress
 
 MOST = {"commit": 150, "docstring": 100}
 """Questions of a kind in a part: enough for an interval of some 0.04 on MRR, and asked in a few seconds."""

@@ -23,7 +23,6 @@ from wayfind.api import Repository, open_repository
 from wayfind.errors import ModelError, NotFound, StorageError, UsageError
 from wayfind.evaluate.queries import Query
 from wayfind.evaluate.scratch import GitError, git, repository_of, tree_at
-from wayfind.index.refresh import Progress
 from wayfind.model import adaptation as adaptations
 from wayfind.model.adaptation import Adaptation
 from wayfind.model.encoder import current_encoder
@@ -33,6 +32,7 @@ from wayfind.train.adapt.exams import WHOLE_HISTORY, Exam, Sheet, Known, answere
 from wayfind.train.adapt.gate import ALL, FIGURE, Compared, Verdict, compare, general_questions, judge, summary, together
 from wayfind.train.adapt.lessons import Lesson, Lessons, lessons
 from wayfind.train.adapt.memory import Codes, remember
+from wayfind.types import Progress
 
 FEWEST_LESSONS = 50
 """Lessons of the train part below which nothing is tried."""
