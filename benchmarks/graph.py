@@ -20,10 +20,15 @@ import numpy as np
 
 import wayfind
 from wayfind.evaluate.intervals import bootstrap
-from wayfind.index.resolution import TYPED, Meaning
+from wayfind.index.calls import Calls
+from wayfind.index.classes import Classes
+from wayfind.index.edges import TYPED
+from wayfind.index.imports import Imports
+from wayfind.index.names import CALL, Names
+from wayfind.index.resolution import edges_of
 from wayfind.search import engine, lexical, rank
 from wayfind.search.engine import Ask, chunk_at
-from wayfind.search.graph import GRAPH_SIGNALS, Graph, edges_of, graph_of, graph_signals
+from wayfind.search.graph import GRAPH_SIGNALS, Graph, graph_of, graph_signals
 from wayfind.search.query import parse
 from wayfind.search.searcher import Searcher
 
@@ -55,8 +60,10 @@ def sites(clones: Path, home: Path) -> None:
     for name, own in by_name.items():
         with wayfind.open(clones / name, home=home, commits=0) as repository:
             repository.refresh()
-            meaning = Meaning(repository.snapshot())
-            judged += [(name, *judge(repository.snapshot(), meaning, *row)) for row in own]
+            names = Names(repository.snapshot())
+            imports = Imports(names)
+            calls, at = Calls(names, imports, Classes(names, imports)), calls_at(names)
+            judged += [(name, *judge(repository.snapshot(), calls, at, *row)) for row in own]
     for title, chosen in (("mended on", SEEN), ("drawn after", set(by_name) - set(SEEN)), ("all", set(by_name))):
         table(f"{title} ({', '.join(name for name in by_name if name in chosen)})", [one[1:] for one in judged if one[0] in chosen])
     for name, site, called, expected, found, _ in judged:
@@ -64,17 +71,27 @@ def sites(clones: Path, home: Path) -> None:
             print(f"  {name} {site} {called}: {found or 'nothing'} instead of {expected or 'nothing'}")
 
 
-def judge(snapshot, meaning: Meaning, site: str, called: str, definition: str):
+def calls_at(names: Names) -> dict[tuple[int, int], list[tuple[str, str]]]:
+    """(file, line) -> the calls there, (owner, name)."""
+    made: dict[tuple[int, int], list[tuple[str, str]]] = defaultdict(list)
+    for file, _, rows, words in names.references:
+        for line, kind, name, owner in rows:
+            if kind == CALL:
+                made[file, line].append((words[owner], words[name]))
+    return made
+
+
+def judge(snapshot, calls: Calls, at: dict[tuple[int, int], list[tuple[str, str]]], site: str, called: str, definition: str):
     """(site, name, right (path, symbol) or None, [(found, strength)], strength of the best)."""
     path, _, line = site.rpartition(":")
     chunk = chunk_at(snapshot, path, int(line))
     file, expected = int(snapshot.file[chunk]), None
     if definition != "-":
-        where, _, at = definition.rpartition(":")
-        expected = (where, snapshot.symbols[chunk_at(snapshot, where, int(at))])
+        where, _, begins = definition.rpartition(":")
+        expected = (where, snapshot.symbols[chunk_at(snapshot, where, int(begins))])
     found: dict[tuple[str, str], float] = {}
-    for owner, name in meaning.sites.get((file, int(line)), ()):
-        for target, strength in meaning.called(file, chunk, owner, name) if name == called else ():
+    for owner, name in at.get((file, int(line)), ()):
+        for target, strength in calls.called(file, chunk, owner, name) if name == called else ():
             place = (snapshot.paths[snapshot.file[target]], snapshot.symbols[target])
             found[place] = max(found.get(place, 0.0), strength)
     ranked = sorted(found.items(), key=lambda item: -item[1])

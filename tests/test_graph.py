@@ -10,7 +10,7 @@ from indexes import PLAIN, write
 
 import wayfind
 from wayfind.corpus.definitions import cut
-from wayfind.index.resolution import CERTAIN, UNIQUE
+from wayfind.index.edges import CERTAIN, UNIQUE
 from wayfind.search.graph import GRAPH_SIGNALS, Graph, graph_of, graph_signals
 
 Repository = wayfind.Repository
@@ -251,7 +251,7 @@ def test_the_graph_is_kept_by_content_and_a_damaged_file_is_made_again(tmp_path:
 
 
 def test_centrality_is_what_a_slow_walk_gives() -> None:
-    from wayfind.index.resolution import Edges
+    from wayfind.index.edges import Edges
 
     dice = np.random.default_rng(0)
     pairs = np.unique(dice.integers(0, 12, (40, 2)), axis=0)

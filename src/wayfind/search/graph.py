@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from wayfind.errors import IndexError_, StorageError
-from wayfind.index.resolution import EDGES, Edges, edges_of
+from wayfind.index.edges import CALLS, EDGES, INHERITS, Edges
+from wayfind.index.resolution import edges_of
 from wayfind.index.segment import read_arrays, write_arrays
 from wayfind.index.snapshot import Snapshot
 from wayfind.search.searcher import Searcher
@@ -22,7 +23,6 @@ from wayfind.search.searcher import Searcher
 MAGIC = b"WAYFIND GRAPH 1\n"
 RESOLUTION_VERSION = 1
 """Raised whenever resolution makes other edges from the same references."""
-CALLS, IMPORTS, INHERITS, TESTS = range(len(EDGES))
 DAMPING = 0.85
 """Of PageRank: Page and others, The PageRank Citation Ranking (1999)."""
 _ROUNDS = 30
