@@ -24,7 +24,7 @@ def coverage(root: Path, home: Path) -> float:
     return json.loads(ran.stdout)["index"]["encoded"]
 
 
-def wait_for(done, seconds: float = 60) -> bool:
+def wait_for(done, seconds: float = 300) -> bool:
     until = time.monotonic() + seconds
     while not done() and time.monotonic() < until:
         time.sleep(0.2)

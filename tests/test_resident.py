@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -241,13 +242,14 @@ def test_the_socket_is_the_users_alone(serve, own: Path) -> None:
     place.folder.chmod(0o700)
 
 
-def test_the_address_fits_a_socket_however_long_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_address_fits_a_socket_however_long_the_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
-    long = tmp_path / ("x" * 120)
-    assert len(os.fsencode(address(long).socket)) < 104
-    assert address(tmp_path).folder == Path(os.path.realpath(tmp_path), "run")
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    assert address(long).folder == tmp_path / "wayfind" and address(long) != address(tmp_path)
+    with tempfile.TemporaryDirectory(prefix="w") as folder:
+        short, long = Path(folder), Path(folder, "x" * 120)
+        assert len(os.fsencode(address(long).socket)) < 104
+        assert address(short).folder == Path(os.path.realpath(short), "run")
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        assert address(long).folder == short / "wayfind" and address(long) != address(short)
 
 
 @pytest.fixture
