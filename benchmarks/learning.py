@@ -1,10 +1,11 @@
 """Learning on public repositories: report-part figures before and after, kept or not, and what the gate makes of shuffled answers.
 
-    python benchmarks/learning.py run FOLDER_OR_MIRROR … --results FILE [--shuffled N] [--home FOLDER] [--clones FOLDER]
+    python benchmarks/learning.py run FOLDER_OR_MIRROR … --results FILE [--shuffled N] [--full] [--home FOLDER] [--clones FOLDER]
 
 Each repository is cloned from where it lies (nothing is fetched), indexed and learned from as `wayfind learn` does. One line of JSON a
 run is appended to FILE; `python benchmarks/learning.py table FILE` prints the table. With --shuffled N every repository is learned from
-N times with the answers exchanged between the questions, seeds 1 to N, which the gate must refuse.
+N times with the answers exchanged between the questions, seeds 1 to N, which the gate must refuse. --full also tunes the encoder
+(`learn --full`, extra [train]) and says what either brings a second.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -31,6 +33,7 @@ def main() -> None:
     run.add_argument("repositories", nargs="+", type=Path)
     run.add_argument("--results", type=Path, required=True)
     run.add_argument("--shuffled", type=int, default=0)
+    run.add_argument("--full", action="store_true")
     run.add_argument("--home", type=Path)
     run.add_argument("--clones", type=Path, help="where the clones stay, so that a second run finds them indexed in --home")
     table = actions.add_parser("table")
@@ -41,13 +44,13 @@ def main() -> None:
     else:
         with tempfile.TemporaryDirectory(prefix="learning-") as scratch:
             for place in given.repositories:
-                for line in runs(place, given.clones or Path(scratch), given.home or Path(scratch) / "home", given.shuffled):
+                for line in runs(place, given.clones or Path(scratch), given.home or Path(scratch) / "home", given.shuffled, given.full):
                     with open(given.results, "a", encoding="utf-8") as out:
                         out.write(json.dumps(line) + "\n")
 
 
-def runs(place: Path, clones: Path, home: Path, shuffled: int):
-    """One line for the repository as it is, then one for every run with shuffled answers."""
+def runs(place: Path, clones: Path, home: Path, shuffled: int, full: bool):
+    """One line for the repository as it is, then one for every run with shuffled answers, then one for the tuned encoder."""
     name = name_of(place)
     root = clone(place, clones / name.replace("/", "+"))
     with closing(wayfind.open(root, home=home)) as repository:
@@ -57,6 +60,14 @@ def runs(place: Path, clones: Path, home: Path, shuffled: int):
         for seed, learnt in enumerate(learnings(repository, [None, *range(1, shuffled + 1)])):
             yield line_of(name, repository.snapshot().chunks, learnt, seed, learnt.seconds, time.process_time() - used)
             used = time.process_time()
+        if full:
+            from wayfind.model.bundle import TUNED
+            from wayfind.train.finetune import Plan, tune
+
+            tuned = tune(repository, Plan(), lambda line: None, lambda *stage: None)
+            shutil.rmtree(repository.tree.folder / TUNED)
+            learnt = Learnt(None, tuned.verdict, {"lessons": tuned.lessons}, gate=tuned.gate, report=tuned.report, general=tuned.general)
+            yield line_of(name, repository.snapshot().chunks, learnt, 0, sum(tuned.seconds.values()), time.process_time() - used) | {"full": tuned.seconds, "epochs": tuned.mrr}
 
 
 def clone(place: Path, target: Path) -> Path:
@@ -85,8 +96,10 @@ def table_of(lines: list[dict]) -> str:
     """The runs as text, report part, and how many of the shuffled ones were kept."""
     rows = []
     for line in (one for one in lines if not one["shuffled"]):
-        rows.append(f"{line['repository']}: {line['chunks']:,} chunks, {'kept' if line['kept'] else 'not kept'} ({line['why']}); {', '.join(line['components']) or 'nothing'}")
-        rows.append(f"  {sum(line['lessons'].values()):,} lessons, {line['processor_seconds']:.0f} s of processor time")
+        done = "encoder tuned" if "full" in line else ", ".join(line["components"]) or "nothing"
+        rows.append(f"{line['repository']}: {line['chunks']:,} chunks, {'kept' if line['kept'] else 'not kept'} ({line['why']}); {done}")
+        gain = line["report"].get("all MRR@10", {"gain": [0.0]})["gain"][0]
+        rows.append(f"  {sum(line['lessons'].values()):,} lessons, {line['processor_seconds']:.0f} s of processor time, {1e4 * gain / line['processor_seconds']:+.2f} ten-thousandths of MRR@10 a second")
         for name, of in line["report"].items():
             before, after, gain = (of[key] for key in ("before", "after", "gain"))
             mark = "*" if gain[1] > 0 else "-" if gain[2] < 0 else " "

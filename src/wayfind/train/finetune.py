@@ -290,13 +290,19 @@ def _judged(repository: Repository, encoder: Encoder, seed: int, say: Progress) 
             with exams(repository, lessons(repository).split, Path(scratch), most=EXAMS, seed=seed, say=say) as made:
                 judging = [exam for exam in made if exam.part != "train"]
                 before = [answered(Searcher(exam.snapshot), exam.questions) for exam in judging]
-                asked = general_questions(repository.snapshot(), ("gate", "report"))
                 after = [_with_tuned(exam, encoder, say) for exam in judging]
+                general = _general(judging[0], encoder, seed) if judging else []
     except GitError as refused:
         return Tuned("", Verdict(False, f"git refused what judging needs: {refused}"), 0, {}, [])
     gate, report = (_compared(judging, before, after, part, seed) for part in ("gate", "report"))
-    general = compare("name", *(answered(_tuned_searcher(repository.snapshot(), one), asked) for one in (None, encoder)), seed)
     return Tuned("", judge(gate, general), 0, {}, [], tuple(gate), tuple(report), tuple(general))
+
+
+def _general(exam: Exam, encoder: Encoder, seed: int) -> list[Compared]:
+    """The general questions, asked of an index that has the vectors of both encoders."""
+    snapshot = exam.repository.snapshot()
+    asked = general_questions(snapshot, ("gate", "report"))
+    return compare("name", *(answered(_tuned_searcher(snapshot, one), asked) for one in (None, encoder)), seed)
 
 
 def _with_tuned(exam: Exam, encoder: Encoder, say: Progress) -> Sheet:
