@@ -523,8 +523,19 @@ def test_a_search_below_a_repository_that_is_not_indexed_takes_the_repository_un
     assert ignored.stdout == b"made.md\n" and b"searching" not in ignored.stderr
 
 
-@pytest.mark.parametrize("arguments", [("feedback", "--list"), ("feedback", "--delete", "all"), ("status",)])
+@pytest.mark.parametrize("arguments", [("feedback", "--list"), ("feedback", "--delete", "all"), ("status",), ("learn", "--status"), ("learn", "--rollback"), ("learn", "--export", "f")])
 def test_what_only_looks_begins_no_index(tmp_path, own_home, arguments):
     folder = plant(tmp_path / "plain", {"a.py": "a = 1\n"})
-    assert command(*arguments, home=own_home, cwd=folder).returncode in (0, 1)
+    ran = command(*arguments, home=own_home, cwd=folder)
+    assert ran.returncode in (0, 1) or b"nothing was indexed or learned" in ran.stderr
     assert not list(own_home.glob("trees/*"))
+
+
+@pytest.mark.parametrize(("arguments", "doing"), [(("index", "--no-vectors"), "indexing"), (("eval", "--kinds", "docstring"), "measuring"), (("learn",), "learning on")])
+def test_what_works_on_a_repository_takes_the_whole_of_it_from_below(tmp_path, own_home, arguments, doing):
+    root = plant(tmp_path / "whole", {"lib/fines.py": 'def fine(days):\n    """What a late reader pays."""\n    return days * 0.2\n', "doc/desk.md": "# Desk\n\nBooks are lent.\n"})
+    (root / ".git").mkdir()
+    below = command(*arguments, home=own_home, cwd=root / "doc")
+    assert f"{doing} {root}, which this folder is a part of; this folder alone: wayfind {arguments[0]} .".encode() in below.stderr
+    looked = command("status", "--json", home=own_home, cwd=root)
+    assert doing == "measuring" or json.loads(looked.stdout)["index"]["root"] == str(root)

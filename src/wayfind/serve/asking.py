@@ -16,7 +16,7 @@ import click
 
 from wayfind.errors import UsageError
 from wayfind.serve.exits import note
-from wayfind.serve.place import check_not_at_large, folder_around, home_of, opened, prefix_of, root_around, split_place, within
+from wayfind.serve.place import home_of, opened, prefix_of, root_around, split_place, whole, within
 from wayfind.serve.progress import meter
 from wayfind.serve.request import Printed, Request, Shape
 from wayfind.serve.screen import paint
@@ -121,14 +121,8 @@ def search_command(
 
 
 def _around(form: Form) -> str | None:
-    """The repository or the indexed folder around the current one, which is said; None stands for the current one."""
-    if form.index is not None:
-        return None
-    if found := folder_around():
-        note(f"searching {found}, which this folder is a part of; this folder alone: wayfind TEXT .")
-    else:
-        check_not_at_large()
-    return found
+    """The repository or the indexed folder around the current one, which is said; None stands for the one that the index holds."""
+    return None if form.index is not None else whole("searching", "wayfind TEXT")
 
 
 @click.command("explain")

@@ -12,7 +12,7 @@ import click
 from wayfind.errors import IndexError_
 from wayfind.serve.exits import FOUND
 from wayfind.serve.learning_latent import LatentOptions, check_installed, latent_options, learn_latent
-from wayfind.serve.place import new_index, opened
+from wayfind.serve.place import new_index, opened, whole
 from wayfind.serve.progress import meter
 from wayfind.serve.screen import counted, shown
 
@@ -34,7 +34,7 @@ _SHOWN = 10
 @click.option("--learn", is_flag=True, help="Then learn a latent model on the repository, as `wayfind learn --from random` does (extra [train]).")
 @latent_options
 def index_command(path: str | None, output: str | None, manual: str | None, rebuild: bool, jobs: int, encode: bool, encoder: str | None, learn: bool, **own: Any) -> int:
-    """Bring the index of the repository at PATH (default: the current folder) up to date.
+    """Bring the index of the repository at PATH (default: the one around the current folder, or that folder) up to date.
 
     Searching does that too; this command shows what was done. Nothing is written into the repository.
     """
@@ -48,7 +48,7 @@ def index_command(path: str | None, output: str | None, manual: str | None, rebu
         from wayfind.serve.encoders import use_encoder
 
         use_encoder(encoder)
-    folder = path or "."
+    folder = path or whole("indexing", "wayfind index")
     home = new_index(output) if output and Path(folder).expanduser().is_dir() else None
     if rebuild:
         _forget_if_unusable(folder, home)

@@ -15,7 +15,7 @@ import click
 from wayfind.errors import IndexBusy, ModelError, NotFound, StorageError, UsageError
 from wayfind.serve.exits import FOUND, NOTHING, note
 from wayfind.serve.learning_latent import LatentOptions, latent_options, learn_at
-from wayfind.serve.place import home_of, opened
+from wayfind.serve.place import folder_around, home_of, is_begun, opened, whole
 from wayfind.serve.progress import meter
 from wayfind.serve.screen import counted, shown
 
@@ -46,20 +46,25 @@ def learn_command(
     path: str | None, telling: bool, rollback: bool, until: str | None, target: str | None, source: str | None, force: bool, background: bool, sentences: bool,
     begin: str | None, index: str | None, as_json: bool, **own: Any,
 ) -> int:  # fmt: skip
-    """Adapt search to the repository at PATH (default: the current folder), and keep that only if it is shown to help.
+    """Adapt search to the repository at PATH (default: the one around the current folder, or that folder), and keep that only if it is shown to help.
 
     Questions come from its documentation, comments, tests and history; of these a part is held out to decide, and a part to say what
     the gain is. Searches go on meanwhile. Exit code 1: too little to learn from, or no gain; then nothing is changed. An
     interrupted run leaves what was; start it again, it takes some seconds a thousand functions.
     """
-    options = LatentOptions(**own)
+    options, home = LatentOptions(**own), home_of(index)
+    asking = telling or rollback or target is not None
+    if path is None and home is None:
+        path = (folder_around() or ".") if asking or options.drop else whole("learning on", "wayfind learn")
     if begin or any(value not in (None, False) for name, value in own.items() if name != "seed"):
         return learn_at(path, options, as_json)
     if sum(map(bool, (telling, rollback, target, source, background))) > 1:
         raise UsageError("give one of --status, --rollback, --export, --import and --background")
     if force and not source:
         raise UsageError("--force says that --import may take what was learned of another repository; give --import FILE with it")
-    with opened(path, home_of(index)) as place:
+    if asking and not is_begun(path, home):
+        raise NotFound(f"nothing was indexed or learned in {os.path.abspath(path or '.')} yet; learn with: wayfind learn")
+    with opened(path, home) as place:
         if telling:
             return _tell(place.repository, as_json)
         if rollback:

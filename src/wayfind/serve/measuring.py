@@ -14,7 +14,7 @@ import click
 from wayfind.errors import NotFound
 from wayfind.model.bundle import MANIFEST
 from wayfind.serve.exits import FOUND, NOTHING
-from wayfind.serve.place import home_of
+from wayfind.serve.place import home_of, whole
 from wayfind.serve.progress import meter
 from wayfind.serve.screen import shown_text
 
@@ -34,7 +34,7 @@ from wayfind.serve.screen import shown_text
 def eval_command(
     path: str | None, spec: str | None, kinds: str | None, systems: tuple[str, ...], limit: int, seed: int, top_k: int, model_path: str | None, plot: str | None, index: str | None, as_json: bool
 ) -> int:
-    """Measure search on the repository at PATH (default: the current folder), beside baselines, with intervals.
+    """Measure search on the repository at PATH (default: the one around the current folder, or that folder), beside baselines, with intervals.
 
     The questions come from the repository: a docstring asks for the function from which it was removed, the subject of a
     commit for the functions that it changed, a test for what it tests. Without a question the exit code is 1.
@@ -47,7 +47,7 @@ def eval_command(
 
     with _model(model_path), meter() as progress:
         report = evaluate(
-            path or (None if spec else "."), kinds=_named((kinds or "",)) or KINDS, spec=spec, systems=_named(systems), k=top_k, seed=seed,
+            path or (None if spec else "." if index else whole("measuring", "wayfind eval")), kinds=_named((kinds or "",)) or KINDS, spec=spec, systems=_named(systems), k=top_k, seed=seed,
             limit=limit, home=home_of(index), progress=progress,
         )
     if plot and report.queries():

@@ -185,12 +185,26 @@ def folder_around() -> str | None:
     return None
 
 
+def whole(doing: str, command: str) -> str:
+    """The folder that a command without PATH works on, which is said where it is not the current one. Raises UsageError where that would
+    be all that the user has.
+
+    Args:
+        doing: what is done there, and `command`: how to do it in the current folder alone; both for the user.
+    """
+    if found := folder_around():
+        note(f"{doing} {found}, which this folder is a part of; this folder alone: {command} .")
+    else:
+        check_not_at_large()
+    return found or "."
+
+
 def check_not_at_large() -> None:
     """Raises UsageError in the user's home and at the top of the file system, where those are neither indexed nor a repository: all
     that lies there is not indexed unasked."""
     here = Path.cwd()
     if here in (Path.home(), Path(here.anchor)) and not _is_indexed(here) and not (here / ".git").exists():
-        raise UsageError(f"{here} is no repository but all that you have; name a folder to search: wayfind TEXT FOLDER (all of {here}: wayfind TEXT .)")
+        raise UsageError(f"{here} is no repository but all that you have; name a folder: wayfind TEXT FOLDER (all of {here}: wayfind TEXT .)")
 
 
 def is_begun(path: str | None, home: Path | None) -> bool:
