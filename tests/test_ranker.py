@@ -10,6 +10,7 @@ import wayfind
 from wayfind.search.asked import Asked, asked
 from wayfind.search.query import parse
 from wayfind.search.rank import profile, seats
+from wayfind.search.searcher import TEST_PATH
 
 
 @pytest.fixture
@@ -106,3 +107,13 @@ def test_places_are_kept_for_what_is_nearest_by_meaning():
     assert values == sorted(values, reverse=True) and len(set(placed)) == 10
     assert seats(order[:9], scores[:9], near)[0] == placed[:9], "the first places do not depend on how many follow"
     assert seats(order, scores, np.zeros(12))[0] == order, "without meaning nothing moves"
+
+
+@pytest.mark.parametrize("path", ["src/_pytest/config.py", "src/latest/api.ts", "packages/jest/src/contest/run.js", "src/attest.rs", "lib/protest.py"])
+def test_a_word_that_ends_in_test_is_no_test(path: str) -> None:
+    assert not TEST_PATH.search(path)
+
+
+@pytest.mark.parametrize("path", ["app/src/androidTest/java/Door.kt", "core/src/test/java/DoorIT.java", "tests/door.py", "src/door_test.go", "src/door.spec.ts", "src/DoorTest.java"])
+def test_source_sets_folders_and_names_of_tests_are_tests(path: str) -> None:
+    assert TEST_PATH.search(path)

@@ -24,7 +24,7 @@ from wayfind.search.query import Query
 from wayfind.search.vocabulary import Edits, Vocabulary, edited, read_edits
 
 TEST_PATH = re.compile(
-    r"(?:^|/)(?:tests?|testing|specs?|__tests__|__mocks__|e2e|regress(?:ion)?(?:[-_]?tests?)?|testdata|fixtures?|mocks?|(?:unit|integration)[-_]?tests?|src/(?:\w*[tT]est))/"
+    r"(?:^|/)(?:tests?|testing|specs?|__tests__|__mocks__|e2e|regress(?:ion)?(?:[-_]?tests?)?|testdata|fixtures?|mocks?|(?:unit|integration)[-_]?tests?|src/\w+Test)/"
     r"|(?:^|/)(?:test_[^/]*|[^/]*[._-](?:tests?|spec)|conftest|[^/]*[a-z](?:Tests?|Spec|TestCase))\.[^/.]+$",
 )
 EXAMPLE_PATH = re.compile(
