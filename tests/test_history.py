@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from wayfind.corpus.extract import extract
 from wayfind.corpus.git import ask
 from wayfind.corpus.history import MOST_FILES, History, head, is_telling, touches
-from wayfind.corpus.identity import repository_id, tree_id
+from wayfind.corpus.identity import tree_id
 from wayfind.corpus.renames import renamed
 
 
@@ -304,7 +304,6 @@ def test_without_git_there_is_no_history(repository: Repository, monkeypatch: py
     monkeypatch.setenv("PATH", "/nowhere")
     assert head(repository.root) is None
     assert touches(repository.root, {"a": [(1, 1, "f")]}).touches == []
-    assert repository_id(repository.root) == tree_id(repository.root)
 
 
 def test_settings_and_surroundings_of_the_user_change_nothing(repository: Repository, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -337,7 +336,6 @@ def test_nothing_is_written_to_the_repository(repository: Repository) -> None:
     state = lambda: {path: path.stat().st_mtime_ns for path in sorted(repository.root.rglob("*"))}  # noqa: E731
     before = state()
     touches(repository.root, {"a": [(1, 1, "f")]})
-    repository_id(repository.root)
     assert state() == before
 
 
@@ -346,35 +344,7 @@ def test_a_question_to_git_is_bounded_in_time(repository: Repository) -> None:
     assert ask(repository.root, "-c", "alias.slow=!sleep 5", "slow", seconds=0.1) is None
 
 
-# Names of repositories and folders
-
-
-def test_clones_and_work_trees_share_the_name_of_the_repository(repository: Repository, tmp_path: Path) -> None:
-    repository.commit("write the file", **{"sub/a": ["1"]})
-    repository.git("worktree", "add", "-q", str(tmp_path / "tree"))
-    repository.git("clone", "-q", ".", str(tmp_path / "clone"))
-    repository.commit("change the file", **{"sub/a": ["2"]})
-    places = [repository.root, tmp_path / "tree", tmp_path / "clone"]
-    assert len({repository_id(place) for place in places}) == 1
-    assert len({repository_id(place / "sub") for place in places}) == 1
-    assert len({tree_id(place) for place in places}) == 3
-    assert repository_id(repository.root) != repository_id(repository.root / "sub")
-
-
-def test_other_repositories_and_folders_have_other_names(tmp_path: Path) -> None:
-    one, two = Repository(tmp_path / "one"), Repository(tmp_path / "two")
-    assert repository_id(one.root) == tree_id(one.root)
-    one.commit("write one", a=["1"])
-    two.commit("write two", a=["2"])
-    assert repository_id(one.root) != repository_id(two.root)
-
-
-def test_a_shallow_clone_is_named_by_its_path(repository: Repository, tmp_path: Path) -> None:
-    for number in range(3):
-        repository.commit(f"change number {number}", a=[str(number)])
-    clone = tmp_path / "clone"
-    subprocess.run(["git", "clone", "-q", "--depth=1", repository.root.as_uri(), str(clone)], check=True)
-    assert repository_id(clone) == tree_id(clone)
+# Names of folders
 
 
 def test_a_link_to_a_folder_is_the_same_tree(tmp_path: Path) -> None:
