@@ -17,6 +17,8 @@ from wayfind.index.tokens import TOKENS_VERSION
 
 VERSIONS = f"{CORPUS_VERSION} {TOKENS_VERSION}"
 """What made the index. One made by another is read again from the files."""
+SWEEP_WAIT = 5.0
+"""Seconds that `sweep` waits for a writer of the tree."""
 
 
 @dataclass(slots=True)
@@ -86,21 +88,17 @@ def require(manifest: Manifest) -> Manifest:
     return manifest
 
 
-def sweep(folder: Path, catalogue: Catalogue, wait: float = 5.0) -> int:
-    """Delete segment files that no generation names any more. Returns the number of bytes. Raises IndexBusy."""
-    with catalogue.writing(wait):
-        return delete_unnamed(folder, catalogue.manifest())
+def sweep(folder: Path, catalogue: Catalogue) -> None:
+    """Delete segment files that no generation names any more. Raises IndexBusy."""
+    with catalogue.writing(SWEEP_WAIT):
+        delete_unnamed(folder, catalogue.manifest())
 
 
-def delete_unnamed(folder: Path, manifest: Manifest) -> int:
+def delete_unnamed(folder: Path, manifest: Manifest) -> None:
     """Delete segment files that the present generation does not name: what the merge that made it replaced, and what
     killed writers left. What is replaced now stays until the next write, for readers between manifest and files. Only
-    for the holder of the right to write. Returns the number of bytes."""
-    freed = 0
+    for the holder of the right to write."""
     for path in folder.iterdir():
         if path.suffix in (".seg", ".tmp") and path.name not in manifest.segments:
             with contextlib.suppress(OSError):
-                size = path.stat().st_size
                 path.unlink()
-                freed += size
-    return freed

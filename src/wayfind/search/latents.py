@@ -169,9 +169,3 @@ def fused(snapshot: Snapshot, model: str) -> Fused | None:
 def levels_of(snapshot: Snapshot) -> Levels:
     """The levels of a snapshot's tree. Raises UsageError where none was learned."""
     return Levels(snapshot, encoder_of(snapshot.folder))
-
-
-def check_level(name: str) -> None:
-    """Raises UsageError where no level has this name."""
-    if name and name not in LEVELS:
-        raise UsageError(f"no level is called {name!r}; there are {', '.join(LEVELS)}")

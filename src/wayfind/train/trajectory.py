@@ -7,7 +7,6 @@ unrolled.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -16,8 +15,6 @@ from torch import Tensor, nn
 
 END = 0.1
 """The user's time of the last level; the seeds' trajectory ran from 0 to 0.1."""
-
-Field = Callable[[Tensor, float], Tensor]
 
 
 class Dynamics(Protocol):

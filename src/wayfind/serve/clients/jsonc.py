@@ -14,7 +14,6 @@ from typing import Any
 DEEPEST = 200
 """Levels of nesting beyond which a text is refused; settings of agents have about five."""
 _SPACE = re.compile(r"(?:[ \t\r\n\ufeff]|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
-_BLANK = re.compile(r"[ \t\r\n]*")
 _TO_LINE_END = re.compile(r"(?:[ \t]|/\*(?:(?!\*/)[^\n])*\*/)*(?://[^\r\n]*)?(?=\r?\n|\Z)")
 _STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"')
 _LITERAL = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null")
