@@ -23,10 +23,11 @@ from wayfind.index.tree import open_tree
 from wayfind.search.engine import Ask
 from wayfind.search.query import Filters
 from wayfind.serve import watching as watchings
+from wayfind.serve.entry import WALK_AGAIN
 from wayfind.serve.merging import merged, united
 from wayfind.serve.partial import partial_answer
 from wayfind.serve.watching import EVERYTHING, Unwatched, Watch
-from wayfind.serve.workspace import WALK_AGAIN, Workspace
+from wayfind.serve.workspace import Workspace
 
 PLAIN = Options(commits=0)
 linux = pytest.mark.skipif(not os.path.isdir("/proc"), reason="inotify is Linux's")

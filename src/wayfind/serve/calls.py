@@ -22,12 +22,13 @@ from wayfind.search.relations import related
 from wayfind.search.searcher import Searcher
 from wayfind.serve.agent import MAX_TOKENS, Findings, as_object, as_text, clean, joined, results_for
 from wayfind.serve.budget import estimate
+from wayfind.serve.entry import Entry, Part
 from wayfind.serve.output import ORIGINS, freshness
 from wayfind.serve.place import split_place
 from wayfind.serve.progress import STAGES as SPOKEN
 from wayfind.serve.roots import Roots
 from wayfind.serve.screen import counted
-from wayfind.serve.workspace import Entry, Found, Part, Workspace
+from wayfind.serve.workspace import Found, Workspace
 from wayfind.types import Result, Target
 
 PATIENCE = 0.75

@@ -2,7 +2,7 @@
 
 On Linux by inotify, read at the moment of asking. The kernel queues an event before the system call that caused it
 returns, so a change that happened before the question is in the answer, without waiting. Not reported are writes through
-a memory map and those of other machines on a network file system; `serve.workspace` therefore also walks now and then.
+a memory map and those of other machines on a network file system; `serve.entry` therefore also walks now and then.
 Elsewhere nothing is watched, and each search walks.
 """
 
