@@ -382,7 +382,7 @@ def test_a_first_index_that_cannot_be_made_is_told(tmp_path: Path, repository: P
     manual = tmp_path / "manual.json"
     with Workspace(tmp_path / "home", Options(manual=manual, commits=0)) as workspace:
         entry = workspace.open(repository)
-        assert not entry.wait(60) and entry.state == "failed" and "manual.json" in entry.error
+        assert not entry.wait(60) and entry.state == "failed" and "manual.json" in str(entry.failure)
         manual.write_text("[]")
         assert workspace.search([repository], ask_of("book")).results and entry.state == "ready"
 

@@ -217,7 +217,7 @@ def _standing(entry: Entry) -> dict[str, str]:
     """How one index stands, in a line."""
     row = {"root": clean(os.fspath(entry.root)), "state": entry.state}
     if row["state"] != "ready":
-        return {**row, "detail": {"indexing": _doing(entry), "failed": clean(entry.error)[:300]}.get(entry.state, "indexed with the first search")}
+        return {**row, "detail": {"indexing": _doing(entry), "failed": clean(str(entry.failure))[:300]}.get(entry.state, "indexed with the first search")}
     with entry.searching(refresh=False) as (searcher, stale):
         index = state(searcher.snapshot, stale, searcher.adaptation)
     left = sorted(index.skipped.items(), key=lambda item: -item[1])[:_REASONS]

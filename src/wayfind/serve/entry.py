@@ -82,9 +82,9 @@ class Entry:
     def __init__(self, root: Path, home: Path, options: Options, clock: Callable[[], float], watching: bool = True):
         """Raises NotFound, UsageError and StorageError as `open_tree` does."""
         self.root = root
-        self.error, self.progress = "", Stage()
+        self.progress = Stage()
         self.failure: WayfindError | None = None
-        """What `error` says, to be raised."""
+        """What the last refresh failed of."""
         self.refreshes = 0
         """How many refreshes have ended."""
         self._home, self._options, self._clock = home, options, clock
@@ -175,11 +175,6 @@ class Entry:
         finally:
             with self._turn:
                 self._users -= 1
-
-    def searcher(self, wait: float | None = None) -> Searcher:
-        """The searcher alone; good as long as the repository stays open."""
-        with self.searching(wait) as (searcher, _):
-            return searcher
 
     def touches(self) -> list:
         """Commits that touched each definition, newest first."""
@@ -273,8 +268,7 @@ class Entry:
                 began = self._clock()
             failure = self._refreshed(many)
             with self._turn:
-                self.failure, self.error = failure, str(failure or "")
-                self.progress, self._walked = Stage(), began
+                self.failure, self.progress, self._walked = failure, Stage(), began
                 self.refreshes += 1
                 self._has_index = self._has_index or failure is None
                 if failure is not None and self._watch:
