@@ -10,7 +10,7 @@ from pathlib import Path
 import wayfind
 
 PACKAGE = Path(wayfind.__file__).parent
-ORDER = ["types", "errors", "config", "corpus", "model", "index", "search", "api", "evaluate", "train", "serve"]
+ORDER = ["types", "errors", "files", "config", "corpus", "model", "index", "search", "api", "evaluate", "train", "serve"]
 """A room may import from those before it (evaluate and serve through `wayfind` itself, which is api)."""
 
 

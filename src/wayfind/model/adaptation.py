@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import io
 import json
-import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from wayfind.errors import ModelError, NotFound, StorageError
+from wayfind.errors import ModelError, NotFound
+from wayfind.files import replace_file
 
 MAGIC = b"WAYFIND ADAPTATION 1\n"
 SUFFIX = ".adaptation"
@@ -69,7 +69,7 @@ def unpacked(data: bytes, where: str) -> Adaptation:
 
 def store(folder: Path, adaptation: Adaptation) -> None:
     """Keep an adaptation in a folder, not yet in use. Raises StorageError."""
-    _write(_path(folder, adaptation.id), packed(adaptation))
+    replace_file(_path(folder, adaptation.id), packed(adaptation))
 
 
 def load(folder: Path, identity: str) -> Adaptation:
@@ -115,7 +115,7 @@ def line(folder: Path) -> list[str]:
 
 
 def _point(folder: Path, line: list[str]) -> None:
-    _write(folder / CURRENT, json.dumps({"line": line}).encode())
+    replace_file(folder / CURRENT, json.dumps({"line": line}).encode())
     for path in folder.glob(f"*{SUFFIX}"):
         if path.name.removesuffix(SUFFIX) not in line:
             with contextlib.suppress(OSError):
@@ -136,18 +136,3 @@ def _packed(model: str, arrays: Mapping[str, np.ndarray], about: Mapping[str, An
 
 def _digest(model: str, about: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps([model, about], sort_keys=True).encode()).hexdigest()
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all: temporary file, fsync, rename."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as out:
-            out.write(data)
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise StorageError(f"cannot write {path}: {error.strerror}; free space or set WAYFIND_HOME to another folder") from error

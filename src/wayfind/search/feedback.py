@@ -18,9 +18,9 @@ from typing import Literal
 
 from wayfind.corpus.secrets import mask
 from wayfind.errors import NotFound, StorageError, UsageError
+from wayfind.files import replace_file
 from wayfind.index.snapshot import Snapshot
 from wayfind.search.engine import chunk_at
-from wayfind.search.vocabulary import replace_file
 
 FILE = "feedback.jsonl"
 Mark = Literal["good", "bad", "opened"]
@@ -212,7 +212,8 @@ def _content(snapshot: Snapshot, chunk: int) -> str:
 
 
 def _write(folder: Path, entries: Sequence[Entry]) -> None:
-    replace_file(folder / FILE, "".join(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in entries[-MOST:]))
+    lines = "".join(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in entries[-MOST:])
+    replace_file(folder / FILE, lines.encode("utf-8", "surrogateescape"))
 
 
 def _of_line(line: str, where: str) -> Entry:

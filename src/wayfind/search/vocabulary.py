@@ -6,17 +6,15 @@ index of the tree, in `vocabulary.json`, and holds whatever is learned before or
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from wayfind.errors import StorageError, UsageError
+from wayfind.files import replace_file
 from wayfind.index.tokens import STOP_WORDS, WORD, terms_of
 
 EDITS = "vocabulary.json"
@@ -151,26 +149,7 @@ def _read_edits(file: Path, modified: int, size: int, number: int) -> Edits:
 def write_edits(folder: Path, edits: Edits) -> None:
     """Keep what the user said, with mode 0600, whole or not at all. Raises StorageError."""
     data = {"format": FORMAT, "pinned": edits.pinned, "forgotten": edits.forgotten}
-    replace_file(folder / EDITS, json.dumps(data, ensure_ascii=False, indent=1) + "\n")
-
-
-def replace_file(file: Path, text: str) -> None:
-    """Write a file that only its owner may read, whole or not at all. Raises StorageError."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle, name = tempfile.mkstemp(dir=file.parent, suffix=".part")  # of mode 0600; a refresh sweeps what ends in .tmp
-        try:
-            with open(handle, "w", encoding="utf-8", errors="surrogateescape") as written:
-                written.write(text)
-                written.flush()
-                os.fsync(written.fileno())
-            os.replace(name, file)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(name)
-            raise
-    except OSError as error:
-        raise StorageError(f"{file}: {error.strerror}; nothing was changed") from error
+    replace_file(folder / EDITS, (json.dumps(data, ensure_ascii=False, indent=1) + "\n").encode("utf-8", "surrogateescape"))
 
 
 def as_data(vocabulary: Vocabulary) -> dict[str, Any]:

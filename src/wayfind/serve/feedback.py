@@ -86,12 +86,12 @@ def note_search(folder: Path, root: Path, query: str, results: tuple[Result, ...
     fail because this cannot be kept."""
     if value_of("record-opened", root) != "on" or not results:
         return
+    from wayfind.files import replace_file
     from wayfind.search.feedback import unsecret
-    from wayfind.search.vocabulary import replace_file
 
     places = [(result.path, result.start_line, result.end_line) for result in results]
     try:
-        replace_file(folder / LAST, json.dumps({"time": int(time.time()), "query": unsecret(query)[0], "results": places}))
+        replace_file(folder / LAST, json.dumps({"time": int(time.time()), "query": unsecret(query)[0], "results": places}).encode())
     except StorageError:
         return
 

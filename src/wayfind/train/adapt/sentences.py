@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from wayfind.api import Repository
 from wayfind.errors import UsageError
 from wayfind.evaluate.intervals import Interval, bootstrap, paired
+from wayfind.files import replace_file
 from wayfind.model.explainer import Explainer, current_explainer
 from wayfind.model.habits import Habits
 from wayfind.model.wording import parts, stem
@@ -60,10 +61,7 @@ def learn_sentences(repository: Repository, seed: int = 0) -> Learnt:
     gate, report = (_compared(explainer, habits, some) for some in (drawn[:half], drawn[half:]))
     found = Learnt(gate.gain.low > 0, len(known), gate, report)
     path = repository.learned_folder.parent / LEARNED
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}")
-    unfinished.write_text(json.dumps({"model": explainer.id, **asdict(found)}) + "\n", encoding="utf-8")
-    unfinished.replace(path)
+    replace_file(path, (json.dumps({"model": explainer.id, **asdict(found)}) + "\n").encode())
     return found
 
 

@@ -1,0 +1,32 @@
+"""Files that are there whole or not at all, and that only their owner may read."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+from wayfind.errors import StorageError
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file with mode 0600, and its folder with 0700 where that is missing; whoever reads it meanwhile sees the old
+    one or the new one. Raises StorageError; then nothing was changed."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")  # of mode 0600; a refresh sweeps what ends in .tmp
+        try:
+            with open(handle, "wb") as written:
+                written.write(data)
+                written.flush()
+                os.fsync(written.fileno())
+            os.replace(name, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+            raise
+    except OSError as error:
+        raise StorageError(
+            f"cannot write {path}: {error.strerror}; nothing was changed. Free space or set WAYFIND_HOME to another folder."
+        ) from error
