@@ -24,9 +24,12 @@ from wayfind.evaluate.intervals import bootstrap, paired
 from wayfind.evaluate.scratch import tree_at
 from wayfind.search.engine import Ask, search
 from wayfind.search.searcher import Searcher
+from wayfind.train.adapt.exams import Encoded, Known
 from wayfind.train.adapt.run import learn
 
 DEPTH = 50
+CODES: dict[bytes, Encoded] = {}
+"""Codes of chunks by what was read of them: the trees of a repository have most of them in common, and a code depends on the text alone."""
 
 
 def main() -> None:
@@ -38,6 +41,7 @@ def main() -> None:
     parser.add_argument("--home", type=Path)
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
+    remember_codes()
     rows = drawn([json.loads(line) for line in given.issues.read_text().splitlines()], given.per_repository, given.only)
     done = {json.loads(line)["id"] for line in _lines(given.out / "learned.jsonl")}
     for row in rows:
@@ -46,6 +50,17 @@ def main() -> None:
                 with open(given.out / f"{name}.jsonl", "a", encoding="utf-8") as out:
                     out.write(json.dumps(line) + "\n")
     report(rows, given.out)
+
+
+def remember_codes() -> None:
+    """Have every exam of this process take what was encoded for another."""
+    made = Known.__init__
+
+    def shared(self: Known, repository: wayfind.Repository) -> None:
+        made(self, repository)
+        self._codes = CODES
+
+    Known.__init__ = shared
 
 
 def drawn(rows: list[dict], most: int, only: str) -> list[dict]:
