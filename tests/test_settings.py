@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import LIBRARY, plant
 
-from wayfind.config import SETTINGS, default_home, found, project_file, value_of
+from wayfind.config import SETTINGS, default_home, found, project_file, read_file, value_of
 from wayfind.errors import UsageError
 
 
@@ -204,3 +204,17 @@ def test_set_in_the_project_writes_into_the_repository(repo: Path) -> None:
 def test_config_says_what_to_write(arguments: tuple[str, ...], said: str, repo: Path, own_settings: Path) -> None:
     ran = wayfind("config", *arguments, cwd=repo)
     assert ran.returncode == 2 and said in ran.stderr and not own_settings.exists()
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can become somebody else")
+def test_settings_in_a_folder_that_one_may_not_enter_are_none(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    (closed / "wayfind").mkdir(parents=True)
+    (closed / "wayfind" / "config.toml").write_text('explain = "source"\n')
+    closed.chmod(0o700)
+    os.seteuid(65534)
+    try:
+        assert read_file(closed / "wayfind" / "config.toml", in_project=False) == {}
+    finally:
+        os.seteuid(0)
+    assert read_file(closed / "wayfind" / "config.toml", in_project=False) == {"explain": "source"}

@@ -171,10 +171,11 @@ def project_file(folder: str | os.PathLike[str]) -> Path | None:
 
 
 def read_file(file: Path, in_project: bool) -> Mapping[str, Any]:
-    """Name -> value of a settings file; none where there is no file. Raises UsageError, StorageError."""
+    """Name -> value of a settings file; none where there is no file, or it lies in a folder that is another user's. Raises UsageError,
+    StorageError."""
     try:
         known = file.stat()
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         return {}
     except OSError as error:
         raise StorageError(f"{file}: {error.strerror}") from error
