@@ -12,7 +12,7 @@ from wayfind.corpus.definitions import definitions
 from wayfind.errors import NotFound, UsageError
 from wayfind.train.augment import Augment, as_question, augmented
 from wayfind.train.duplicates import Seen, code_only, shingles, signature
-from wayfind.train.exclude import read_excluded
+from wayfind.train.exclude import Excluded, read_excluded
 from wayfind.train.pairs import Pair, from_line, manifest_of, read_lines, to_line, write_shard
 from wayfind.train.quality import is_copied, is_english, problem
 from wayfind.train.sources.declarations import declarations
@@ -76,6 +76,8 @@ CODE = "src/tax.py\nTax.compute\ndef compute(self, total):\n    rate = self.rate
         ("Getter for the rate of the country", "docstring", "question is boilerplate"),
         ("TODO work out what has to be paid", "comment", "question is boilerplate"),
         ("Gets or sets the rate of the tax", "docstring", "question is boilerplate"),
+        ("This way to pay is now deprecated.", "docstring", "question is boilerplate"),
+        ("Obsolete and replaced by another way to pay", "docstring", "question is boilerplate"),
         ("Copyright 2020 by the authors of this thing", "docstring", "question is a licence"),
         ("Berechnet die Steuer auf der Summe von allem", "docstring", "question is no English"),
         ("计算 一个 金额 所需要 缴纳的 税款 total", "docstring", "question is no English"),
@@ -169,6 +171,12 @@ def test_an_excluded_project_is_known_under_any_owner_and_in_vendored_folders(tm
     assert excluded.holds_origin("fork/Flask") and excluded.holds_origin("psf/requests") and not excluded.holds_origin("a/flasks")
     assert excluded.holds_path("src/pip/requests/api.py") and excluded.holds_path("lib/requests-2.31.0/api.py")
     assert not excluded.holds_path("src/requests.py")
+
+
+@pytest.mark.parametrize("path", ["static/d3.js", "d3.v7.min.js", "js/d3-7.8.5.js", "js/chart.umd.min.js", "Chart.js"])
+def test_a_script_that_is_called_like_an_excluded_project_may_be_a_copy_of_it(path):
+    assert Excluded(frozenset({"d3", "chart.js"})).holds_path(path)
+    assert not Excluded(frozenset({"d3", "chart.js"})).holds_path("js/d3-like-charts.js")
 
 
 @given(st.lists(st.sampled_from([f"name{number}" for number in range(400)]), min_size=60, max_size=60, unique=True), st.integers(0, 60))

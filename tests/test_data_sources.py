@@ -13,6 +13,7 @@ from wayfind.errors import NotFound, UsageError
 from wayfind.model.text import chunk_text
 from wayfind.train.pairs import Pair
 from wayfind.train.sources.codesearchnet import codesearchnet_pairs
+from wayfind.train.sources.commits import NOT_FUNCTION
 from wayfind.train.sources.hub import streamed
 from wayfind.train.sources.jsonl import jsonl_pairs
 from wayfind.train.sources.repository import Limits, Repository, repository_pairs
@@ -158,6 +159,50 @@ def test_a_commit_of_many_functions_gives_no_pair(shop):
 def test_a_folder_without_history_gives_the_other_kinds(tmp_path):
     (tmp_path / "shop.py").write_text(SHOP)
     assert {pair.kind for pair in repository_pairs(Repository("shop", tmp_path), KINDS, Limits()).pairs} == {"docstring", "name", "comment"}
+
+
+CSHARP = '''\
+class Till
+{
+    /// <summary>
+    /// Opens the <see cref="Drawer"/> with a key
+    /// </summary>
+    /// <param name="key">The key to try</param>
+    public int Open(int key)
+    {
+        drawer = key;
+        return Count(drawer);
+    }
+}
+'''
+
+
+def test_what_a_c_sharp_comment_says_of_parameters_is_no_part_of_the_question(tmp_path):
+    (tmp_path / "Till.cs").write_text(CSHARP)
+    assert list(of(repository_pairs(Repository("shop", tmp_path), ["docstring"], Limits()).pairs, "docstring")) == ["Opens the Drawer with a key"]
+
+
+@pytest.mark.parametrize(
+    ("said", "asked"),
+    [
+        ("TillDrawer in the shop is where money lies.", "TillDrawer in the shop is where money lies."),
+        ("TillDrawer takes the money of customers.", "takes the money of customers."),
+    ],
+)
+def test_a_name_in_front_is_taken_off_where_it_is_the_subject(tmp_path, said, asked):
+    (tmp_path / "till.go").write_text(f"package shop\n\n// {said}\nfunc TillDrawer(key int) int {{\n\tdrawer := key\n\treturn count(drawer)\n}}\n")
+    assert list(of(repository_pairs(Repository("shop", tmp_path), ["docstring"], Limits()).pairs, "docstring")) == [asked]
+
+
+@pytest.mark.parametrize("subject", ["Add test for multiple vouchers", "Fixing the flaky tests of the till", "More unit tests", "add missing test cases"])
+def test_a_subject_about_tests_tells_nothing_of_a_function(subject):
+    assert NOT_FUNCTION.search(subject)
+    assert not NOT_FUNCTION.search("Test whether a voucher has expired before it is used")
+
+
+def test_a_file_that_a_tool_wrote_gives_no_pairs(tmp_path):
+    (tmp_path / "shop.py").write_text("# This module was generated from shop.xml, do not edit.\n" + SHOP)
+    assert not repository_pairs(Repository("shop", tmp_path), KINDS, Limits()).pairs
 
 
 ROWS = {

@@ -5,11 +5,16 @@ A name counts whoever owns it: forks and mirrors of an excluded project are excl
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from wayfind.errors import NotFound
 from wayfind.train.split import project
+
+
+SCRIPT = re.compile(r"(?:[.-]v?\d[\d.]*)?(?:[.-](?:min|umd|esm|cjs|module|global|common|bundle))*\.[cm]?js$")
+"""What follows the project's name where a script of it was copied: `.v7.min.js`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +32,14 @@ class Excluded:
         return project(origin) in self.names
 
     def holds_path(self, path: str) -> bool:
-        """Whether a folder on the path is called like one of the projects, so that it may be a copy of it."""
-        return any(_folder(part) in self.names for part in path.split("/")[:-1])
+        """Whether a folder on the path, or a script of JavaScript, is called like one of the projects, so that it may be a copy of it.
+
+        >>> Excluded(frozenset({"d3"})).holds_path("static/d3.v7.js")
+        True
+        """
+        *folders, file = path.lower().split("/")
+        script = SCRIPT.sub("", file)
+        return any(_folder(part) in self.names for part in folders) or (script != file and not self.names.isdisjoint((script, f"{script}.js")))
 
 
 def _folder(name: str) -> str:

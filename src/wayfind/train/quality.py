@@ -24,14 +24,14 @@ COPIED = 6
 
 BOILERPLATE = re.compile(
     r"""(?xi)
-    ^\W*(?:todo|fixme|xxx|hack|note\b|see\b|deprecated|internal\b|private\b|undocumented|no\s+description|missing\s+doc
+    ^\W*(?:todo|fixme|xxx|hack|note\b|see\b|deprecated|obsolete|internal\b|private\b|undocumented|no\s+description|missing\s+doc
       |(?:simple\s+)?(?:getter|setter|accessor|mutator)s?\b|(?:default\s+|empty\s+)?(?:constructor|destructor)s?\b
       |(?:auto-?|automatically\s)generated|generated\s+(?:by|from|code)|non-?javadoc|inherit(?:s|ed)?[\s-]?doc|see\s+(?:also|base|super|parent)
       |same\s+as\b|like\s+\w+\s+but|this\s+(?:method|function|class)\s+(?:is\s+)?(?:auto|generated|deprecated)|(?:api\s+)?(?:reference|documentation)\s+(?:for|of)\b|describe\s+your|your\s+code
       |(?:implements?|overrides?)\s+(?:the\s+)?\S+\s*$|constructs?\s+a\s+new\s+(?:instance\b.*)?$|(?:creates?|initiali[sz]es?)\s+a\s+new\s+instance\b
       |gets?\s+or\s+sets?\b|sets?\s+the\s+value\s+of\b|gets?\s+the\s+value\s+of\b|value\s+(?:for|of)\s+field|test\s+(?:class|case|for)\b|tests?\s+for\b
       |(?:arrange|act|assert|given|when|then|setup|teardown|arguments?|parameters?|returns?|usage|examples?|default)\W*$)
-    | \{@inheritdoc\} | @inheritdoc | do\s+not\s+edit | lorem\s+ipsum | eslint-disable | \bnoqa\b | pragma:
+    | \b(?:is|are|was|has\s+been)\s+(?:now\s+)?(?:deprecated|obsolete)\b | \{@inheritdoc\} | @inheritdoc | do\s+not\s+edit | lorem\s+ipsum | eslint-disable | \bnoqa\b | pragma:
     """
 )
 LICENCE = re.compile(

@@ -35,7 +35,7 @@ from wayfind.train.sources.tree import is_code, language_of, read_tree
 
 log = logging.getLogger(__name__)
 
-READING = "2"
+READING = "3"
 """Raised whenever the same input gives other pairs, so that no older spill is taken."""
 TASKS_PER_PROCESS = 24
 """Processes are replaced after so many tasks each: what grammars and large trees left behind goes with it."""

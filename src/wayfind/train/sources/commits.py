@@ -18,6 +18,7 @@ NOT_FUNCTION = re.compile(
     r"""(?xi)(?:\b|(?=@))(?:doc(?:s|umentation)?|doc-?strings?|readme|examples?|samples?|demos?|@\w+|update\s+\S+$|java-?docs?|php-?docs?|doc\s+blocks?|comments?|spelling|grammar|renam\w+|type\s?hints?|typing|annotations?|copyright
       |whitespaces?|unused|clean\s?-?ups?|re-?factor\w*|re-?format\w*|re-?organi[sz]\w+|mov(?:e|ed|es|ing)\b.*\b(?:to|into|from)|coverage|warnings?
       |conventions?|deprecat\w+|code\s+style|style\s+fixes|nit\w*|modernization|modernize|migrate|stop\s+using|use\s+new|inspections?|review\w*
+      |(?:add|fix|updat|improv|extend|writ|mov|more|mor|missing|failing|unit|regression|new|broken|flaky)\w*\s+(?:\w+\s+){0,2}tests?(?:\s+(?:cases?|suite|for|of|to|on|in|and))?
       |separate\s+file|sonar\w*|static\s+analysis|back-?port\w*|sync\s+with|various|misc|minor|more\s+work|part\s+\d|take\s+\d|first\s+pass)\b"""
 )
 """Subjects of commits that change functions for a reason that tells nothing of what these do."""

@@ -66,11 +66,25 @@ def _said(one: Definition) -> str:
         while lines and (name in lines[0] and "(" in lines[0] or not lines[0].strip()):
             lines = lines[1:]
         text = documentation(replace(chunk, docstring="\n".join(lines)))
+    elif summary := _summary(one):  # the text of a C# comment runs on into what it says of each parameter
+        text = documentation(replace(chunk, docstring=summary))
     else:
         text = chunk.target.text or documentation(chunk)
     text = FORMULA.sub("", text).strip()
     after = re.match(rf"{re.escape(name)}\s+([a-z]+)\b", text)  # Go's way: `Load reads a file`, but not `replace up to n parts`
-    return text[len(name) :].strip() if after and (after[1] in THIRD_PERSONS or not is_verb(name.lower(), alone=False)) else text
+    is_subject = after and after[1] not in PREPOSITIONS and (after[1] in THIRD_PERSONS or not is_verb(name.lower(), alone=False))
+    return text[len(name) :].strip() if is_subject else text
+
+
+PREPOSITIONS = frozenset("in of for with from to and or on by at as that which".split())
+SUMMARY = re.compile(r"<summary>(.*?)</summary>", re.DOTALL)
+
+
+def _summary(one: Definition) -> str:
+    """The words between the `summary` tags of a C# comment, none where there are none."""
+    lines = (line.strip() for line in one.lines) if one.language == "csharp" else ()
+    found = SUMMARY.search("\n".join(line for line in lines if line.startswith("///")))
+    return "\n".join(clean_comment("///" + found[1].replace("\n", "\n///").replace("//////", "///"), xml=True)) if found else ""
 
 
 COMMON_NAMES = frozenset(
