@@ -129,6 +129,27 @@ def test_matryoshka_is_the_mean_over_prefixes_of_unit_norm():
 
 def test_distillation_is_nought_where_the_student_says_what_the_teacher_says_and_positive_elsewhere():
     query, code = unit(3, 8), unit(5, 8, seed=1)
-    same = objectives.distillation(query, code, query @ code.T, torch.ones(3, dtype=torch.float64), 0.1)
-    other = objectives.distillation(query, code, unit(3, 8, seed=2) @ code.T, torch.ones(3, dtype=torch.float64), 0.1)
-    assert abs(same.item()) < 1e-12 < other.item()
+    ones, shift = torch.ones(3, dtype=torch.float64), torch.tensor([[3.0], [-7.0], [0.5]])
+    for teacher in (query @ code.T / 0.1, query @ code.T / 0.1 + shift):  # a softmax does not see what is added to a whole row
+        assert abs(objectives.distillation(query, code, teacher, ones, 0.1).item()) < 1e-12
+    assert objectives.distillation(query, code, unit(3, 8, seed=2) @ code.T / 0.1, ones, 0.1).item() > 1e-3
+
+
+def test_distillation_is_the_number_worked_by_hand():
+    query, code = torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    found = objectives.distillation(query, code, torch.tensor([[0.0, 1.0]]), torch.ones(1), 0.5)
+    wanted, said = [1 / (1 + math.e), math.e / (1 + math.e)], [math.e**2 / (1 + math.e**2), 1 / (1 + math.e**2)]
+    assert found.item() == pytest.approx(sum(p * math.log(p / q) for p, q in zip(wanted, said)), abs=1e-6)
+
+
+def test_a_code_that_the_teacher_did_not_judge_counts_as_if_it_were_not_there():
+    query, code = unit(3, 8).requires_grad_(), unit(5, 8, seed=1).requires_grad_()
+    teacher = torch.randn(3, 5, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    teacher[:, 3:] = -torch.inf
+    teacher[1, 1:] = -torch.inf  # of this query only its own code was judged: nothing to learn
+    ones = torch.ones(3, dtype=torch.float64)
+    objectives.distillation(query, code, teacher, ones, 0.1).backward()
+    assert code.grad.isfinite().all() and code.grad[3:].abs().sum() == 0 and code.grad[:3].abs().sum() > 0
+    assert query.grad[1].abs().sum() == 0 and query.grad[[0, 2]].abs().sum() > 0
+    whole, part = (objectives.distillation(query[::2], kept, told, ones[:2], 0.1) for kept, told in ((code, teacher[::2]), (code[:3], teacher[::2, :3])))
+    assert whole.item() == pytest.approx(part.item(), abs=1e-12)

@@ -19,8 +19,9 @@ from wayfind.serve.exits import FOUND
 @click.option("--output", metavar="FOLDER", help="Where checkpoints, log and bundle go.  [default: models/NAME]")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in the output folder.")
 @click.option("--prepare", is_flag=True, help="Only write token shards of the pairs into OUTPUT/tokens, to train from on another machine.")
+@click.option("--scores", is_flag=True, help="Only write what the trained cross-encoder in OUTPUT says of the pairs into OUTPUT/scores, to distil from.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
-def train_command(config_path: str, output: str | None, resume: bool, prepare: bool, as_json: bool) -> int:
+def train_command(config_path: str, output: str | None, resume: bool, prepare: bool, scores: bool, as_json: bool) -> int:
     """Train a model of code search from pairs, as a configuration file says, and export it as a bundle.
 
     Held-out MRR decides which checkpoint is exported, and when to stop. On several processes: torchrun --nproc-per-node=N -m
@@ -31,7 +32,7 @@ def train_command(config_path: str, output: str | None, resume: bool, prepare: b
     from wayfind.train.config import read_configs
     from wayfind.train.explaining import is_explainer
     from wayfind.train.run import prepare as write_shards
-    from wayfind.train.run import train_stages
+    from wayfind.train.run import train_stages, write_teacher
 
     if is_explainer(Path(config_path)):
         return _train_explainer(Path(config_path), output, resume, prepare, _lines if as_json else _words)
@@ -41,6 +42,10 @@ def train_command(config_path: str, output: str | None, resume: bool, prepare: b
     if prepare:
         for part, count in write_shards(stages, folder / "tokens").items():
             click.echo(f"{count} pairs of {part} in {folder / 'tokens' / part}")
+        return FOUND
+    if scores:
+        place, count = write_teacher(stages, folder)
+        click.echo(json.dumps({"event": "scores", "folder": str(place), "scores": count}) if as_json else f"{count} scores in {place}")
         return FOUND
     bundle = train_stages(stages, folder, resume=resume, report=say)
     if bundle is not None:
@@ -81,7 +86,7 @@ def _words(line: dict[str, Any]) -> None:
         left = int(line["seconds_left"])
         click.echo(f"{at}  loss {line['loss']:.4f}  {line['pairs_per_second']:.0f} pairs/s  {line['tokens_per_second']:.0f} tokens/s  {left // 60}:{left % 60:02d} left")
     elif event == "evaluation":
-        click.echo(f"{at}  held-out MRR {line['mrr']:.4f} among {line['pool']}, recall@10 {line['recall_at_10']:.4f}, best {line['best']:.4f}")
+        click.echo(f"{at}  held-out MRR {line['mrr']:.4f} among {line['among'] or line['pool']}, recall@10 {line['recall_at_10']:.4f}, best {line['best']:.4f}")
     elif event == "mined":
         click.echo(f"{at}  {line['per_pair']:.1f} hard negatives a pair")
     elif event == "exported":

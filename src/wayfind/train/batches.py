@@ -39,6 +39,7 @@ class Batch:
     code: np.ndarray  # int64 [codes]
     skip: np.ndarray  # int64 [codes]: leading ids (path, symbol) that are left out
     weight: np.ndarray  # float32 [batch]
+    owner: np.ndarray  # int64 [codes]: the query, as its place in the batch, that a code is there for
 
 
 def generator(seed: int, *parts: int) -> np.random.Generator:
@@ -153,16 +154,27 @@ class Table:
             found.append(random.permutation(own)[:count])
         return np.concatenate(found) if found else np.zeros(0, np.int64)
 
-    def batch(self, rows: np.ndarray, data: DataConfig, negatives: Negatives, mined: np.ndarray | None, seed: int, step: int) -> Batch:
-        """The batch of a step: its pairs, their hard negatives, and which codes are read without path or symbol."""
-        random = generator(seed, 3, step)
-        extra = [self.given_negatives(rows, negatives.given, random)] if negatives.given else []
-        if negatives.mined and mined is not None:
-            found = mined[rows, : negatives.mined].ravel()
-            extra.append(found[found >= 0].astype(np.int64))
-        code = np.concatenate([rows, *extra])
+    def batch(
+        self, rows: np.ndarray, data: DataConfig, negatives: Negatives, mined: np.ndarray | None, seed: int, step: int, more: np.ndarray | None = None
+    ) -> Batch:
+        """The batch of a step: its pairs, their hard negatives, and which codes are read without path or symbol.
+
+        mined: int [pairs, any], rows of the hard negatives of every pair of the table, -1 for none. more: int [batch, any], rows of
+        further codes for these pairs, -1 for none.
+        """
+        random, place = generator(seed, 3, step), np.arange(len(rows))
+        code, owner = [rows], [place]
+        if negatives.given:
+            code.append(self.given_negatives(rows, negatives.given, random))
+            owner.append(np.repeat(place, np.minimum(np.diff(self._negative_starts)[rows], negatives.given)))
+        for found in (mined[rows, : negatives.mined] if negatives.mined and mined is not None else None, more):
+            if found is not None:
+                of, column = np.nonzero(found >= 0)
+                code.append(found[of, column].astype(np.int64))
+                owner.append(of)
+        whole = np.concatenate(code)
         weight = self.tokens.weight[rows] if data.weights == "loss" else np.ones(len(rows), np.float32)
-        return Batch(rows, code, self.skipped(code, data, random), weight)
+        return Batch(rows, whole, self.skipped(whole, data, random), weight, np.concatenate(owner))
 
     def skipped(self, code: np.ndarray, data: DataConfig, random: np.random.Generator) -> np.ndarray:
         """How many leading ids are left out of each code: none, those of the path, or those of path and symbol."""

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from wayfind.errors import NotFound, UsageError
 from wayfind.train.config import TrainConfig, config_of
-from wayfind.train.heads import RetrievalModel, build_model, describe
+from wayfind.train.heads import CrossEncoder, RetrievalModel, build_model, describe
 from wayfind.train.lowrank import LowRank, merged
 from wayfind.train.vocabulary import Vocabulary
 
@@ -41,7 +41,7 @@ class Progress:
     """Step and MRR of each evaluation."""
 
 
-def save(folder: Path, model: RetrievalModel, optimizer: torch.optim.Optimizer | None, progress: Progress, config: TrainConfig, vocabulary: Vocabulary, mined: np.ndarray | None = None, pairs: str = "") -> Path:
+def save(folder: Path, model: RetrievalModel | CrossEncoder, optimizer: torch.optim.Optimizer | None, progress: Progress, config: TrainConfig, vocabulary: Vocabulary, mined: np.ndarray | None = None, pairs: str = "") -> Path:
     """Write the checkpoint of a step into `folder`; a reader sees it whole or not at all. Returns its folder."""
     from safetensors.torch import save_file
 
@@ -76,6 +76,18 @@ def all_in(folder: Path) -> list[Path]:
     return sorted(path.parent for path in folder.glob("step-*/state.json"))
 
 
+def best_in(folder: Path) -> Path:
+    """The checkpoint that a folder is, or the best of the training, of its last stage, that it holds. Raises NotFound."""
+    if (folder / "state.json").is_file():
+        return folder
+    stages = sorted(folder.glob("stage-*"), key=lambda path: int(path.name.removeprefix("stage-")))
+    found = latest(stages[-1] if stages else folder)
+    if found is None:
+        raise NotFound(f"{folder}: neither a checkpoint nor a folder with one; train it with: wayfind train --config FILE --output {folder}")
+    best = found.parent / f"step-{read_state(found)['progress']['best_step']:08d}"
+    return best if (best / "state.json").is_file() else found
+
+
 def thin(folder: Path, keep: int, best_step: int) -> None:
     """Delete all but the newest `keep` checkpoints and the best."""
     for path in all_in(folder)[:-keep]:
@@ -94,7 +106,7 @@ def read_state(folder: Path) -> dict[str, Any]:
     return state
 
 
-def load_model(folder: Path) -> tuple[RetrievalModel, TrainConfig]:
+def load_model(folder: Path) -> tuple[RetrievalModel | CrossEncoder, TrainConfig]:
     """The model of a checkpoint as it was saved, and how it was trained; neither pairs nor the encoder's folder is needed."""
     state = read_state(folder)
     config = config_of(state["config"], f"{folder}/state.json")
@@ -119,7 +131,7 @@ def load_weights(folder: Path, model: nn.Module) -> None:
         raise NotFound(f"{folder}: no weights in it: {problem}") from None
 
 
-def load_training(folder: Path, model: RetrievalModel, optimizer: torch.optim.Optimizer, config: TrainConfig, pairs: str = "") -> tuple[Progress, np.ndarray | None]:
+def load_training(folder: Path, model: RetrievalModel | CrossEncoder, optimizer: torch.optim.Optimizer, config: TrainConfig, pairs: str = "") -> tuple[Progress, np.ndarray | None]:
     """Put weights and optimiser back as they were. Returns the progress and the mined negatives. Raises UsageError where the
     configuration or the pairs (`pairs`: their hash) are not those that the checkpoint was trained with."""
     from safetensors.torch import load_file
@@ -127,7 +139,7 @@ def load_training(folder: Path, model: RetrievalModel, optimizer: torch.optim.Op
     state = read_state(folder)
     check_same(config_of(state["config"], f"{folder}/state.json").as_mapping(), config.as_mapping(), folder)
     if state["pairs"] != pairs:
-        raise UsageError(f"{folder} was trained on other pairs or with another vocabulary than {', '.join(one.path for one in config.data.train)} gives now")
+        raise UsageError(f"{folder} was trained on other pairs, with another vocabulary or teacher than {', '.join(one.path for one in config.data.train)} gives now")
     load_weights(folder, model)
     _restore(optimizer, model, load_file(folder / "optimizer.safetensors"), state["optimizer"])
     mined = folder / "negatives.safetensors"
@@ -136,7 +148,7 @@ def load_training(folder: Path, model: RetrievalModel, optimizer: torch.optim.Op
 
 FREE = {
     ("loop", "device"), ("loop", "minutes"), ("loop", "compile"), ("loop", "keep"), ("loop", "log_every"), ("loop", "micro_batch"), ("licences",),
-    ("start",), ("data", "vocabulary"), ("encoder", "folder"), ("encoder", "table"), ("objectives", "distillation", "teacher"),
+    ("start",), ("data", "vocabulary"), ("encoder", "folder"), ("encoder", "table"), ("objectives", "distillation", "teacher"), ("negatives", "miner"),
 }
 """What may differ when a training is resumed: it says where things lie or how long it runs, not what is computed."""
 

@@ -125,12 +125,28 @@ class XTR:
 
 @dataclass(frozen=True, slots=True)
 class Distillation:
-    """Scores of a teacher over each query's codes in the batch, or its vectors; see `train.distill`."""
+    """What a teacher says of each query's codes in the batch; see `train.distill`."""
 
     weight: float = 0.0
     temperature: float = 0.05
+    """Of the student; and of a teacher of vectors. The scores of a cross-encoder are logits already."""
     teacher: str = ""
-    """Folder of a teacher's vectors of the training pairs, written by `train.distill.write_vectors`."""
+    """Folder of what it says of the training pairs: the scores of a cross-encoder, written by `wayfind train --scores`, or another
+    encoder's vectors, written by `train.distill.write_vectors`."""
+    candidates: int = 4
+    """Of the codes that a cross-encoder scored for a pair, so many come into the batch with it, drawn anew each time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listwise:
+    """Softmax of a cross-encoder's scores of one question over its own code, its hard negatives and others; see `train.cross`.
+
+    A weight above 0 makes the model a cross-encoder: it reads question and code together and has no vectors. It is a teacher;
+    nothing that serves reads it."""
+
+    weight: float = 0.0
+    others: int = 4
+    """Codes of other pairs in the batch that each question is read with, drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +157,7 @@ class Objectives:
     maxsim: MaxSim = field(default_factory=MaxSim)
     xtr: XTR = field(default_factory=XTR)
     distillation: Distillation = field(default_factory=Distillation)
+    listwise: Listwise = field(default_factory=Listwise)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +168,11 @@ class Negatives:
     """Of each pair's own negatives, at most so many."""
     mined: int = 0
     """Of each pair's mined ones, at most so many."""
+    miner: str = ""
+    """Checkpoint, or output folder, of the model with vectors that finds the mined ones, once, before the first step; empty: the
+    model in training finds them. A cross-encoder cannot."""
     every: int = 1000
-    """Steps between two minings; the first is at the step of this number."""
+    """Steps between two minings by the model in training; the first is at the step of this number."""
     candidates: int = 50
     """Nearest codes that are looked at."""
     margin: float = 0.05
@@ -274,6 +294,7 @@ def _config(values: dict[str, Any], path: Path, where: str) -> TrainConfig:
         config, start=_placed(config.start, path), data=replace(data, train=train, valid=valid, vocabulary=_placed(data.vocabulary, path)),
         encoder=replace(config.encoder, folder=_placed(config.encoder.folder, path), table=_placed(config.encoder.table, path)),
         objectives=replace(config.objectives, distillation=replace(config.objectives.distillation, teacher=_placed(config.objectives.distillation.teacher, path))),
+        negatives=replace(config.negatives, miner=_placed(config.negatives.miner, path)),
     )
 
 
@@ -296,7 +317,7 @@ def _check(config: TrainConfig, where: str) -> None:
     ):
         if getattr(record_, name) < least:
             raise UsageError(f"{where}: {name} must be {least} or more, found {getattr(record_, name)}")
-    for part in (config.loop, config.encoder, config.negatives, config.objectives.xtr, config.data):
+    for part in (config.loop, config.encoder, config.negatives, config.objectives.xtr, config.objectives.distillation, config.objectives.listwise, config.data):
         for one in fields(part):
             value = getattr(part, one.name)
             if isinstance(value, (int, float)) and not isinstance(value, bool) and not 0 <= value < math.inf:
@@ -310,16 +331,30 @@ def _check_heads(config: TrainConfig, where: str) -> None:
     wanted, heads = config.objectives, config.heads
     if not config.encoder.folder and config.encoder.hidden % (2 * config.encoder.heads):
         raise UsageError(f"{where}: encoder.hidden must be a multiple of twice encoder.heads, found {config.encoder.hidden} and {config.encoder.heads}")
+    if wanted.listwise.weight:
+        _check_cross(config, where)
     if (wanted.maxsim.weight or wanted.xtr.weight) and heads.tokens < 1:
         raise UsageError(f"{where}: maxsim and xtr need token vectors: set heads.tokens, 64 say")
     if (wanted.contrastive.weight or wanted.distillation.weight) and heads.vector < 0:
         raise UsageError(f"{where}: contrastive and distillation need a text vector: set heads.vector to 0 or more")
     if wanted.distillation.weight and not wanted.distillation.teacher:
         raise UsageError(f"{where}: objectives.distillation has a weight and no teacher")
-    if not any(one.weight for one in (wanted.contrastive, wanted.maxsim, wanted.xtr, wanted.distillation)):
+    if not any(one.weight for one in (wanted.contrastive, wanted.maxsim, wanted.xtr, wanted.distillation, wanted.listwise)):
         raise UsageError(f"{where}: every objective has the weight 0: nothing would be learned")
     if heads.vector > 0 and any(not 0 < size < heads.vector for size in wanted.contrastive.dimensions):
         raise UsageError(f"{where}: contrastive.dimensions must lie between 0 and heads.vector ({heads.vector}), found {wanted.contrastive.dimensions}")
+
+
+def _check_cross(config: TrainConfig, where: str) -> None:
+    wanted, negatives = config.objectives, config.negatives
+    if given := [name for name in ("contrastive", "maxsim", "xtr", "distillation") if getattr(wanted, name).weight]:
+        raise UsageError(f"{where}: objectives.listwise trains a cross-encoder, which {given[0]} cannot teach: set objectives.{given[0]}.weight to 0")
+    if config.heads.vector != -1 or config.heads.tokens:
+        raise UsageError(f"{where}: objectives.listwise trains a cross-encoder, which has no vectors: set heads.vector to -1 and heads.tokens to 0")
+    if negatives.mined and not negatives.miner:
+        raise UsageError(f"{where}: a cross-encoder cannot look for hard negatives: set negatives.miner to a checkpoint with vectors")
+    if not wanted.listwise.others + negatives.given + negatives.mined or wanted.listwise.others >= config.loop.batch:
+        raise UsageError(f"{where}: objectives.listwise.others must be 1 or more and less than loop.batch, or 0 with negatives; found {wanted.listwise.others}")
 
 
 def _chosen(where: str, name: str, value: str, known: tuple[str, ...]) -> None:

@@ -131,7 +131,10 @@ def build_encoder(config: EncoderConfig, vocabulary: int, description: dict[str,
         return OwnEncoder(config, vocabulary)
     if description:
         return PretrainedEncoder(_described(description, config.dropout))
-    return PretrainedEncoder(_pretrained(config.folder, config.dropout), config.layers)
+    network, longest = _pretrained(config.folder, config.dropout), max(config.code_length, config.query_length)
+    if 0 < (places := getattr(network.config, "max_position_embeddings", 0)) < longest:
+        raise UsageError(f"{config.folder} has positions for {places} tokens, this configuration asks for {longest}: lower encoder.code_length")
+    return PretrainedEncoder(network, config.layers)
 
 
 def pretrained(folder: str) -> PretrainedEncoder:

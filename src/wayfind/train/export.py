@@ -24,7 +24,7 @@ from wayfind.model import bundle
 from wayfind.model.text import TEXT_VERSION
 from wayfind.train.batches import Table
 from wayfind.train.checkpoint import load_model, read_state
-from wayfind.train.heads import RetrievalModel, Texts
+from wayfind.train.heads import CrossEncoder, RetrievalModel, Texts
 from wayfind.train.quantise import quantised
 from wayfind.train.shards import Tokens
 from wayfind.train.validate import Encoder, encoded, encoder_of, figures
@@ -84,6 +84,8 @@ def export(checkpoint: Path, folder: Path, valid: Tokens | None = None, form: st
     if form not in FORMS:
         raise UsageError(f"a bundle's form is one of {', '.join(FORMS)}, found {form!r}")
     model, config = load_model(checkpoint)
+    if isinstance(model, CrossEncoder):
+        raise UsageError(f"{checkpoint} is a cross-encoder, which has no vectors to serve; distil from it: wayfind train --config FILE --scores")
     vocabulary = read_vocabulary(checkpoint)
     graph = to_onnx(model, max(config.encoder.code_length, config.encoder.query_length))
     data = (quantised(graph) if form == "int8" else graph).SerializeToString()

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 import torch.distributed as distributed
 from jaxtyping import Bool, Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from wayfind.train import objectives
@@ -37,6 +37,7 @@ class Contrasted:
     excluded: Bool[Tensor, "batch code"]
     weight: Float[Tensor, "batch"]
     teacher: Float[Tensor, "batch code"] | None = None
+    """Its logits, -inf where it says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ def backward(
     cached = len(pieces) > 2
 
     def represent(number: int) -> Represented:
-        torch.manual_seed(_mixed(seed, step, _rank(), number))
+        torch.manual_seed(mixed(seed, step, rank(), number))
         with precision.autocast():
             return encode(pieces[number])
 
@@ -110,7 +111,7 @@ def backward(
     for number, leaf in enumerate(leaves):
         again = represent(number) if cached else found[number]
         _hand_back(again, leaf)
-    _sum_over_processes(model)
+    sum_over_processes(model)
     return terms
 
 
@@ -160,11 +161,12 @@ def _part(found: Represented, rows: slice) -> Represented:
     return Represented(found.vector[rows], found.tokens[rows], found.mask[rows])
 
 
-def _mixed(*parts: int) -> int:
+def mixed(*parts: int) -> int:
+    """A seed of its own for each combination of numbers."""
     return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> 1)
 
 
-def _rank() -> int:
+def rank() -> int:
     return distributed.get_rank() if distributed.is_available() and distributed.is_initialized() else 0
 
 
@@ -198,11 +200,12 @@ def _from_all(side: Represented) -> list[Represented]:
         distributed.all_gather(column, one.detach())
         columns.append(column)
     found = [Represented(vector[:n], tokens[:n], mask[:n].bool()) for vector, tokens, mask, n in zip(*columns, (int(shape[0]) for shape in shapes))]
-    found[_rank()] = Represented(side.vector, tokens, mask)
+    found[rank()] = Represented(side.vector, tokens, mask)
     return found
 
 
-def _sum_over_processes(model: RetrievalModel) -> None:
+def sum_over_processes(model: nn.Module) -> None:
+    """Add up the gradients of all processes, each taken of its part of the loss."""
     if processes() > 1:
         for parameter in model.parameters():
             if not parameter.requires_grad:

@@ -1,7 +1,9 @@
-"""Heads: an encoder's states in, the text's unit vector and the tokens' unit vectors out; and the model that holds them all."""
+"""Heads: an encoder's states in, the text's unit vector and the tokens' unit vectors out, or the score of a question and a code that
+were read together; and the models that hold them."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -84,9 +86,30 @@ class RetrievalModel(nn.Module):
         return functional.normalize(whole(self.tokens(states)), dim=-1)
 
 
-def build_model(config: TrainConfig, vocabulary: int, description: dict[str, Any] | None = None) -> RetrievalModel:
-    """The model of a configuration, drawn from its seed. A folder's own projection of token vectors (XTR) is taken with it."""
+class CrossEncoder(nn.Module):
+    """An encoder that reads a question and a code together, and one number: the logit that the code answers the question.
+
+    The number is a linear map of the mean state; R. Nogueira & K. Cho ("Passage Re-ranking with BERT", 2019,
+    https://arxiv.org/abs/1901.04085) map the first token's, which only some encoders were trained to fill.
+    """
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.score = nn.Linear(encoder.hidden, 1, bias=False)  # softmaxes see no bias
+        nn.init.normal_(self.score.weight, std=0.02)
+
+    def forward(self, ids: Int[Tensor, "batch token"], mask: Bool[Tensor, "batch token"]) -> Float[Tensor, "batch"]:
+        return whole(self.score(masked_mean(whole(self.encoder(ids, mask)), mask)))[:, 0]
+
+
+def build_model(config: TrainConfig, vocabulary: int, description: dict[str, Any] | None = None) -> RetrievalModel | CrossEncoder:
+    """The model of a configuration, drawn from its seed: a cross-encoder where the objective is `listwise`. A folder's own
+    projection of token vectors (XTR) is taken with it."""
     torch.manual_seed(config.seed)
+    if config.objectives.listwise.weight:
+        both = replace(config.encoder, code_length=config.encoder.code_length + config.encoder.query_length)
+        return CrossEncoder(build_encoder(both, vocabulary, description))
     encoder = build_encoder(config.encoder, vocabulary, description)
     own = None if description or not config.encoder.folder else read_projection(config.encoder.folder)
     tokens = config.heads.tokens
@@ -99,7 +122,7 @@ def build_model(config: TrainConfig, vocabulary: int, description: dict[str, Any
     return model
 
 
-def describe(model: RetrievalModel) -> dict[str, Any] | None:
+def describe(model: RetrievalModel | CrossEncoder) -> dict[str, Any] | None:
     """What `build_model` needs beside the configuration to build the same network without the folder it came from."""
     return model.encoder.description if isinstance(model.encoder, PretrainedEncoder) else None
 

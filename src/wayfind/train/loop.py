@@ -19,17 +19,18 @@ from typing import Any
 import numpy as np
 import torch
 import torch.distributed as distributed
+from torch import Tensor
 
 from wayfind.errors import Collapsed, TrainingError, UsageError
-from wayfind.train import checkpoint
+from wayfind.train import checkpoint, cross
 from wayfind.train.batches import Batch, Material, Table, batches_of, batches_of_neighbours, epoch_order, neighbours
 from wayfind.train.checkpoint import Progress
 from wayfind.train.config import MPS_BATCH, Loop, TrainConfig
-from wayfind.train.distill import Teacher
+from wayfind.train.distill import teacher_of
 from wayfind.train.gradient import Contrasted, Precision, backward, processes
-from wayfind.train.heads import RetrievalModel, Texts, build_model
+from wayfind.train.heads import CrossEncoder, RetrievalModel, Texts, build_model
 from wayfind.train.lowrank import add_updates
-from wayfind.train.negatives import mine
+from wayfind.train.negatives import Miner, mine
 from wayfind.train.validate import Figures, encoder_of, figures
 
 
@@ -82,7 +83,7 @@ def rate_at(step: int, steps: int, loop: Loop) -> float:
     return loop.rate * (loop.final_rate + (1 - loop.final_rate) * 0.5 * (1 + math.cos(math.pi * min(share, 1.0))))
 
 
-def optimizer_of(model: RetrievalModel, loop: Loop) -> torch.optim.AdamW:
+def optimizer_of(model: RetrievalModel | CrossEncoder, loop: Loop) -> torch.optim.AdamW:
     """AdamW over what is trained; matrices decay, norms and biases do not."""
     groups = [[], []]
     for parameter in model.parameters():
@@ -121,24 +122,27 @@ class _Run:
             add_updates(self.model.encoder, config.encoder.lora)
         self.optimizer = optimizer_of(self.model, config.loop)
         self.encode = torch.compile(self.model, dynamic=True) if config.loop.compile else None
-        self.teacher = Teacher(Path(config.objectives.distillation.teacher), self.table) if config.objectives.distillation.weight else None
+        self.teacher = teacher_of(config.objectives.distillation, self.table) if config.objectives.distillation.weight else None
         self.report = report or (lambda line: None)
         self.per_epoch = max(1, len(self.table) // config.loop.batch)
         self.steps = config.loop.steps or self.per_epoch * config.loop.epochs
-        self.pairs = material.digest
+        self.pairs = material.digest + (self.teacher.digest if self.teacher else "")
         self.mined: np.ndarray | None = None
+        self.candidates = cross.candidates_of(self.valid, config.loop.pool, config.seed) if config.objectives.listwise.weight else None
         self.progress = Progress()
         self._epoch: tuple[int, list[np.ndarray]] | None = None
 
     def train(self, resume: bool) -> Outcome:
         if resume and (found := checkpoint.latest(self.output)):
             self.progress, self.mined = checkpoint.load_training(found, self.model, self.optimizer, self.config, self.pairs)
+        if self.config.negatives.miner:
+            self._mine_by_another()
         began, spent = self.clock(), self.progress.seconds
         tokens, seen, lap = 0, 0, began
         loop, finished = self.config.loop, True
         while self.progress.step < self.steps and not self._stale():
             step = self.progress.step
-            if self.config.negatives.mined and step and step % self.config.negatives.every == 0:
+            if self.config.negatives.mined and not self.config.negatives.miner and step and step % self.config.negatives.every == 0:
                 self._mine(step)
             terms, norm, size = self._step(step)
             tokens, seen = tokens + size, seen + loop.batch
@@ -183,23 +187,50 @@ class _Run:
         """One batch. Returns the terms of the loss, the gradient's norm and the tokens that this process encoded."""
         config, loop = self.config, self.config.loop
         self.model.train()
-        whole = self.table.batch(self._rows(step), config.data, config.negatives, self.mined, config.seed, step)
-        query, code = self._own(whole)
-        given = Contrasted(self.table.excluded(whole), torch.from_numpy(whole.weight).to(self.device), self.teacher.scores(whole) if self.teacher else None)
+        rows = self._rows(step)
+        more = self.teacher.drawn(rows, config.seed, step) if self.teacher else None
+        whole = self.table.batch(rows, config.data, config.negatives, self.mined, config.seed, step, more)
         for group in self.optimizer.param_groups:
             group["lr"] = rate_at(step, self.steps, loop)
         self.optimizer.zero_grad(set_to_none=True)
-        encode = None if self.encode is None else (lambda texts: self.encode(*texts))
-        terms = backward(
-            self.model, query, code, given, config.objectives, step=step, seed=config.seed, micro_batch=micro_batch_of(loop, self.limits), precision=self.precision, encode=encode,
-        )
+        terms, tokens = self._listwise(whole, step) if self.candidates is not None else self._contrast(whole, step)
         norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), loop.clip or math.inf))
         if not math.isfinite(norm):
             raise TrainingError(f"step {step}: the gradient is {norm}; lower loop.rate, or use float32")
         self.optimizer.step()
         if self.limits.synchronise:
             torch.mps.synchronize()
-        return {**terms, "loss": sum(terms.values())}, norm, int(query.mask.sum()) + int(code.mask.sum())
+        return {**terms, "loss": sum(terms.values())}, norm, tokens
+
+    def _contrast(self, whole: Batch, step: int) -> tuple[dict[str, float], int]:
+        """The gradient of a batch of a model with vectors."""
+        config, excluded = self.config, self.table.excluded(whole)
+        told = self.teacher.logits(whole) if self.teacher else None
+        if self.teacher:
+            excluded |= self._answers(whole, told)
+        query, code = self._own(whole)
+        given = Contrasted(excluded, torch.from_numpy(whole.weight).to(self.device), told)
+        encode = None if self.encode is None else (lambda texts: self.encode(*texts))
+        terms = backward(
+            self.model, query, code, given, config.objectives, step=step, seed=config.seed, micro_batch=micro_batch_of(config.loop, self.limits), precision=self.precision, encode=encode,
+        )
+        return terms, int(query.mask.sum()) + int(code.mask.sum())
+
+    @staticmethod
+    def _answers(whole: Batch, told: Tensor) -> Tensor:
+        """Which codes are there for a query although its teacher takes them for better answers than its own: no negatives (Y. Qu et
+        al., "RocketQA", 2021, https://arxiv.org/abs/2010.08191)."""
+        place = torch.arange(len(whole.query), device=told.device)
+        extra = torch.arange(len(whole.code), device=told.device) >= len(place)
+        return (told >= told[place, place][:, None]) & extra
+
+    def _listwise(self, whole: Batch, step: int) -> tuple[dict[str, float], int]:
+        """The gradient of a batch of a cross-encoder."""
+        config = self.config
+        lists = cross.lists_of(whole, self.table.excluded(whole).cpu().numpy(), config.objectives.listwise.others, config.seed, step)
+        return cross.backward(
+            self.model, self.table, whole, lists, config.objectives.listwise.weight, step=step, seed=config.seed, micro_batch=micro_batch_of(config.loop, self.limits), precision=self.precision, encode=self.encode,
+        )
 
     def _own(self, whole: Batch) -> tuple[Texts, Texts]:
         """The texts of this process: its share of the queries, their codes, and its share of the hard negatives."""
@@ -216,14 +247,28 @@ class _Run:
         self.mined = mine(encoder_of(self.model, self.precision), self.table, self.config.negatives, self.config.seed, step)
         self._say("mined", per_pair=float((self.mined >= 0).sum(axis=1).mean()))
 
+    def _mine_by_another(self) -> None:
+        """Have another model find the hard negatives, if a checkpoint has none yet, and what held-out questions are judged among."""
+        miner = Miner(self.config, self.material, self.device, self.precision)
+        if self.config.negatives.mined and self.mined is None:
+            self.mined = miner.mine()
+            self._say("mined", per_pair=float((self.mined >= 0).sum(axis=1).mean()))
+        if self.candidates is not None:
+            self.candidates = miner.nearest(miner.pool, cross.RERANKED)
+
     def _evaluate(self) -> None:
-        found = figures(encoder_of(self.model, self.precision), self.valid, self.config.loop.pool)
+        found = self._figures()
         better = found.mrr > self.progress.best
         history = [*self.progress.history, [float(self.progress.step), found.mrr]]
         self.progress = replace(self.progress, history=history, stale=0 if better else self.progress.stale + 1, **(dict(best=found.mrr, best_step=self.progress.step) if better else {}))
         self._say("evaluation", **asdict(found), best=self.progress.best)
         self._save()
         _check_alive(found)
+
+    def _figures(self) -> Figures:
+        if self.candidates is not None:
+            return cross.figures(cross.score_of(self.model, self.valid, self.precision), self.candidates)
+        return figures(encoder_of(self.model, self.precision), self.valid, self.config.loop.pool)
 
     def _save(self) -> None:
         if self.rank == 0:

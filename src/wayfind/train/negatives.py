@@ -6,17 +6,58 @@ right code less a margin (Moreira et al., "NV-Retriever", 2024, https://arxiv.or
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from wayfind.train.batches import Table, generator
-from wayfind.train.config import Negatives
-from wayfind.train.validate import Encoder, encoded
+from wayfind.errors import UsageError
+from wayfind.train.batches import Material, Table, generator, read_material
+from wayfind.train.checkpoint import best_in, load_model
+from wayfind.train.config import Negatives, TrainConfig
+from wayfind.train.gradient import Precision
+from wayfind.train.shards import chosen
+from wayfind.train.validate import Encoder, encoded, encoder_of
+from wayfind.train.vocabulary import read_vocabulary
 
 POOL = 32_768
 """Codes that are searched for one question: time grows with the pairs, not with their square."""
+
+
+class Miner:
+    """Another model with vectors that finds hard negatives; `train`, the pairs to learn from, and `pool`, the held-out ones that are
+    judged, as that model reads them.
+
+    Its vocabulary may differ from that of the training if the pairs are there as text. Raises NotFound, UsageError.
+    """
+
+    def __init__(self, config: TrainConfig, material: Material, device: torch.device | str = "cpu", precision: Precision = Precision()) -> None:
+        folder = best_in(Path(config.negatives.miner))
+        model, trained = load_model(folder)
+        if trained.heads.vector < 0:
+            raise UsageError(f"{folder}: what finds hard negatives needs a text vector")
+        words = read_vocabulary(folder)
+        if words.digest != material.vocabulary.digest:
+            data = replace(config.data, vocabulary=str(folder / words.name))
+            material = read_material(replace(config, data=data, encoder=trained.encoder))
+        frame, lengths = (words.before, words.after, words.pad), (trained.encoder.query_length, trained.encoder.code_length)
+        pool = chosen(material.valid, np.arange(min(config.loop.pool, len(material.valid))))
+        self.train, self.pool = (Table(tokens, frame, lengths, device) for tokens in (material.train, pool))
+        self._encode, self._config, self._seed = encoder_of(model.to(device), precision), config.negatives, config.seed
+
+    def mine(self) -> Int[np.ndarray, "pair negative"]:
+        """For each pair to learn from the rows of its hard negatives."""
+        return mine(self._encode, self.train, self._config, self._seed, 0)
+
+    def nearest(self, table: Table, count: int) -> Int[np.ndarray, "pair candidate"]:
+        """For each pair of one of the two tables the rows of the nearest codes, nearest first, however near they are; its own code,
+        equal ones and those of equal questions are left out. -1 where there are no more."""
+        every = replace(self._config, mined=count, candidates=2 * count + 1, margin=-math.inf)
+        return mine(self._encode, table, every, self._seed, 0)
 
 
 def mine(encode: Encoder, table: Table, config: Negatives, seed: int, step: int) -> Int[np.ndarray, "pair negative"]:

@@ -97,11 +97,19 @@ def distillation(
     query: Float[Tensor, "batch dim"], code: Float[Tensor, "code dim"], teacher: Float[Tensor, "batch code"],
     weight: Float[Tensor, "batch"], temperature: float,
 ) -> Float[Tensor, ""]:
-    """KL(teacher ‖ student) in nats between the softmaxes over the batch's codes (Hinton et al., "Distilling the Knowledge in a
-    Neural Network", 2015, https://arxiv.org/abs/1503.02531), both at `temperature`. Right answers stay in: the teacher ranks them."""
-    wanted = torch.log_softmax(teacher / temperature, dim=-1)
-    said = torch.log_softmax(query @ code.T / temperature, dim=-1)
-    return weighted_mean((wanted.exp() * (wanted - said)).sum(dim=-1), weight)
+    """KL(teacher ‖ student) in nats between two softmaxes over the codes that the teacher judged (Hinton et al., "Distilling the
+    Knowledge in a Neural Network", 2015, https://arxiv.org/abs/1503.02531). Right answers stay in: the teacher ranks them.
+
+    teacher: logits, at least one a query; -inf where it says nothing: such a code has no part in the softmax of either. What is
+    added to all logits of a query changes nothing. The student's are cosines / temperature.
+
+    Margin-MSE (Hofstätter et al., "Improving Efficient Neural Ranking Models with Cross-Architecture Knowledge Distillation", 2020,
+    https://arxiv.org/abs/2010.02666) asks for the teacher's very differences, which cosines, at most 2 apart, cannot have.
+    """
+    judged = torch.isfinite(teacher)
+    wanted = torch.log_softmax(teacher, dim=-1)
+    said = torch.log_softmax((query @ code.T / temperature).masked_fill(~judged, -torch.inf), dim=-1)
+    return weighted_mean((wanted.exp() * (wanted - said).masked_fill(~judged, 0.0)).sum(dim=-1), weight)
 
 
 def _mean_over_terms(best: Float[Tensor, "batch code term"], mask: Bool[Tensor, "batch term"]) -> Float[Tensor, "batch code"]:

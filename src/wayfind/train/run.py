@@ -14,10 +14,16 @@ import torch
 import torch.distributed as distributed
 
 from wayfind.errors import UsageError
-from wayfind.train.batches import pairs_of, read_material, vocabulary_of
+from wayfind.model.bundle import digest_of
+from wayfind.train import checkpoint, cross
+from wayfind.train.batches import Table, pairs_of, read_material, vocabulary_of
 from wayfind.train.config import TrainConfig
+from wayfind.train.gradient import Precision
 from wayfind.train.loop import Report, device_of, train
+from wayfind.train.negatives import Miner
+from wayfind.train.scores import write_scores
 from wayfind.train.shards import Tokens, write_tokens
+from wayfind.train.validate import AT_A_TIME
 from wayfind.train.vocabulary import FILES
 
 log = logging.getLogger(__name__)
@@ -36,7 +42,8 @@ def train_stages(stages: list[TrainConfig], output: Path, *, resume: bool = Fals
             if not outcome.finished:
                 return None
             start = str(outcome.best)
-        return _exported(Path(start), output / "bundle", material.valid, report) if _first() else None
+        served = not config.objectives.listwise.weight
+        return _exported(Path(start), output / "bundle", material.valid, report) if served and _first() else None
 
 
 def prepare(stages: list[TrainConfig], folder: Path) -> dict[str, int]:
@@ -48,6 +55,23 @@ def prepare(stages: list[TrainConfig], folder: Path) -> dict[str, int]:
         pairs = (pair for (_, own), source in sources.items() if own == part for pair in pairs_of(source, part))
         counts[part] = write_tokens(folder / part, pairs, vocabulary, config.encoder.query_length, config.encoder.code_length)
     return counts
+
+
+def write_teacher(stages: list[TrainConfig], output: Path) -> tuple[Path, int]:
+    """Write what the cross-encoder that was trained into `output` says of each pair's own code and of the `negatives.candidates`
+    nearest by `negatives.miner`. Returns the folder and the number of scores. Raises UsageError, NotFound."""
+    config = stages[-1]
+    if not config.objectives.listwise.weight or not config.negatives.miner:
+        raise UsageError("--scores needs a configuration of a cross-encoder: objectives.listwise.weight above 0, and negatives.miner, a checkpoint with vectors")
+    best, config = checkpoint.best_in(output), with_vocabulary(config, output)
+    material, device = read_material(config), device_of(config.loop.device)
+    precision = Precision(device.type, config.loop.precision == "bfloat16")
+    words, miner = material.vocabulary, Miner(config, material, device, precision)
+    table = Table(material.train, (words.before, words.after, words.pad), (config.encoder.query_length, config.encoder.code_length), device)
+    score = cross.score_of(checkpoint.load_model(best)[0].to(device), table, precision, config.loop.micro_batch or AT_A_TIME)
+    about = {"teacher": config.name, "checkpoint": best.name, "weights": digest_of(best / "model.safetensors"), "candidates": config.negatives.candidates}
+    folder = output / "scores"
+    return folder, write_scores(folder, score, table, miner.nearest(miner.train, config.negatives.candidates), about)
 
 
 def with_vocabulary(config: TrainConfig, output: Path) -> TrainConfig:

@@ -27,13 +27,15 @@ Encoder = Callable[[Texts], tuple[np.ndarray, np.ndarray]]
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Of `pool` questions, each asked of all their codes."""
+    """Of `pool` questions, each asked of all their codes, or of `among`."""
 
     mrr: float
     recall_at_10: float
     pool: int
     effective_rank: float
-    """Directions that the codes' vectors spread over (`train.collapse`); 0 for token vectors."""
+    """Directions that the codes' vectors spread over (`train.collapse`); 0 for token vectors and scores."""
+    among: int = 0
+    """Codes that each question was asked of, its own and those given; 0: all of the pool."""
 
 
 def figures(encode: Encoder, table: Table, pool: int) -> Figures:
