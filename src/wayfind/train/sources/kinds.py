@@ -71,11 +71,12 @@ def _said(one: Definition) -> str:
     else:
         text = chunk.target.text or documentation(chunk)
     text = FORMULA.sub("", text).strip()
-    after = re.match(rf"{re.escape(name)}\s+([a-z]+)\b", text)  # Go's way: `Load reads a file`, but not `replace up to n parts`
+    after = WORD_AFTER.match(text, len(name)) if text.startswith(name) else None  # Go's way: `Load reads a file`, but not `replace up to n parts`
     is_subject = after and after[1] not in PREPOSITIONS and (after[1] in THIRD_PERSONS or not is_verb(name.lower(), alone=False))
     return text[len(name) :].strip() if is_subject else text
 
 
+WORD_AFTER = re.compile(r"\s+([a-z]+)\b")
 PREPOSITIONS = frozenset("in of for with from to and or on by at as that which".split())
 SUMMARY = re.compile(r"<summary>(.*?)</summary>", re.DOTALL)
 
