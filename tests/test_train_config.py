@@ -17,7 +17,7 @@ from wayfind.train.batches import read_material  # noqa: E402
 from wayfind.train.config import MPS_BATCH, Loop, config_of, read_configs  # noqa: E402
 from wayfind.train.loop import Limits, limits_of, micro_batch_of, rate_at, train  # noqa: E402
 
-SHIPPED = [Path(__file__).parent.parent / "training" / f"{name}.yaml" for name in ("tiny", "codesearchnet", "priority", "two-stage", "base")]
+SHIPPED = [Path(__file__).parent.parent / "training" / f"{name}.yaml" for name in ("tiny", "codesearchnet", "priority", "two-stage", "base", "teacher")]
 
 
 @pytest.mark.parametrize("place, nearest", [

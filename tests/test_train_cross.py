@@ -135,11 +135,11 @@ def test_every_option_changes_the_gradient(config, table, material, option):
 
 
 def test_the_loop_lowers_its_loss_and_judges_it_by_re_ranking(config, material, tmp_path):
-    own = changed(config, {"loop.steps": 60, "loop.batch": 16, "loop.rate": 1e-2, "loop.evaluate_every": 60, "loop.log_every": 1, "data.path_dropout": 0.0})
+    own = changed(config, {"loop.steps": 120, "loop.batch": 16, "loop.evaluate_every": 120, "loop.log_every": 1, "data.path_dropout": 0.0, "encoder.hidden": 32})
     done = train(own, material, tmp_path / "run")
     log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     terms = [line["listwise"] for line in log if line["event"] == "step"]
-    assert terms[0] == pytest.approx(math.log(4), abs=0.02) and np.mean(terms[-10:]) < 0.95 * np.mean(terms[:10])
+    assert terms[0] == pytest.approx(math.log(4), abs=0.02) and np.mean(terms[-10:]) < 0.9 * np.mean(terms[:10])
     evaluation = next(line for line in log if line["event"] == "evaluation")
     assert evaluation["among"] == 1 + cross.RERANKED and evaluation["mrr"] == pytest.approx(done.progress.best, rel=1e-5)
 
@@ -242,6 +242,7 @@ TWO = """
 import json, sys
 import torch, torch.distributed as distributed
 torch.set_num_threads(1)
+from pathlib import Path
 from wayfind.train.batches import read_material
 from wayfind.train.config import config_of
 from wayfind.train.loop import _Run
