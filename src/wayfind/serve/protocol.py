@@ -103,6 +103,8 @@ def connected(place: Address) -> tuple[socket.socket, str]:
         except ValueError as error:
             raise OSError(f"{place.port} is not as it should be") from error
         return socket.create_connection(("127.0.0.1", number), CONNECT), token
+    if not place.socket.exists():  # no socket is made where nobody can listen
+        raise FileNotFoundError(f"nobody listens at {place.socket}")
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         made.settimeout(CONNECT)
