@@ -53,7 +53,7 @@ ARMS: dict[str, dict] = {
     "flow matching for the SDE": {"trajectory": "flow_matching"},
     "without the flow": {"couplings": 0},
     "without Epps-Pulley": {"weights": replace(WEIGHTS, epps_pulley=0.0)},
-    "with KL 0.001": {"weights": replace(WEIGHTS, kl=0.001)},
+    "with KL 0.01": {"free_nats": 0.0, "weights": replace(WEIGHTS, kl=0.01)},
     "with density 0.1": {"weights": replace(WEIGHTS, density=0.1)},
     "one level": {"times": (0.1,)},
     "without contrast": {"weights": replace(WEIGHTS, contrastive=0.0)},
