@@ -15,7 +15,9 @@ pytest.importorskip("onnxscript")
 
 from training import lines, write_lines  # noqa: E402
 
+from wayfind.errors import NotFound, UsageError  # noqa: E402
 from wayfind.model import bundle  # noqa: E402
+from wayfind.serve import measuring  # noqa: E402
 from wayfind.train import checkpoint  # noqa: E402
 from wayfind.train.batches import read_material  # noqa: E402
 from wayfind.train.config import read_configs  # noqa: E402
@@ -96,3 +98,22 @@ def test_an_unknown_key_and_missing_pairs_are_said_in_one_line(config, tmp_path)
     (tmp_path / "pairs.jsonl").unlink()
     done = wayfind("--config", config, "--output", tmp_path / "out", code=2)
     assert "no such folder or file of pairs" in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_eval_judges_a_checkpoint_or_the_best_of_an_output_folder(config, tmp_path):
+    """As `eval --model-path` does: in the engine, by the bundle that the checkpoint becomes."""
+    trained(config, tmp_path / "out")
+    before, judged = os.environ.get("WAYFIND_MODEL"), []
+    for folder in (tmp_path / "out", checkpoint.best_in(tmp_path / "out")):
+        with measuring._model(str(folder)):
+            judged.append(bundle.load(Path(os.environ["WAYFIND_MODEL"])).parts["encoder"])
+    assert judged[0] == judged[1] and judged[0]["dim"] == 32 and os.environ.get("WAYFIND_MODEL") == before
+
+
+def test_eval_says_what_a_checkpoint_needs_and_what_is_none(tmp_path, monkeypatch):
+    with pytest.raises(NotFound, match="neither a bundle nor a checkpoint"), measuring._model(str(tmp_path)):
+        pass
+    (tmp_path / "state.json").write_text("{}")
+    monkeypatch.setattr(measuring, "find_spec", lambda name: None if name == "torch" else object())
+    with pytest.raises(UsageError, match=r"needs torch: pip install 'wayfind\[train\]'"), measuring._model(str(tmp_path)):
+        pass

@@ -7,11 +7,12 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
 
-from wayfind.errors import NotFound
+from wayfind.errors import NotFound, UsageError
 from wayfind.model.bundle import MANIFEST
 from wayfind.serve.exits import FOUND, NOTHING
 from wayfind.serve.place import home_of, whole
@@ -66,12 +67,15 @@ def _model(folder: str | None) -> Iterator[None]:
         path = Path(folder).expanduser()
         found = next((place for place in (path, path / "bundle") if (place / MANIFEST).is_file()), None)
         if found is None:
-            if not (path / "model.safetensors").is_file():
+            if not any(True for place in ("", "step-*/", "stage-*/step-*/") for _ in path.glob(f"{place}state.json")):
                 raise NotFound(f"{folder} holds neither a bundle nor a checkpoint of `wayfind train`")
+            if missing := [name for name in ("torch", "onnx", "onnxscript") if find_spec(name) is None]:
+                raise UsageError(f"judging a checkpoint needs {', '.join(missing)}: pip install 'wayfind[train]'")
+            from wayfind.train.checkpoint import best_in
             from wayfind.train.export import export
 
             found = Path(scratch)
-            export(path, found)
+            export(best_in(path), found)
         before = os.environ.get("WAYFIND_MODEL")
         os.environ["WAYFIND_MODEL"] = os.fspath(found.resolve())
         try:
