@@ -90,12 +90,33 @@ def usual(pairs, tmp_path_factory):
     {"seed": 1}, {"loop.batch": 16}, {"loop.rate": 1e-3}, {"loop.warmup": 0.9}, {"loop.final_rate": 0.9}, {"loop.weight_decay": 0.5}, {"loop.clip": 0.01}, {"loop.precision": "bfloat16"}, {"loop.bucket": 4},
     {"loop.steps": 3}, {"data.weights": "loss"}, {"data.path_dropout": 0.0}, {"data.symbol_dropout": 1.0}, {"negatives.given": 1}, {"encoder.dropout": 0.2}, {"encoder.positions": "learned"},
     {"encoder.code_length": 20}, {"encoder.query_length": 5}, {"encoder.inner": 20}, {"encoder.layers": 2}, {"encoder.hidden": 24}, {"encoder.heads": 4}, {"heads.vector": 8}, {"heads.vector": 0},
-    {"heads.tokens": 16}, {"negatives.mined": 1, "negatives.every": 2, "negatives.margin": 0.0},
+    {"heads.tokens": 16}, {"data.together": 2}, {"negatives.mined": 1, "negatives.every": 2, "negatives.margin": 0.0},
 ], ids=lambda option: "+".join(f"{key}={value}" for key, value in option.items()))
 def test_every_option_changes_what_is_learned(usual, option, tmp_path):
     config, before = usual
     after = weights_after(changed(config, option), tmp_path / "run")
     assert before.shape != after.shape or not np.array_equal(before, after)
+
+
+@pytest.fixture(scope="module")
+def mined(usual, tmp_path_factory):
+    config = changed(usual[0], {"negatives.mined": 1, "negatives.every": 2, "negatives.margin": 0.0})
+    return config, weights_after(config, tmp_path_factory.mktemp("mined") / "run")
+
+
+@pytest.mark.parametrize("option", [{"negatives.every": 3}, {"negatives.candidates": 2}, {"negatives.margin": 0.5}], ids=str)
+def test_every_option_of_mining_changes_what_is_learned(mined, option, tmp_path):
+    config, before = mined
+    assert not np.array_equal(before, weights_after(changed(config, option), tmp_path / "run"))
+
+
+def test_a_table_that_the_encoder_starts_from_changes_what_is_learned(usual, tmp_path):
+    from safetensors.numpy import save_file
+
+    config, before = usual
+    size = read_material(config).vocabulary.size
+    save_file({"embedding": np.random.default_rng(0).normal(size=(size, config.encoder.hidden)).astype(np.float32)}, tmp_path / "table.safetensors")
+    assert not np.array_equal(before, weights_after(changed(config, {"encoder.table": str(tmp_path / "table.safetensors")}), tmp_path / "run"))
 
 
 @pytest.mark.parametrize("option", [{"loop.log_every": 1}, {"loop.evaluate_every": 1}, {"loop.keep": 1}, {"loop.pool": 5}])
