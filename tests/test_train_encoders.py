@@ -22,8 +22,8 @@ from wayfind.train.vocabulary import learn_vocabulary  # noqa: E402
 
 SIZES = dict(vocab_size=300, hidden_size=32, num_hidden_layers=3, num_attention_heads=2, intermediate_size=48)
 MAKES = {
-    "bert": lambda: transformers.BertModel(transformers.BertConfig(**SIZES, max_position_embeddings=64)),
-    "modernbert": lambda: transformers.ModernBertModel(transformers.ModernBertConfig(**SIZES, max_position_embeddings=64, pad_token_id=0, cls_token_id=2, sep_token_id=3, bos_token_id=2, eos_token_id=3)),
+    "bert": lambda: transformers.BertModel(transformers.BertConfig(**SIZES, max_position_embeddings=192)),
+    "modernbert": lambda: transformers.ModernBertModel(transformers.ModernBertConfig(**SIZES, max_position_embeddings=192, pad_token_id=0, cls_token_id=2, sep_token_id=3, bos_token_id=2, eos_token_id=3)),
     "t5": lambda: transformers.T5ForConditionalGeneration(transformers.T5Config(vocab_size=300, d_model=32, d_ff=48, d_kv=16, num_layers=3, num_heads=2)),
 }
 pytestmark = pytest.mark.filterwarnings("ignore")
