@@ -378,6 +378,13 @@ def test_a_partial_answer_leaves_nothing_behind_and_masks_secrets(repository: Pa
     assert key not in result.snippet and not os.listdir(tmp_path / "temporary")
 
 
+def test_a_partial_answer_reads_nothing_of_the_current_folder(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was learned or said of a tree lies beside its index; a file of such a name in a repository is the repository's own."""
+    plant(repository, {"vocabulary.json": '{"the": 0}', "learned/sentences.json": "[]", "latent/learned.json": "{}", "tuned/current.json": "{}"})
+    monkeypatch.chdir(repository)
+    assert [result.symbol for result in partial_answer(repository, ask_of("late reader pays"), 9.0).answer.results][0] == "fine"
+
+
 def test_a_first_index_that_cannot_be_made_is_told(tmp_path: Path, repository: Path) -> None:
     manual = tmp_path / "manual.json"
     with Workspace(tmp_path / "home", Options(manual=manual, commits=0)) as workspace:

@@ -74,8 +74,9 @@ class Snapshot:
         segments: Sequence[Segment],
         store: ContentStore,
         manual: Mapping[tuple[str, int], str],
-        folder: Path = Path(),
+        folder: Path,
     ):
+        """`folder`: where the tree's index lies, and beside it what was learned and said of the tree."""
         self.manifest, self.segments, self.store, self.manual, self.folder = manifest, segments, store, manual, folder
         self._vectors: dict[str, Vectors] = {}
         self._tokens: dict[str, TokenVectors] = {}

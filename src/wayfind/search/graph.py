@@ -96,8 +96,7 @@ def _edges(searcher: Searcher) -> Edges:
             arrays = read_arrays(path, MAGIC)
             return Edges(*(arrays[name] for name in Edges.__dataclass_fields__))
     edges = edges_of(snapshot, searcher.is_test)
-    if snapshot.folder != Path():
-        _keep(path, edges)
+    _keep(path, edges)
     return edges
 
 

@@ -121,7 +121,7 @@ def _answer(root: Path, paths: Sequence[str], ask: Ask, deadline: float) -> Answ
             rows = {file.path: replace(rows[file.path], number=number) for number, file in enumerate(files)}
             write_segment(Path(folder, "partial.seg"), files)
             manifest = Manifest(0, rows, ("partial.seg",) if files else (), {"root": os.fspath(root)})
-            snapshot = Snapshot(manifest, [Segment(Path(folder, name)) for name in manifest.segments], store, {})
+            snapshot = Snapshot(manifest, [Segment(Path(folder, name)) for name in manifest.segments], store, {}, Path(folder))
             return engine.search(Searcher(snapshot), ask)
         finally:
             store.close()
