@@ -2,7 +2,7 @@
 
 The layers below a cut (the output of a LayerNorm) run as they are, in int8, by ONNX Runtime; those above are read node by node and
 computed in float32, with products that the export made int8 (`train.quantise`) turned back. So any encoder of ours can be tuned, though
-only its graph is there; what is written serves as the graph did before.
+only its graph is there; what is written serves as the graph did before, its trained products in float32.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wayfind.errors import TrainingError
-from wayfind.train.quantise import WEIGHT_LARGEST
 
 NORMS_A_LAYER = 2
 SMALLEST = 32
@@ -99,19 +98,25 @@ class UpperLayers(nn.Module):
         return functional.normalize(known[self.output], dim=-1)
 
     def written(self) -> Any:
-        """A copy of the graph with the weights as they are now, products in int8 as before."""
+        """A copy of the graph with the weights as they are now. The products that were trained are float32: what a few dozen steps
+        change is less than half a step of int8, and rounding would take it back."""
         graph = type(self._graph)()
         graph.CopyFrom(self._graph)
-        for tensor in graph.graph.initializer:
-            name = tensor.name.removesuffix("_codes").removesuffix("_scale")
-            if name in self._names and tensor.name != name:
-                weight = self.weights[self._names[name]].detach().numpy()
-                step = np.maximum(np.abs(weight).max(axis=0, keepdims=True) / WEIGHT_LARGEST, np.finfo(np.float32).tiny)
-                value = np.rint(weight / step).astype(np.int8) if tensor.name.endswith("_codes") else step.reshape(-1).astype(np.float32)
-                tensor.CopyFrom(self._onnx.numpy_helper.from_array(value, tensor.name))
-            elif name in self._names:
-                tensor.CopyFrom(self._onnx.numpy_helper.from_array(self.weights[self._names[name]].detach().numpy(), name))
+        tensors = {one.name: one for one in graph.graph.initializer}
+        for name, own in self._names.items():
+            tensors[name] = self._onnx.numpy_helper.from_array(self.weights[own].detach().numpy(), name)
+        nodes = _live(self._in_float(list(graph.graph.node)), {one.name for one in graph.graph.output})
+        used = {name for node in nodes for name in node.input}
+        for place, values in ((graph.graph.node, nodes), (graph.graph.initializer, [one for name, one in tensors.items() if name in used])):
+            del place[:]
+            place.extend(values)
         return graph
+
+    def _in_float(self, nodes: list[Any]) -> list[Any]:
+        """The nodes of a graph, each trained product as one of float32 in place of those that compute it in int8."""
+        products = {outputs[0]: inputs for operation, inputs, outputs, _ in self._nodes if operation == "MatMul" and inputs[1] in self._names}
+        make = self._onnx.helper.make_node
+        return [make("MatMul", products[node.output[0]], [node.output[0]], name=node.name) if node.output[0] in products else node for node in nodes]
 
 
 class LowerLayers:
@@ -138,6 +143,16 @@ class LowerLayers:
         """What the upper part reads beside the states, for texts with this mask."""
         found = self._session.run(self._beside, {"ids": np.zeros_like(mask), "mask": mask}) if self._beside else []
         return {name: torch.from_numpy(np.array(value)) for name, value in zip(self._beside, found)}
+
+
+def _live(nodes: list[Any], wanted: set[str]) -> list[Any]:
+    """The nodes of a graph that some wanted tensor is made of, in their order."""
+    kept, wanted = [], set(wanted)
+    for node in reversed(nodes):
+        if wanted & set(node.output):
+            wanted |= set(node.input)
+            kept.append(node)
+    return kept[::-1]
 
 
 def _leading_to(output: str, nodes: list[tuple[str, list[str], list[str], dict[str, Any]]]) -> list[tuple[str, list[str], list[str], dict[str, Any]]]:
