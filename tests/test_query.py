@@ -49,6 +49,11 @@ def test_negated_filters_are_taken_out_of_the_text():
     assert parse(f"close {query.filters.spoken()}") == query
 
 
+def test_filters_are_spoken_as_they_are_written():
+    query = parse('close path:"my files/*.py" -sym:"Get started" "not open" -"left ajar" -async')
+    assert query.filters.excluded == ("left ajar", "async") and parse(f"close {query.filters.spoken()}").filters == query.filters
+
+
 def test_long_text_has_no_syntax():
     text = 'it fails with "boom" -x path:foo\n' + "and then some more words\n" * 20
     query = parse(text)

@@ -16,7 +16,7 @@ import wayfind
 from wayfind.errors import NotFound, UsageError
 from wayfind.index.segment import BODY, FIELDS
 from wayfind.search import lexical
-from wayfind.search.mentions import FRAMES_FIRST, Places, changed_lines
+from wayfind.search.mentions import _DOTTED, _PATH, FRAMES_FIRST, Places, _ends, changed_lines
 from wayfind.search.query import parse
 from wayfind.search.rank import DAMPING, damp
 from wayfind.search.trace import frames
@@ -117,6 +117,15 @@ def test_words_that_stand_in_one_place_settle_it(shop):
     assert answer.results[0].symbol == "refund" and answer.results[0].signals["literal"] > 0
     assert shop.search("exchange rates are fetched once").reason == "these very words stand in shop/cart.py:17; a literal search settles it"
     assert not any("literal" in r.signals for r in shop.search("rates exchange fetched once").results)
+
+
+def test_words_that_stand_in_two_places_do_not_settle_it_however_many_results_are_asked_for(tmp_path):
+    twice = "def {}(path):\n    # the file is opened twice here\n    return {}(path)\n"
+    for name in ("load", "read"):
+        (tmp_path / f"{name}.py").write_text(twice.format(name, name * 2) + f"\n\n# {'more of it ' * 20}{name}\n")
+    with wayfind.open(tmp_path, home=tmp_path / "home", commits=0) as repository:
+        for k in (1, 2, 10):
+            assert not repository.search("the file is opened twice", k).reason, k
 
 
 def test_tests_come_after_what_they_test_unless_asked_for(shop):
@@ -300,6 +309,13 @@ def test_a_long_text_of_signs_of_a_trace_takes_no_long_time():
     """Every pattern is linear in a line; a quadratic one would take minutes here."""
     for text in ("\n" * 20_000, "at (a" * 4_000, "at " + "a/" * 9_000 + "x(", "#1 " + " at" * 6_000, "at " + " in x" * 4_000):
         assert frames(text) == ([], text)
+
+
+def test_a_word_without_an_end_is_no_path_and_hides_none():
+    """Encoded data in a query: both patterns try every beginning of it."""
+    for pattern in (_PATH, _DOTTED):
+        for data in ("a" * 20_000, "a/" * 10_000, "." * 20_000, "a." * 10_000):
+            assert [match[0] for match in _ends(pattern, f"{data} in app.views.py")] == ["app.views.py"]
 
 
 def test_a_line_that_is_named_is_found_though_it_holds_no_word_of_the_query(shop):

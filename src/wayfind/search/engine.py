@@ -90,7 +90,8 @@ def answer(searcher: Searcher, query: Query, ask: Ask, stale_files: int = 0) -> 
     elsewhere = searcher.elsewhere(query)
     sure = trust.confidence(query, lexical, candidates, ranked, elsewhere) if scored or not only_filters(query) else float(bool(kept))
     abstained = trust.gives_up(query, sure, ranked, bool(kept), elsewhere)
-    reason = reason_for(searcher, query, lexical, kept, mask, abstained)
+    folded = {place for places in copies.values() for place in places}
+    reason = reason_for(searcher, query, lexical, kept, folded, mask, abstained)
     if kept and not results:
         reason = f"not even the first of {len(kept)} results fits into {ask.max_tokens} tokens"
     return Answer(ask.text, state(snapshot, stale_files, adaptation), sure, abstained, reason, results)

@@ -14,6 +14,8 @@ from wayfind.search.trace import Frame, frames, is_report
 
 _PATH = re.compile(r"(?P<path>[\w@.+-]*(?:[/\\][\w@.+-]+)*\.\w{1,8})(?:\"?, line |:|\()?(?P<line>\d+)?")
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
+_ENDLESS = re.compile(r"[\w@.+/\\-]{500,}")
+"""Encoded data, no path: the patterns above take time that grows with the square of its length."""
 _HUNK = re.compile(r"@@ -\d+(?:,\d+)? \+(?P<line>\d+)(?:,\d+)? @@")
 MOST_ELSE = 0.6
 """Share of a text that unindented lines beside those of a trace may have, where the trace is all that is asked about."""
@@ -133,5 +135,5 @@ def _agreement(path: str, parts: list[str]) -> int:
 
 
 def _ends(pattern: re.Pattern[str], text: str) -> list[re.Match[str]]:
-    found = list(pattern.finditer(text))
+    found = list(pattern.finditer(_ENDLESS.sub(" ", text)))
     return found if len(found) <= _MOST else found[: _MOST // 2] + found[-_MOST // 2 :]

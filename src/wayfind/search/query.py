@@ -75,8 +75,8 @@ class Filters:
             ("-kind", self.not_kinds),
             ("-sym", self.not_symbols),
         )
-        said = [f"{name}:{value}" for name, values in named for value in values]
-        said += [f'"{phrase}"' for phrase in self.phrases] + [f"-{term}" for term in self.excluded]
+        said = [f"{name}:{_quoted(value)}" for name, values in named for value in values]
+        said += [f'"{phrase}"' for phrase in self.phrases] + [f"-{_quoted(term)}" for term in self.excluded]
         return " ".join(said + ([f"--regex {self.regex}"] if self.regex else []))
 
     def __bool__(self) -> bool:
@@ -185,6 +185,10 @@ def _take_syntax(text: str) -> tuple[str, Filters]:
         _listed(names["-kind"]),
         tuple(names["-sym"]),
     )
+
+
+def _quoted(value: str) -> str:
+    return f'"{value}"' if " " in value else value
 
 
 def _listed(values: list[str]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import reduce
 
 import numpy as np
@@ -18,10 +19,11 @@ _LONGEST_SHOWN = 60
 
 
 def reason_for(
-    searcher: Searcher, query: Query, lexical: Lexical, kept: list[Ranked], mask: np.ndarray | None, abstained: bool
+    searcher: Searcher, query: Query, lexical: Lexical, kept: list[Ranked], copies: Collection[str], mask: np.ndarray | None, abstained: bool
 ) -> str:
     """Why nothing was found, why the answer abstains, that a literal search settles it, or which words no file holds;
-    empty where there is nothing to say. `mask`: the chunks that pass the filters, None without filters."""
+    empty where there is nothing to say. `copies`: places that were folded into those that are `kept`; `mask`: the chunks that
+    pass the filters, None without filters."""
     snapshot = searcher.snapshot
     if not snapshot.chunks:
         empty = "the folder has no files"
@@ -37,12 +39,14 @@ def reason_for(
         return "probably not in this repository" + (
             f": no file holds {absent}" if absent else ": the words are there, but nowhere together"
         )
-    if settled := _settled(searcher, query, lexical, kept, mask):
+    if settled := _settled(searcher, query, lexical, kept, copies, mask):
         return f"{settled}; a literal search settles it"
     return f"no file holds {absent}" if absent and query.kind in ("question", "identifier") else ""
 
 
-def _settled(searcher: Searcher, query: Query, lexical: Lexical, kept: list[Ranked], mask: np.ndarray | None) -> str:
+def _settled(
+    searcher: Searcher, query: Query, lexical: Lexical, kept: list[Ranked], copies: Collection[str], mask: np.ndarray | None
+) -> str:
     """The one place that answers the query, however many results were asked for: the only definition of a name, the
     only chunk that holds it, the only one that holds these very words. Empty where there is none, or more."""
     snapshot = searcher.snapshot
@@ -54,10 +58,11 @@ def _settled(searcher: Searcher, query: Query, lexical: Lexical, kept: list[Rank
         holding = reduce(np.intersect1d, (snapshot.holding(term.text) for term in query.terms))
         if len(holding) == 1 and query.text.lower() in snapshot.chunk(int(holding[0]))[1].lower():
             return f"the name occurs once, {snapshot.place_of(holding[0])}"
-    worded = [hit.chunk for hit in kept if hit.signals.get("literal")]
-    if len(worded) == 1:
-        line = literal(snapshot, query, lexical, mask)[worded[0]]
-        return f"these very words stand in {snapshot.paths[snapshot.file[worded[0]]]}:{line}"
+    if any(hit.signals.get("literal") for hit in kept):
+        places = [(chunk, line) for chunk, line in literal(snapshot, query, lexical, mask).items() if snapshot.place_of(chunk) not in copies]
+        if len(places) == 1:
+            ((chunk, line),) = places
+            return f"these very words stand in {snapshot.paths[snapshot.file[chunk]]}:{line}"
     return ""
 
 
