@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import histories
@@ -209,6 +214,14 @@ def test_one_repository_that_fails_stops_no_build(trees):
         ({"augment": {"mask_names": 0.1}}, "did you mean `mask_name`"),
         ({"duplicates": {"threshold": 0}}, "similarity above 0"),
         ({"language_weights": {"lean": -5}}, "0 or more"),
+        ({"language_weights": {"leann": 5}}, "did you mean `lean`"),
+        ({"language_weights": {"c++": 5}}, "did you mean `cpp`"),
+        ({"limits": {"megabytes": -1}}, "limits.megabytes must be a number that is 0 or more"),
+        ({"sources": [{"jsonl": "x", "weight": -1}]}, "sources[0].weight must be"),
+        ({"sources": [{"codesearchnet": "x", "cap": -1}]}, "sources[0].cap must be"),
+        ({"sources": [{"repositories": [3]}]}, "repositories[0] must be str"),
+        ({"sources": []}, "at least one of repositories"),
+        ({"sorces": [1], "sources": 1}, "did you mean `sources`"),
         ({"sources": "x"}, "list of `sources`"),
     ],
 )
@@ -254,3 +267,82 @@ def test_the_command_builds_and_shows(trees, home):
 @pytest.mark.parametrize("path", sorted((Path(__file__).parent.parent / "training" / "data").glob("*.yaml")), ids=lambda path: path.name)
 def test_every_configuration_in_the_repository_can_be_read(path):
     assert read_recipe(path).sources
+
+
+def test_a_build_that_was_interrupted_goes_on_by_the_same_command(trees):
+    path, output = recipe(trees), trees / "out"
+
+    def interrupt(stage: str, done: int, of: int) -> None:
+        if stage.startswith("comparing (train"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        built(path, output, spill=trees / "spill", progress=interrupt)
+    for told in (trees / "spill").glob("*.told.json"):
+        told.write_text('{"pairs": 3')  # as of a process that was killed while it wrote
+    built(path, output, spill=trees / "spill")
+    built(path, trees / "whole")
+    assert contents(output) == contents(trees / "whole")
+
+
+def test_a_build_that_is_interrupted_while_it_writes_leaves_nothing_that_looks_whole(trees):
+    path, output = recipe(trees), trees / "out"
+    built(path, output)
+
+    def interrupt(stage: str, done: int, of: int) -> None:
+        if stage == "writing":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        built(path, output, progress=interrupt)
+    with pytest.raises(NotFound, match="wayfind data build"):
+        list(read_pairs(output))
+    assert built(path, output)["pairs"]["train"]
+
+
+def test_what_gives_no_pair_is_an_error_that_says_why_and_leaves_the_older_pairs(trees):
+    path, output = recipe(trees), trees / "out"
+    built(path, output)
+    before = contents(output)
+    with pytest.raises(UsageError, match="gives no pair; gone: no folder gone"):
+        built(recipe(trees, sources=[{"repositories": ["gone"]}]), output)
+    assert {place: data for place, data in contents(output).items() if not place.startswith(".")} == before
+
+
+def test_a_weight_or_a_part_of_no_repository_is_refused(trees):
+    source = {"repositories": "repositories.yaml", "part": "base", "folders": "trees"}
+    with pytest.raises(UsageError, match="did you mean `acme/project1`"):
+        built(recipe(trees, sources=[source | {"weights": {"acme/projct1": 5}}]), trees / "out")
+    assert built(recipe(trees, sources=[source | {"weights": {"acme/other": 5}}]), trees / "out")["pairs"]["train"]
+    with pytest.raises(UsageError, match="no repository of part bse; there is base, ranker"):
+        built(recipe(trees, sources=[source | {"part": "bse"}]), trees / "out")
+
+
+def test_a_folder_is_called_by_its_own_name_however_it_is_given(trees):
+    built(recipe(trees, sources=[{"repositories": ["trees/acme+project1/src/.."]}]), trees / "out")
+    assert {pair.origin for pair in read_pairs(trees / "out")} == {"acme/project1"}
+
+
+def test_each_language_that_was_not_read_stands_in_the_manifest(trees):
+    (trees / "stack" / "data" / "go").mkdir(parents=True)
+    (trees / "stack" / "data" / "go" / "rows.jsonl").write_text('{"content": 3\n')
+    sources = [{"the_stack": "stack", "languages": ["go", "rust"]}, {"repositories": ["trees/acme+project1"]}]
+    missing = built(recipe(trees, sources=sources), trees / "out")["missing"]
+    assert "rows.jsonl:1: not a line of JSON" in missing["the_stack go"] and "data/rust" in missing["the_stack rust"]
+
+
+def test_an_interrupt_ends_the_command_without_a_word(trees, home):
+    """A worker that was interrupted printed a traceback. Here one waits for what a pipe will say, and the other has nothing to do."""
+    pipe = trees / "stack" / "data" / "go" / "rows.jsonl"
+    pipe.parent.mkdir(parents=True)
+    os.mkfifo(pipe)
+    sources = [{"the_stack": "stack", "languages": ["go"]}, {"repositories": ["trees/acme+project1", "trees/acme+project2"]}]
+    began = subprocess.Popen(
+        [sys.executable, "-m", "wayfind", "data", "build", recipe(trees, sources=sources), "--output", trees / "out", "--spill", trees / "spill", "--processes", "2"],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True, env={**os.environ, "WAYFIND_HOME": str(home)},
+    )
+    while began.poll() is None and len(list((trees / "spill").glob("*.told.json"))) < 2:
+        time.sleep(0.05)
+    with open(pipe, "w"):  # waits for its reader
+        os.killpg(began.pid, signal.SIGINT)
+        assert (began.communicate()[0], began.returncode) == ("", 130)

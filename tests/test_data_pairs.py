@@ -60,6 +60,21 @@ def test_equal_lines_make_equal_bytes_under_any_name(tmp_path):
     assert (tmp_path / "a.jsonl.gz").read_bytes()[3:8] == b"\0" * 5  # neither name nor time
 
 
+def test_damaged_files_of_pairs_are_named(tmp_path):
+    whole = tmp_path / "whole.jsonl.gz"
+    write_shard(whole, [to_line(Pair("how to pay", "def pay(): ..."))] * 500)
+    (tmp_path / "cut.jsonl.gz").write_bytes(whole.read_bytes()[:60])
+    (tmp_path / "plain.jsonl.gz").write_text("{}")
+    (tmp_path / "bytes.jsonl").write_bytes(b"\xff\xfe")
+    for name in ("cut.jsonl.gz", "plain.jsonl.gz", "bytes.jsonl"):
+        with pytest.raises(UsageError, match=f"{name}: damaged"):
+            list(read_lines(tmp_path / name))
+    for said in ("{", "[]", '{"shards": 3}'):
+        (tmp_path / "manifest.json").write_text(said)
+        with pytest.raises(UsageError, match="manifest.json: "):
+            manifest_of(tmp_path)
+
+
 def test_a_folder_without_a_manifest_says_what_to_run(tmp_path):
     with pytest.raises(NotFound, match="wayfind data build"):
         manifest_of(tmp_path)

@@ -9,9 +9,13 @@ from typing import Any
 
 import click
 
-from wayfind.serve.exits import FOUND
+from wayfind.serve.exits import FOUND, NOTHING
 from wayfind.serve.progress import meter
 from wayfind.serve.screen import shown_text
+from wayfind.train.pairs import KINDS, Pair
+
+MOST_MISSING = 8
+"""Sources that were not read, named with the reason; the manifest has all."""
 
 
 @click.group("data")
@@ -45,7 +49,7 @@ def build_command(config: str, output: str | None, folders: str | None, keep_out
 
 @data_command.command("show")
 @click.argument("folder", type=click.Path(file_okay=False))
-@click.option("--kind", help="Only pairs of this kind.")
+@click.option("--kind", type=click.Choice(KINDS), help="Only pairs of this kind.")
 @click.option("--part", type=click.Choice(["train", "valid", "test"]), help="Only pairs of this part.")
 @click.option("-n", "--number", type=click.IntRange(0), default=3, show_default=True, help="Pairs shown.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Draws the pairs.")
@@ -58,13 +62,15 @@ def show_command(folder: str, kind: str | None, part: str | None, number: int, s
     manifest = manifest_of(Path(folder))
     pairs = (pair for pair in read_pairs(Path(folder), part) if kind in (None, pair.kind))
     drawn = _smallest(pairs, number, lambda pair: rank(pair.id, seed))
-    if as_json:
-        click.echo("\n".join(map(to_line, drawn)))
-        return FOUND
-    click.echo(shown_text(summary(manifest, folder)))
+    if not as_json:
+        click.echo(shown_text(summary(manifest, folder)))
     for pair in drawn:
-        click.echo(shown_text(f"\n{pair.kind}, {pair.language}, {pair.origin} {pair.path}, weight {pair.weight:g}, {pair.part}\n? {pair.query}\n{pair.code}"))
-    return FOUND
+        click.echo(to_line(pair) if as_json else shown_text(_said(pair)))
+    return FOUND if drawn or not number else NOTHING
+
+
+def _said(pair: Pair) -> str:
+    return f"\n{pair.kind}, {pair.language}, {pair.origin} {pair.path}, weight {pair.weight:g}, {pair.part}\n? {pair.query}\n{pair.code}"
 
 
 def _smallest(items: Any, number: int, key: Any) -> list[Any]:
@@ -81,6 +87,8 @@ def summary(manifest: dict[str, Any], folder: str) -> str:
         counts = manifest[what].get("train", {})
         lines.append(f"  {what}: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()))
     lines.append("  licences: " + ", ".join(f"{name} {count:,}" for name, count in manifest["licences"].items()))
-    if manifest["missing"]:
-        lines.append(f"  not read: {len(manifest['missing'])} (see `missing` in the manifest)")
+    missing = list(manifest["missing"].items())
+    lines += [f"  not read: {name}: {why}" for name, why in missing[:MOST_MISSING]]
+    if len(missing) > MOST_MISSING:
+        lines.append(f"  not read: {len(missing) - MOST_MISSING} more, under `missing` in the manifest")
     return "\n".join(lines)

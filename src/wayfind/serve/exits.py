@@ -43,7 +43,8 @@ def exit_code_of(command: Callable[[], Any]) -> int:
     except MemoryError:
         return fail("not enough memory")
     except Exception as error:
-        return _unexpected(error)
+        # A pool of processes that is interrupted while it starts fails to close (RuntimeError of the standard library).
+        return INTERRUPTED if isinstance(error.__context__, KeyboardInterrupt) else _unexpected(error)
 
 
 def fail(message: str) -> int:

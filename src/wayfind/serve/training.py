@@ -92,4 +92,5 @@ def _words(line: dict[str, Any]) -> None:
     elif event == "exported":
         click.echo(f"exported: {line['megabytes']:.1f} MB, held-out MRR {line['mrr']:.4f} by ONNX Runtime ({line['network_mrr']:.4f} by the network)")
     elif event == "done":
-        click.echo(f"best held-out MRR {line['best']:.4f} at step {line['best_step']}" + ("" if line["finished"] else "; stopped before the end, go on with --resume"))
+        best = f"best held-out MRR {line['best']:.4f} at step {line['best_step']}" if line["best"] >= 0 else "nothing was evaluated yet"
+        click.echo(best + ("" if line["finished"] else "; stopped before the end, go on with --resume"))

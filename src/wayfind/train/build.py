@@ -16,6 +16,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -28,11 +29,16 @@ from wayfind.train.augment import augmented
 from wayfind.train.duplicates import Seen, body, code_only, definition_of, library, longest, signature
 from wayfind.train.exclude import Excluded, read_excluded
 from wayfind.train.pairs import MANIFEST, PARTS, Pair, Part, from_line, to_line, write_shard
-from wayfind.train.recipe import CodeSearchNet, JsonLines, Recipe, Repositories, TheStack, place
+from wayfind.train.recipe import CodeSearchNet, JsonLines, Recipe, Repositories, TheStack, place, yaml_of
 from wayfind.train.sources.repository import Repository
 from wayfind.train.split import part_of, project, settled
 from wayfind.train.tasks import Done, Task, run_tasks
 from wayfind.types import Progress
+
+
+BUCKETS = ".buckets"
+"""Folder in the output with the pairs that are kept, until they lie in shards."""
+MOST_REASONS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,7 @@ def build(recipe: Recipe, at: Path, output: Path, *, spill: Path | None = None, 
     """
     library()
     started = time.monotonic()
-    if output.exists() and any(output.iterdir()) and not (output / MANIFEST).is_file() and not (output / ".spill").is_dir():
+    if output.exists() and any(output.iterdir()) and not any((output / own).exists() for own in (MANIFEST, ".spill", BUCKETS)):
         raise UsageError(f"{output}: is not empty and holds no {MANIFEST}; name a new folder")
     output.mkdir(parents=True, exist_ok=True)
     excluded = read_excluded(place(recipe.exclude, at) if recipe.exclude else None)
@@ -66,9 +72,11 @@ def build(recipe: Recipe, at: Path, output: Path, *, spill: Path | None = None, 
     done.sort(key=lambda one: (one.task.name, one.task.language))
     parts = _parts([one for one in done if not one.task.kept_out], recipe)
     dealer = Dealer(recipe, parts, excluded)
-    with Buckets(output / ".buckets", recipe, sum(one.pairs for one in done)) as buckets:
+    with Buckets(output / BUCKETS, recipe, sum(one.pairs for one in done)) as buckets:
         for pair in dealer.kept(done, _kept_out_texts(recipe, at), progress):
             buckets.put(pair)
+    if not buckets:
+        raise UsageError(f"{at}: gives no pair{_reasons(missing, done, dealer)}")
     manifest = _manifest(recipe, done, missing, dealer, buckets, output, progress)
     if spill is None:
         shutil.rmtree(kept)
@@ -113,21 +121,26 @@ def _of_languages(source: CodeSearchNet | TheStack, at: Path) -> Iterator[Task]:
 
 
 def repositories(source: Repositories, at: Path) -> list[Repository]:
-    """The repositories of a source, of its part, by name."""
+    """The repositories of a source, of its part, by name. Raises UsageError where a part or a weight is of none."""
     folders = place(source.folders, at) if source.folders else at.parent
     if isinstance(source.repositories, str):
-        found = [_listed(one, folders, source, at) for one in _list_of(place(source.repositories, at)) if not source.part or one.get("part") == source.part]
+        listed = _list_of(place(source.repositories, at))
+        found = [_listed(one, folders, source, at) for one in listed if not source.part or one.get("part") == source.part]
+        if not found:
+            raise UsageError(f"{source.repositories}: no repository of part {source.part}; there is {', '.join(sorted({str(one.get('part')) for one in listed})) or 'none'}")
+        names = [str(one["name"]) for one in listed]
     else:
         found = [_named(one, folders, source, at) for one in source.repositories]
+        names = [one.name for one in found]
+    for name in source.weights:
+        if name not in names:
+            near = get_close_matches(name, names, 1)
+            raise UsageError(f"{at}: weights: no repository of the source is called `{name}`" + (f"; did you mean `{near[0]}`?" if near else ""))
     return sorted(found, key=lambda one: one.name)
 
 
 def _list_of(path: Path) -> list[dict[str, Any]]:
-    import yaml
-
-    if not path.is_file():
-        raise NotFound(f"{path}: no such list of repositories")
-    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    values = yaml_of(path, "list of repositories")
     values = values.get("repositories") if isinstance(values, dict) else values
     if not isinstance(values, list) or not all(isinstance(one, dict) and one.get("name") for one in values):
         raise UsageError(f"{path}: expected a list of mappings with `name`, and `address`, `language`, `licence`, `commit`, `part`, `leave_out` where known")
@@ -145,7 +158,7 @@ def _listed(one: dict[str, Any], folders: Path, source: Repositories, at: Path) 
 def _named(given: str, folders: Path, source: Repositories, at: Path) -> Repository:
     """A repository that is given by its folder or its address."""
     is_address = "://" in given or given.startswith("git@")
-    name = "/".join(given.rstrip("/").removesuffix(".git").replace(":", "/").split("/")[-2:]) if is_address else Path(given).name.replace("+", "/")
+    name = "/".join(given.rstrip("/").removesuffix(".git").replace(":", "/").split("/")[-2:]) if is_address else place(given, at).name.replace("+", "/")
     folder = folders / name.replace("/", "+") if is_address else place(given, at)
     return Repository(name, folder, source.licence, weight=source.weights.get(name, source.weight), address=given if is_address else "")
 
@@ -155,13 +168,16 @@ def _fetched(source: Any) -> str:
     if not isinstance(source, Repository) or source.folder.is_dir():
         return ""
     source.folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = source.folder.with_name(f"{source.folder.name}.partial")  # what a build that was killed left is no clone
+    shutil.rmtree(partial, ignore_errors=True)
     try:
-        git(source.folder.parent, "clone", "--quiet", source.address, str(source.folder))
+        git(partial.parent, "clone", "--quiet", source.address, str(partial))
         if source.commit:
-            git(source.folder, "checkout", "--quiet", source.commit)
+            git(partial, "checkout", "--quiet", source.commit)
     except GitError as problem:
-        shutil.rmtree(source.folder, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
         return f"not to be had: {problem}"
+    partial.rename(source.folder)
     return ""
 
 
@@ -286,6 +302,9 @@ class Buckets:
             self._files[key] = self._open.enter_context(open(self.folder / f"{pair.part}-{number:05d}", "w", encoding="utf-8", errors="replace"))
         self._files[key].write(to_line(pair) + "\n")
 
+    def __len__(self) -> int:
+        return len(self._files)
+
     def shards(self) -> Iterator[tuple[Part, list[Pair]]]:
         """The pairs of each shard in the order of their hashes, each once; training pairs augmented."""
         for part, number in sorted(self._files, key=lambda key: (PARTS.index(key[0]), key[1])):
@@ -303,6 +322,7 @@ def _manifest(recipe: Recipe, done: Sequence[Done], missing: dict[str, str], dea
     """Write the shards, then the manifest that names them. Returns the manifest."""
     counts: defaultdict[str, dict[str, Counter[str]]] = defaultdict(lambda: {"kind": Counter(), "language": Counter()})
     listed: dict[str, dict[str, Any]] = {}
+    (output / MANIFEST).unlink(missing_ok=True)  # so that a folder that is half replaced is none
     for part in PARTS:
         shutil.rmtree(output / part, ignore_errors=True)
     numbers: Counter[str] = Counter()
@@ -314,10 +334,7 @@ def _manifest(recipe: Recipe, done: Sequence[Done], missing: dict[str, str], dea
             counts[part]["kind"][pair.kind] += 1
             counts[part]["language"][pair.language] += 1
         progress("writing", len(listed), sum(buckets.counts.values()))
-    shutil.rmtree(buckets.folder)
-    dropped = Counter(dealer.dropped)
-    for one in done:
-        dropped.update(one.dropped)
+    dropped = _dropped(done, dealer)
     configuration = recipe.as_mapping()
     manifest = {
         "name": recipe.name,
@@ -331,13 +348,33 @@ def _manifest(recipe: Recipe, done: Sequence[Done], missing: dict[str, str], dea
         "licences": dict(_licences(dealer).most_common()),
         "commits": {one.task.name: one.commit for one in done if one.commit and not one.task.kept_out},
         "other_commits": {one.task.name: one.task.source.commit for one in done if isinstance(one.task.source, Repository) and one.task.source.commit not in ("", one.commit)},
-        "missing": missing | {one.task.name: one.problem for one in done if one.problem},
+        "missing": _missing(missing, done),
         "kept_out": {one.task.source.name: one.pairs for one in done if one.task.kept_out and isinstance(one.task.source, Repository)},
         "origins": dict(sorted(dealer.by_origin.items())),
         "shards": listed,
     }
     (output / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    shutil.rmtree(buckets.folder)
     return manifest
+
+
+def _missing(missing: dict[str, str], done: Iterable[Done]) -> dict[str, str]:
+    """Source, or language of one -> why it gave nothing."""
+    return missing | {f"{one.task.name} {one.task.language}".rstrip(): one.problem for one in done if one.problem}
+
+
+def _dropped(done: Iterable[Done], dealer: Dealer) -> Counter[str]:
+    found = Counter(dealer.dropped)
+    for one in done:
+        found.update(one.dropped)
+    return found
+
+
+def _reasons(missing: dict[str, str], done: Sequence[Done], dealer: Dealer) -> str:
+    """What a build without a pair met, for its error."""
+    told = [f"{name}: {why}" for name, why in _missing(missing, done).items()]
+    told += [f"{count} left out as {reason}" for reason, count in _dropped(done, dealer).most_common()]
+    return ("; " + "; ".join(told[:MOST_REASONS])) if told else "; there is no code in its sources that a question could be made of"
 
 
 def _licences(dealer: Dealer) -> Counter[str]:

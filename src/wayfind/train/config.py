@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from wayfind.errors import NotFound, UsageError
-from wayfind.train.recipe import record
+from wayfind.errors import UsageError
+from wayfind.train.recipe import record, yaml_of
 
 MPS_BATCH = 48
 """Texts that an Apple GPU encodes at a time; with more, training was unstable there (feature B12)."""
@@ -246,14 +246,7 @@ def read_configs(path: Path) -> list[TrainConfig]:
 
     A stage is a mapping of what differs from the rest of the file.
     """
-    import yaml
-
-    if not path.is_file():
-        raise NotFound(f"{path}: no such configuration")
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as problem:
-        raise UsageError(f"{path}: not YAML: {problem}") from None
+    values = yaml_of(path)
     if not isinstance(values, dict):
         raise UsageError(f"{path}: expected a mapping with `name` and `data`, found {type(values).__name__}")
     stages = values.pop("stages", [{}])

@@ -32,7 +32,7 @@ from wayfind.model.wordpiece import FIRST, LAST, PAD, UNKNOWN, WordPiece
 from wayfind.train.decoder import END
 from wayfind.train.explainer import KINDS, Explainer, Readings, character_ids, padded
 from wayfind.train.explaining_data import Lesson, common_words, grounded_lessons, lessons, read_lessons, stories, true_lessons, write_lessons
-from wayfind.train.recipe import record
+from wayfind.train.recipe import record, yaml_of
 
 log = logging.getLogger(__name__)
 
@@ -131,21 +131,14 @@ class ExplainerConfig:
 
 
 def is_explainer(path: Path) -> bool:
-    """Whether a configuration file trains a decoder."""
-    import yaml
-
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError):
-        return False
+    """Whether a configuration file trains a decoder. Raises NotFound, UsageError."""
+    values = yaml_of(path)
     return isinstance(values, dict) and "explainer" in values
 
 
 def read_config(path: Path) -> ExplainerConfig:
     """The configuration of a file, its paths resolved. Raises NotFound, UsageError."""
-    import yaml
-
-    config = record(ExplainerConfig, yaml.safe_load(path.read_text(encoding="utf-8")), str(path))
+    config = record(ExplainerConfig, yaml_of(path), str(path))
     if config.explainer.kind not in KINDS:
         raise UsageError(f"{path}: explainer.kind must be one of {', '.join(KINDS)}, found {config.explainer.kind!r}")
     if config.loop.precision not in ("float32", "bfloat16"):

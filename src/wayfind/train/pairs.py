@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
@@ -103,10 +104,29 @@ def read_lines(path: Path) -> Iterator[Pair]:
     """The pairs of one file of lines, packed by gzip or plain. Raises NotFound, UsageError."""
     if not path.is_file():
         raise NotFound(f"{path}: no such file of pairs")
-    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else open(path, encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            if line.strip():
-                yield from_line(line, f"{path}:{number}")
+    for number, line in text_lines(path):
+        yield from_line(line, f"{path}:{number}")
+
+
+def text_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a file, packed by gzip or plain, that are not empty, each with its number. Raises UsageError where it is damaged."""
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else open(path, encoding="utf-8") as lines:
+            yield from ((number, line) for number, line in enumerate(lines, 1) if line.strip())
+    except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError) as problem:
+        raise UsageError(f"{path}: damaged, or no lines of text: {problem}; write or fetch the file again") from None
+
+
+def json_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The objects of a file of JSON lines, packed by gzip or plain. Raises UsageError."""
+    for number, line in text_lines(path):
+        try:
+            row = json.loads(line)
+        except ValueError as problem:
+            raise UsageError(f"{path}:{number}: not a line of JSON: {problem}") from None
+        if not isinstance(row, dict):
+            raise UsageError(f"{path}:{number}: expected an object, found {type(row).__name__}")
+        yield row
 
 
 def read_pairs(folder: Path, part: Part | None = None) -> Iterator[Pair]:
@@ -125,11 +145,17 @@ def shards(folder: Path) -> list[Path]:
 
 
 def manifest_of(folder: Path) -> dict[str, Any]:
-    """What the manifest of a folder of shards says."""
+    """What the manifest of a folder of shards says. Raises NotFound, UsageError."""
     path = folder / MANIFEST
     if not path.is_file():
         raise NotFound(f"{folder}: no {MANIFEST} in it; make the folder with: wayfind data build CONFIG.yaml --output {folder}")
-    return json.loads(path.read_text(encoding="utf-8"))
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as problem:
+        raise UsageError(f"{path}: damaged: {problem}; build the folder again") from None
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("shards"), dict):
+        raise UsageError(f"{path}: names no shards, so it is no manifest of pairs; name a folder that `wayfind data build` wrote")
+    return manifest
 
 
 def write_shard(path: Path, lines: Iterable[str]) -> str:

@@ -6,17 +6,20 @@ Paths in the file are relative to it. What it does not say has the defaults give
 from __future__ import annotations
 
 import types
+from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
+from wayfind.corpus.languages import LANGUAGES, canonical
 from wayfind.errors import NotFound, UsageError
 from wayfind.train.augment import Augment
 from wayfind.train.pairs import KINDS
 from wayfind.train.sources.repository import Limits
 
 _Record = TypeVar("_Record")
+LANGUAGE_NAMES = tuple(language.name for language in LANGUAGES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,20 +119,28 @@ class Recipe:
 
 def read_recipe(path: Path) -> Recipe:
     """The recipe of a file. Raises NotFound, UsageError."""
-    import yaml
-
-    if not path.is_file():
-        raise NotFound(f"{path}: no such configuration")
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as problem:
-        raise UsageError(f"{path}: not YAML: {problem}") from None
-    if not isinstance(values, dict) or not isinstance(values.get("sources"), list):
+    values = yaml_of(path)
+    if not isinstance(values, dict):
         raise UsageError(f"{path}: expected a mapping with `name` and a list of `sources`")
+    check_keys(Recipe, values, str(path))
+    if not isinstance(values.get("sources"), list) or not values["sources"]:
+        raise UsageError(f"{path}: expected `name` and a list of `sources`, at least one of {', '.join(SOURCES)}")
     sources = [_source(one, f"{path}: sources[{number}]") for number, one in enumerate(values["sources"])]
     recipe = record(Recipe, {**values, "sources": sources}, str(path))
     _checked(recipe, path)
     return recipe
+
+
+def yaml_of(path: Path, what: str = "configuration") -> Any:
+    """What a YAML file says. Raises NotFound, UsageError where it is no text or no YAML."""
+    import yaml
+
+    if not path.is_file():
+        raise NotFound(f"{path}: no such {what}")
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, yaml.YAMLError) as problem:
+        raise UsageError(f"{path}: not YAML: {' '.join(str(problem).split())}") from None
 
 
 def place(given: str, recipe: Path) -> Path:
@@ -148,15 +159,21 @@ def record(kind: type[_Record], values: Any, where: str) -> _Record:
     """The record of given values. Raises UsageError on an unknown key (with the nearest), a missing one or a wrong type."""
     if not isinstance(values, dict):
         raise UsageError(f"{where}: expected a mapping, found {type(values).__name__}")
+    check_keys(kind, values, where)
     known, hints = {one.name: one for one in fields(kind)}, get_type_hints(kind)
-    for key in values:
-        if key not in known:
-            near = get_close_matches(str(key), known, 1)
-            raise UsageError(f"{where}: unknown key `{key}`" + (f"; did you mean `{near[0]}`?" if near else f"; known are {', '.join(known)}"))
     for name, one in known.items():
         if name not in values and one.default is MISSING and one.default_factory is MISSING:
             raise UsageError(f"{where}: `{name}` is missing")
     return kind(**{key: _value(hints[key], value, f"{where}: {key}") for key, value in values.items()})
+
+
+def check_keys(kind: type, values: Mapping[str, Any], where: str) -> None:
+    """Raise UsageError on a key that the record has not, with the nearest one."""
+    known = [one.name for one in fields(kind)]
+    for key in values:
+        if key not in known:
+            near = get_close_matches(str(key), known, 1)
+            raise UsageError(f"{where}: unknown key `{key}`" + (f"; did you mean `{near[0]}`?" if near else f"; known are {', '.join(known)}"))
 
 
 def _source(values: Any, where: str) -> Source:
@@ -183,7 +200,12 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         raise UsageError(f"{where} must be {' or '.join(one.__name__ for one in allowed)}, found {value!r}")
     if allowed == (dict,):
         return {str(key): _value(get_args(hint)[1], one, f"{where}.{key}") for key, one in value.items()}
-    return value
+    return [_value(_item(hint), one, f"{where}[{number}]") for number, one in enumerate(value)] if isinstance(value, list) else value
+
+
+def _item(hint: Any) -> Any:
+    """The type of the items of a list, which may be one of several types allowed."""
+    return get_args(next(one for one in (hint, *get_args(hint)) if get_origin(one) is list))[0]
 
 
 def _checked(recipe: Recipe, path: Path) -> None:
@@ -200,8 +222,20 @@ def _checked(recipe: Recipe, path: Path) -> None:
             raise UsageError(f"{path}: duplicates.{name} is a similarity above 0 and up to 1, found {threshold}")
     if recipe.shard_pairs < 1:
         raise UsageError(f"{path}: shard_pairs must be 1 or more")
-    weights = {**recipe.language_weights, **{k: v for one in recipe.sources if isinstance(one, Repositories) for k, v in one.weights.items()}}
-    if wrong := [name for name, weight in weights.items() if not 0 <= weight < float("inf")]:
-        raise UsageError(f"{path}: the weight of {wrong[0]} must be a number that is 0 or more")
+    _check_amounts(recipe, path)
 
 
+def _check_amounts(recipe: Recipe, path: Path) -> None:
+    """Limits, caps and weights; the weight of a language that is none would act on nothing."""
+    amounts = {f"limits.{name}": value for name, value in asdict(recipe.limits).items()}
+    for number, one in enumerate(recipe.sources):
+        said = {"weight": one.weight, "cap": getattr(one, "cap", 0)} | {f"weights.{name}": weight for name, weight in getattr(one, "weights", {}).items()}
+        amounts |= {f"sources[{number}].{name}": amount for name, amount in said.items()}
+    amounts |= {f"language_weights.{name}": weight for name, weight in recipe.language_weights.items()}
+    for name, amount in amounts.items():
+        if not 0 <= amount < float("inf"):
+            raise UsageError(f"{path}: {name} must be a number that is 0 or more, found {amount}")
+    for name in recipe.language_weights:
+        if name not in LANGUAGE_NAMES:
+            near = canonical(name) or next(iter(get_close_matches(name, LANGUAGE_NAMES, 1)), None)
+            raise UsageError(f"{path}: language_weights: no language is called `{name}`" + (f"; did you mean `{near}`?" if near else "; their names: wayfind languages"))

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import re
+import signal
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -18,11 +19,13 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 from wayfind import __version__
 from wayfind.corpus.git import ask
 from wayfind.corpus.walk import walk
 from wayfind.errors import StorageError, WayfindError
+from wayfind.files import replace_file
 from wayfind.evaluate.scratch import git, git_bytes
 from wayfind.model.text import TEXT_VERSION
 from wayfind.train.pairs import Pair, Part, read_lines, to_line, write_shard
@@ -82,7 +85,7 @@ def run_tasks(tasks: Sequence[Task], recipe: Recipe, spill: Path, processes: int
 
 def _round(tasks: Sequence[Task], recipe: Recipe, spill: Path, processes: int) -> Iterator[Done]:
     """Do tasks in processes that end with them. (A pool that replaces its own processes stands still: CPython issue 115634.)"""
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_end_at_interrupts) as pool:
         running = [pool.submit(run_task, task, recipe, spill) for task in tasks]
         try:
             for ended in as_completed(running):
@@ -93,27 +96,39 @@ def _round(tasks: Sequence[Task], recipe: Recipe, spill: Path, processes: int) -
             pool.shutdown(wait=True, cancel_futures=True)
 
 
+def _end_at_interrupts() -> None:
+    """A worker ends at once, and without a word: the parent says what there is to say."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def run_task(task: Task, recipe: Recipe, spill: Path) -> Done:
     """Do a task, or take what it left before."""
     key, commit = state(task, recipe)
     place = spill / f"{re.sub(r'[^A-Za-z0-9.-]+', '+', task.name)[:80]}-{key}.jsonl.gz"
     told = place.with_suffix(".told.json")
-    if key and place.is_file() and told.is_file():
-        values = json.loads(told.read_text(encoding="utf-8"))
+    if key and place.is_file() and (values := _values(told)):
         return Done(task, place, values["pairs"], values["origins"], Counter(values["dropped"]), commit)
     try:
         found = pairs_of(task, recipe)
     except WayfindError as problem:
         return Done(task, place, 0, {}, commit=commit, problem=str(problem))
-    except Exception as problem:  # noqa: BLE001  one odd repository must not stop a build of hundreds
-        log.warning("%s failed", task.name, exc_info=True)
+    except Exception as problem:  # noqa: BLE001  one odd repository must not stop a build of hundreds; the manifest says which
+        log.info("%s failed", task.name, exc_info=True)
         return Done(task, place, 0, {}, commit=commit, problem=f"{type(problem).__name__}: {problem}")
     origins = _origins(found.pairs)
     partial = place.with_name(f"{place.name}.{os.getpid()}")
     write_shard(partial, map(to_line, found.pairs))
     partial.replace(place)
-    told.write_text(json.dumps({"pairs": len(found.pairs), "origins": origins, "dropped": found.dropped}), encoding="utf-8")
+    replace_file(told, json.dumps({"pairs": len(found.pairs), "origins": origins, "dropped": found.dropped}).encode())
     return Done(task, place, len(found.pairs), origins, found.dropped, commit)
+
+
+def _values(told: Path) -> dict[str, Any]:
+    """What a task noted beside its pairs; nothing where that is not there, or was written half."""
+    try:
+        return json.loads(told.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
 
 
 def pairs_of(task: Task, recipe: Recipe) -> Yield:

@@ -6,8 +6,6 @@ test part are left out, whatever file they stand in. The set says no licence for
 
 from __future__ import annotations
 
-import gzip
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -15,9 +13,9 @@ from typing import Any
 
 from wayfind.corpus.extract import extract
 from wayfind.corpus.languages import LANGUAGES
-from wayfind.errors import NotFound, UsageError
+from wayfind.errors import NotFound
 from wayfind.model.text import chunk_text
-from wayfind.train.pairs import Pair
+from wayfind.train.pairs import Pair, json_rows
 from wayfind.train.quality import problem
 from wayfind.train.sources.hub import streamed
 from wayfind.train.sources.masking import without_documentation
@@ -117,13 +115,7 @@ def file_rows(folder: Path, language: str) -> Iterator[Mapping[str, Any]]:
     for path, found in files:
         if found["part"] == "test":
             continue
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else open(path, encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
-                try:
-                    row = json.loads(line)
-                except ValueError as problem:
-                    raise UsageError(f"{path}:{number}: not a line of JSON: {problem}") from None
-                yield {"partition": found["part"]} | row
+        yield from ({"partition": found["part"]} | row for row in json_rows(path))
 
 
 def hub_rows(name: str, language: str) -> Iterator[Mapping[str, Any]]:

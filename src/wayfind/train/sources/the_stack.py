@@ -7,8 +7,6 @@ needs the acceptance of its terms. Rows carry `content`, `ext`, `max_stars_repo_
 
 from __future__ import annotations
 
-import gzip
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,7 +14,7 @@ from typing import Any
 
 from wayfind.corpus.extract import extract
 from wayfind.errors import NotFound, UsageError
-from wayfind.train.pairs import Pair
+from wayfind.train.pairs import Pair, json_rows
 from wayfind.train.quality import problem
 from wayfind.train.sources.hub import streamed
 from wayfind.train.sources.kinds import documented
@@ -70,16 +68,20 @@ def file_rows(folder: Path, language: str) -> Iterator[Mapping[str, Any]]:
         if path.suffix == ".parquet":
             yield from _parquet_rows(path)
         elif path.name.endswith((".jsonl", ".jsonl.gz", ".json", ".json.gz")):
-            with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else open(path, encoding="utf-8") as lines:
-                yield from (json.loads(line) for line in lines if line.strip())
+            yield from json_rows(path)
 
 
 def _parquet_rows(path: Path) -> Iterator[Mapping[str, Any]]:
     try:
+        from pyarrow import ArrowInvalid
         from pyarrow.parquet import ParquetFile
     except ImportError:
         raise UsageError(f"{path}: parquet is read by `pyarrow`, which is not installed; run: pip install 'wayfind[hub]'") from None
-    with ParquetFile(path) as file:
+    try:
+        file = ParquetFile(path)
+    except (ArrowInvalid, OSError) as problem:
+        raise UsageError(f"{path}: no parquet, or damaged: {problem}; fetch the file again") from None
+    with file:
         columns = [name for name in COLUMNS if name in file.schema_arrow.names]
         for batch in file.iter_batches(batch_size=200, columns=columns):
             yield from batch.to_pylist()
