@@ -147,6 +147,15 @@ def test_new_and_renamed_folders_are_watched_from_then_on(watch: Watch, reposito
 
 
 @linux
+def test_a_folder_that_is_moved_away_and_deleted_ends_no_watch(watch: Watch, repository: Path, tmp_path: Path) -> None:
+    (repository / "docs").rename(tmp_path / "elsewhere")
+    shutil.rmtree(tmp_path / "elsewhere")
+    assert watch.changed() == {"docs/"}
+    plant(repository, {"loans.py": "x = 1\n"})
+    assert "loans.py" in watch.changed()
+
+
+@linux
 def test_what_is_no_longer_ignored_is_watched(watch: Watch, repository: Path) -> None:
     plant(repository, {"build/out.py": "x = 1\n"})
     assert watch.changed() == set()

@@ -8,6 +8,7 @@ Elsewhere nothing is watched, and each search walks.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
@@ -151,7 +152,8 @@ class Watch:
         """A folder was moved away; where it is now concerns nobody."""
         for number in [number for number, name in self._folders.items() if name.startswith(folder)]:
             del self._folders[number]
-            self._system.rm_watch(number)
+            with contextlib.suppress(OSError):  # it was deleted there, and its watch with it
+                self._system.rm_watch(number)
 
     def _standing(self) -> tuple[object, ...]:
         """How the files outside of the watched folders are: which commit is checked out, what is ignored from above."""
