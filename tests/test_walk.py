@@ -263,6 +263,12 @@ def test_a_worktree_of_the_same_repository_is_not_indexed_again_but_may_be_by_it
     assert admitted(root / "trees" / "b") == ["a.py"]
 
 
+def test_a_worktree_may_lead_to_its_repository_by_a_relative_path(tmp_path: Path) -> None:
+    """`git worktree add --relative-paths`, of git 2.48."""
+    root = plant(tmp_path / "root", {"a.py": "x = 1\n", ".git/worktrees/b/HEAD": "ref: b\n", "trees/b/.git": "gitdir: ../../.git/worktrees/b\n", "trees/b/a.py": "x = 1\n"})
+    assert (admitted(root), refused(root)) == (["a.py"], {"trees/b/": "worktree"})
+
+
 def test_a_root_that_is_no_folder_is_the_users_mistake(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="no such folder"):
         walk(tmp_path / "nowhere")

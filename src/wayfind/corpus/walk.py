@@ -183,7 +183,7 @@ def _is_worktree_of(top: str, entries: Sequence[os.DirEntry[str]]) -> bool:
                     leads = file.read(4096).decode("utf-8", "surrogateescape")
             except OSError:
                 return False
-            target = os.path.realpath(leads.removeprefix("gitdir:").strip())
+            target = os.path.realpath(os.path.join(os.path.dirname(entry.path), leads.removeprefix("gitdir:").strip()))
             return target.startswith(os.path.join(top, ".git", "worktrees") + os.sep)
     return False
 
