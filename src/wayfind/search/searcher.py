@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Collection, Iterable
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -45,7 +46,7 @@ PREFIX_VALUE = 0.7
 _BETWEEN = re.compile(r"[.#:>\s/]+")
 """What stands between the parts of a symbol."""
 _BEFORE = re.compile(rf".*{_BETWEEN.pattern}", re.S)
-_UNLEARNED = frozenset("scales late latent names is_test is_example is_legacy is_prose is_data places path_words".split())
+_UNLEARNED = frozenset("scales late latent names is_test is_example is_legacy is_prose is_data main_language places path_words _graph".split())
 """What does not depend on an adaptation."""
 
 
@@ -133,7 +134,8 @@ class Searcher:
 
     @cached_property
     def is_test(self) -> np.ndarray:
-        return self._paths_matching(TEST_PATH)
+        tested = tested_packages(self.snapshot.paths)
+        return np.fromiter((is_test_path(path, tested) for path in self.snapshot.paths), bool, self.snapshot.files)
 
     @cached_property
     def is_example(self) -> np.ndarray:
@@ -212,6 +214,18 @@ class PathWords:
         for path_word, value in met.items():
             precision[self._files[path_word]] += value
         return recall / (total or 1.0), np.minimum(precision / np.maximum(self.count, 1), 1.0)
+
+
+def tested_packages(paths: Iterable[str]) -> frozenset[str]:
+    """The folders of Go that hold tests, which there lie beside what they test."""
+    return frozenset(path.rpartition("/")[0] for path in paths if path.endswith("_test.go"))
+
+
+def is_test_path(path: str, tested: Collection[str] = frozenset()) -> bool:
+    """Whether a path is that of a test. A package `mock` among the `tested` is code: a library for mocks, not a mock of something."""
+    folder, _, name = path.rpartition("/")
+    above, _, last = folder.rpartition("/")
+    return TEST_PATH.search(f"{above}/{name}" if last == "mock" and folder in tested else path) is not None
 
 
 @lru_cache(maxsize=200_000)
