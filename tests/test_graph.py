@@ -10,8 +10,9 @@ from indexes import PLAIN, write
 
 import wayfind
 from wayfind.corpus.definitions import cut
-from wayfind.index.edges import CERTAIN, UNIQUE
+from wayfind.index.edges import CERTAIN, EDGES, UNIQUE
 from wayfind.search.graph import GRAPH_SIGNALS, Graph, graph_of, graph_signals
+from wayfind.search.searcher import Searcher
 
 Repository = wayfind.Repository
 
@@ -248,6 +249,15 @@ def test_the_graph_is_kept_by_content_and_a_damaged_file_is_made_again(tmp_path:
     repository.refresh(options=PLAIN)
     assert edges(repository).keys() - before.keys() == {("new.go more", "helper.go helper")}
     assert len(list(repository.snapshot().folder.glob("*.graph"))) == 2
+
+
+def test_a_kept_graph_is_not_that_of_other_tests(tmp_path: Path) -> None:
+    """Which files count as tests is no content of theirs: another version may see it otherwise."""
+    repository = opened(tmp_path, {"tests/door_steps.py": "from door import shut\n\n\ndef leave():\n    shut()\n", "door.py": "def shut():\n    return 1\n"})
+    assert edges(repository, "tests") and not edges(repository, "calls")
+    otherwise = Searcher(repository.snapshot(), model=False)
+    otherwise.is_test = np.zeros(repository.snapshot().files, bool)
+    assert {EDGES[kind] for kind in graph_of(otherwise).edges.kind} == {"calls", "imports"}
 
 
 def test_centrality_is_what_a_slow_walk_gives() -> None:

@@ -17,7 +17,6 @@ from wayfind.errors import IndexError_, StorageError
 from wayfind.index.edges import CALLS, EDGES, INHERITS, Edges
 from wayfind.index.resolution import edges_of
 from wayfind.index.segment import read_arrays, write_arrays
-from wayfind.index.snapshot import Snapshot
 from wayfind.search.searcher import Searcher
 
 MAGIC = b"WAYFIND GRAPH 1\n"
@@ -90,7 +89,7 @@ def graph_of(searcher: Searcher) -> Graph:
 
 def _edges(searcher: Searcher) -> Edges:
     snapshot = searcher.snapshot
-    path = snapshot.folder / f"{_content(snapshot)}.graph"
+    path = snapshot.folder / f"{_content(searcher)}.graph"
     if path.exists():
         with contextlib.suppress(IndexError_, OSError):
             arrays = read_arrays(path, MAGIC)
@@ -109,11 +108,11 @@ def _keep(path: Path, edges: Edges) -> None:
             old.unlink()
 
 
-def _content(snapshot: Snapshot) -> str:
-    """What a graph depends on: every path with its content, and the version of the resolution."""
+def _content(searcher: Searcher) -> str:
+    """What a graph depends on: every path with its content, whether that is a test, and the version of the resolution."""
     digest = hashlib.sha256(str(RESOLUTION_VERSION).encode())
-    for path, key in zip(snapshot.paths, snapshot.keys):
-        digest.update(os.fsencode(path) + b"\0" + key.encode())
+    for path, key, test in zip(searcher.snapshot.paths, searcher.snapshot.keys, searcher.is_test.tolist()):
+        digest.update(os.fsencode(path) + b"\0" + key.encode() + b"\0" * test)
     return digest.hexdigest()[:32]
 
 
