@@ -23,6 +23,7 @@ import wayfind  # noqa: E402
 from wayfind.errors import Collapsed, NotFound, UsageError  # noqa: E402
 from wayfind.evaluate.queries import Query, QuerySet, digest  # noqa: E402
 from wayfind.evaluate.run import _seen, _unseen  # noqa: E402
+from wayfind.index.doctor import doctor  # noqa: E402
 from wayfind.model.wordpiece import WordPiece  # noqa: E402
 from wayfind.search.latents import Levels, encoder_of, read_record  # noqa: E402
 from wayfind.serve.learning_latent import _Words, curves, draw  # noqa: E402
@@ -98,6 +99,10 @@ def learned(tree: Path, tmp_path_factory) -> tuple[Path, list[dict]]:
     done = run("learn", tree, "--from", "random", *ASKED, "--json", home=home)
     assert done.returncode == 0, done.stderr
     return home, [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_what_was_learned_is_its_owners_alone(learned) -> None:
+    assert not [finding for finding in doctor(learned[0]) if finding.what == "permissions"]
 
 
 def test_the_command_learns_and_every_epoch_stands_in_the_log(learned) -> None:

@@ -40,6 +40,11 @@ def test_the_graph_finds_what_the_scan_finds(tmp_path: Path, few: None) -> None:
     assert np.array_equal(found, np.sort(found)) and len(set(found) & set(exact.tolist())) >= 45
 
 
+def test_a_graph_is_its_owners_alone(tmp_path: Path, few: None) -> None:
+    nearest.build(tmp_path, "a.vec", codes(200))
+    assert [place.stat().st_mode & 0o777 for place in tmp_path.iterdir()] == [0o600, 0o600]
+
+
 def test_searches_answer_as_without_it(tmp_path: Path, few: None) -> None:
     root, home = plant(tmp_path / "shop", FILES), tmp_path / "home"
     with wayfind.open(root, home=home) as repository:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from wayfind.errors import StorageError
@@ -30,3 +31,13 @@ def replace_file(path: Path, data: bytes) -> None:
         raise StorageError(
             f"cannot write {path}: {error.strerror}; nothing was changed. Free space or set WAYFIND_HOME to another folder."
         ) from error
+
+
+@contextlib.contextmanager
+def private() -> Iterator[None]:
+    """What is made inside only its owner may use, also what libraries write by themselves. It holds for the whole process."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from wayfind.files import private
+
 if TYPE_CHECKING:
     from usearch.index import Index
 
@@ -36,8 +38,9 @@ def build(folder: Path, name: str, codes: np.ndarray) -> bool:
     if graph is None:
         return False
     graph.add(np.arange(len(codes)), codes, threads=1)  # by several the graph would differ from run to run
-    graph.save(str(place))
-    about.write_text(json.dumps({"codes": len(codes), "checksum": _checksum(place)}), encoding="utf-8")
+    with private():
+        graph.save(str(place))
+        about.write_text(json.dumps({"codes": len(codes), "checksum": _checksum(place)}), encoding="utf-8")
     return True
 
 

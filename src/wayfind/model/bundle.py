@@ -15,6 +15,7 @@ from typing import Any
 
 from wayfind.config import value_of
 from wayfind.errors import ModelError
+from wayfind.files import replace_file
 
 BUNDLE_FORMAT = 1
 MANIFEST = "bundle.json"
@@ -109,9 +110,7 @@ def use_tuned(tree: Path, bundle: str, base: str) -> None:
     if not bundle:
         record.unlink(missing_ok=True)
         return
-    unfinished = record.with_name(f".{record.name}")
-    unfinished.write_text(json.dumps({"bundle": bundle, "base": base}) + "\n", encoding="utf-8")
-    unfinished.replace(record)
+    replace_file(record, (json.dumps({"bundle": bundle, "base": base}) + "\n").encode())
 
 
 @cache

@@ -24,6 +24,7 @@ from torch import Tensor
 from wayfind.api import Repository
 from wayfind.errors import NotFound, TrainingError, UsageError
 from wayfind.evaluate.scratch import GitError
+from wayfind.files import private, replace_file
 from wayfind.index.vectors import fill
 from wayfind.model import bundle as bundles
 from wayfind.model.bundle import TUNED, Bundle, use_tuned
@@ -95,6 +96,7 @@ class Taught:
     valid: list[bool] = field(default_factory=list)
 
 
+@private()
 def tune(repository: Repository, plan: Plan, report: Report, say: Progress) -> Tuned:
     """Tune, judge, and put in use what gains. Raises UsageError without an encoder or with too little to learn from."""
     base = bundles.current()
@@ -147,6 +149,7 @@ class _Training:
     def __init__(self, upper: UpperLayers, lower: LowerLayers, taught: Taught, plan: Plan, folder: Path, report: Report) -> None:
         self.upper, self.lower, self.taught, self.plan, self.folder, self.report = upper, lower, taught, plan, folder, report
         self.states: dict[str, list[np.ndarray]] = {}
+        self.best: dict[str, Tensor] = {}
         self.optimizer = torch.optim.AdamW(upper.parameters(), lr=plan.rate, betas=(0.9, 0.98), weight_decay=0.01)
 
     def run(self) -> list[float]:
@@ -154,21 +157,22 @@ class _Training:
         began = time.monotonic()
         self.states = {side: self._states(getattr(self.taught, side)) for side in ("query", "code")}
         mrr = self._restored() if self.plan.resume else []
-        mrr = mrr or [self._mrr()]
-        best = self._kept(mrr)
+        if not mrr:
+            mrr = [self._mrr()]
+            self.best = self._weights()
         for epoch in range(len(mrr) - 1, self.plan.epochs):
             loss, rate = self._epoch(epoch, began)
             mrr.append(self._mrr())
             if mrr[-1] >= max(mrr[:-1]):
-                best = self._kept(mrr)
+                self.best = self._weights()
             self._save(mrr)
             self.report({"event": "epoch", "epoch": epoch + 1, "epochs": self.plan.epochs, "loss": loss, "mrr": mrr[-1], "before": mrr[0], "pairs_per_second": rate, "seconds": time.monotonic() - began})
             if self.plan.minutes and time.monotonic() - began > 60 * self.plan.minutes:
                 break
-        self.upper.load_state_dict(best)
+        self.upper.load_state_dict(self.best)
         return [round(value, 4) for value in mrr]
 
-    def _kept(self, mrr: Sequence[float]) -> dict[str, Tensor]:
+    def _weights(self) -> dict[str, Tensor]:
         return {name: value.detach().clone() for name, value in self.upper.state_dict().items()}
 
     def _epoch(self, epoch: int, began: float) -> tuple[float, float]:
@@ -231,14 +235,12 @@ class _Training:
     def _save(self, mrr: Sequence[float]) -> None:
         from safetensors.torch import save
 
-        from wayfind.train.latent_loop import _write
-
         self.folder.mkdir(parents=True, exist_ok=True)
-        tensors = dict(self.upper.state_dict())
+        tensors = dict(self.upper.state_dict()) | {f"best/{name}": value for name, value in self.best.items()}
         for number, parameter in enumerate(self.upper.parameters()):
             tensors |= {f"moments/{number}/{key}": value for key, value in self.optimizer.state[parameter].items()}
-        _write(self.folder / "weights.safetensors", save({name: value.contiguous().clone() for name, value in tensors.items()}))
-        _write(self.folder / "state.json", json.dumps({"plan": asdict(self.plan), "mrr": list(mrr)}).encode())
+        replace_file(self.folder / "weights.safetensors", save({name: value.contiguous().clone() for name, value in tensors.items()}))
+        replace_file(self.folder / "state.json", json.dumps({"plan": asdict(self.plan), "mrr": list(mrr)}).encode())
 
     def _restored(self) -> list[float]:
         """Put back what was saved. Returns the MRR so far. Raises NotFound, UsageError."""
@@ -252,7 +254,8 @@ class _Training:
         now = asdict(self.plan)
         if changed := [key for key, value in state["plan"].items() if key not in ("epochs", "minutes", "resume") and value != now[key]]:
             raise UsageError(f"the training in {self.folder} had {changed[0]} = {state['plan'][changed[0]]!r}; set it back, or start anew without --resume")
-        self.upper.load_state_dict({name: value for name, value in tensors.items() if not name.startswith("moments/")})
+        self.upper.load_state_dict({name: value for name, value in tensors.items() if not name.startswith(("moments/", "best/"))})
+        self.best = {name.removeprefix("best/"): value for name, value in tensors.items() if name.startswith("best/")}
         for number, parameter in enumerate(self.upper.parameters()):
             self.optimizer.state[parameter] = {key: tensors[f"moments/{number}/{key}"] for key in ("step", "exp_avg", "exp_avg_sq")}
         return state["mrr"]

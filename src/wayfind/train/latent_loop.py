@@ -8,7 +8,6 @@ training that was interrupted and resumed computes what it would have.
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -21,6 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from wayfind.errors import Collapsed, NotFound, TrainingError, UsageError
+from wayfind.files import replace_file
 from wayfind.model.wordpiece import WordPiece
 from wayfind.train.batches import generator
 from wayfind.train.collapse import Health, Pull, check_alive, health, pulls
@@ -301,7 +301,7 @@ class LatentTraining:
         _save(moments, self.folder / f"{self.progress.epoch}-{OPTIMIZER}")
         pull_log = [[asdict(pull) for pull in measured] for measured in self.pull_log]
         state = {"format": FORMAT, "progress": asdict(self.progress), "network": self.tokens.config.as_mapping(), "schedule": asdict(self.schedule), "material": self._digest(), "pulls": pull_log}
-        _write(self.folder / STATE, json.dumps(state).encode())
+        replace_file(self.folder / STATE, json.dumps(state).encode())
         for name in (WEIGHTS, OPTIMIZER):
             for old in self.folder.glob(f"*-{name}"):
                 if old.name != f"{self.progress.epoch}-{name}":
@@ -386,17 +386,7 @@ def _load(network: LatentNetwork, path: Path) -> None:
 def _save(tensors: dict[str, Tensor], path: Path) -> None:
     from safetensors.torch import save
 
-    _write(path, save({name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}))
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a file that is there whole or not at all."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(unfinished, "wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(unfinished, path)
+    replace_file(path, save({name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}))
 
 
 def words_in(folder: Path) -> tuple[str, WordPiece]:

@@ -16,13 +16,14 @@ from typing import Any
 from wayfind.api import Repository
 from wayfind.errors import UsageError
 from wayfind.evaluate.queries import digest
+from wayfind.files import private, replace_file
 from wayfind.model.latent import LatentEncoder
 from wayfind.model.wordpiece import WordPiece
 from wayfind.search.latents import RECORD, Levels, Record, as_json, folder_of
 from wayfind.train.latent_export import export
 from wayfind.train.latent_gate import judged
 from wayfind.train.latent_figures import AsEncoder, TaskFigures, between_levels, by_task
-from wayfind.train.latent_loop import BEST, FORMAT, Learned, LatentTraining, Report, Schedule, _write, words_in
+from wayfind.train.latent_loop import BEST, FORMAT, Learned, LatentTraining, Report, Schedule, words_in
 from wayfind.train.latent_network import LatentNetwork, NetworkConfig
 from wayfind.train.latent_pairs import Material, read_material
 from wayfind.train.latent_tokens import Tokens, learn_words
@@ -62,6 +63,7 @@ class Outcome:
     continued: bool
 
 
+@private()
 def learn(repository: Repository, wish: Wish, report: Report) -> Outcome:
     """Learn, judge, and put in use. Raises UsageError where there is too little to learn from, Collapsed, TrainingError."""
     tree = repository.snapshot().folder
@@ -153,9 +155,7 @@ def _figures(learned: Learned, tasks: list[TaskFigures], before: list[TaskFigure
 
 def _use(folder: Path, record: Record) -> None:
     """Let search find the record; bundles of others go."""
-    from wayfind.train.latent_loop import _write
-
-    _write(folder / RECORD, as_json(record).encode())
+    replace_file(folder / RECORD, as_json(record).encode())
     for old in folder.iterdir():
         if old.is_dir() and old.name not in (record.bundle, RUN):
             shutil.rmtree(old, ignore_errors=True)
