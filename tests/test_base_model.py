@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 
 import wayfind
+from wayfind.files import replace_file
 from wayfind.model import bundle
 from wayfind.model.encoder import Encoder
 from wayfind.model.text import chunk_text, plain
+from wayfind.search import latents
 
 MOST_BYTES = 25_000_000
 FILES = {
@@ -136,6 +138,29 @@ def test_index_makes_vectors_and_status_says_how_many(shop, tmp_path):
     assert "vectors made" in run("index")
     assert "100.0% of the chunks" in run("status")
     assert "made" not in run("index")
+
+
+def test_another_model_holds_from_the_next_search_on(shop, tmp_path, monkeypatch):
+    with wayfind.open(shop, home=tmp_path / "home") as repository:
+        assert "meaning" in repository.search("email the buyer").results[0].signals
+        monkeypatch.setenv("WAYFIND_MODEL", "none")
+        answer = repository.search("email the buyer")
+        assert answer.index.model == "lexical" and not any("meaning" in result.signals for result in answer.results)
+        monkeypatch.setenv("WAYFIND_MODEL", "base")
+        assert "meaning" in repository.search("email the buyer").results[0].signals
+
+
+def test_a_latent_model_takes_part_and_goes_without_another_generation(shop, tmp_path):
+    with wayfind.open(shop, home=tmp_path / "home") as repository:
+        repository.refresh()
+        before = repository.searcher()
+        assert repository.searcher() is before
+        record = latents.folder_of(repository.tree.folder) / latents.RECORD
+        replace_file(record, latents.as_json(latents.Record("bundle", "id")).encode())
+        learned = repository.searcher()
+        assert learned is not before and repository.searcher() is learned
+        record.unlink()
+        assert repository.searcher() is not learned
 
 
 def test_a_search_for_a_name_asks_no_model(shop, tmp_path, monkeypatch):

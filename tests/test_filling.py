@@ -47,6 +47,16 @@ def test_it_can_be_switched_off_and_needs_a_model(tmp_path: Path, env: dict[str,
     assert not list(home.rglob("filling.lock"))
 
 
+def test_a_home_that_is_named_from_the_current_folder_is_the_same_for_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[dict[str, str]] = []
+    monkeypatch.setattr(subprocess, "Popen", lambda line, env, **how: started.append(env))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WAYFIND_HOME", "indexes")
+    monkeypatch.setenv("WAYFIND_MODEL", "base")
+    assert fill_behind(tmp_path, tmp_path)
+    assert started[0]["WAYFIND_HOME"] == str(tmp_path / "indexes") and started[0]["WAYFIND_MODEL"] == "base" and started[0]["PATH"] == os.environ["PATH"]
+
+
 def test_while_one_works_no_other_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[list[str]] = []
     monkeypatch.setattr(subprocess, "Popen", lambda line, **how: started.append(line))

@@ -105,6 +105,16 @@ def test_it_may_be_told_not_to_ask(serve, own: Path, repository: Path) -> None:
     assert status(own)["requests"] == 1
 
 
+def test_whoever_uses_another_model_works_alone(serve, own: Path, repository: Path) -> None:
+    """What is printed depends on the model, and that on the environment of whoever asks."""
+    serve()
+    run("search", "book", repository, home=own, WAYFIND_MODEL="base")
+    run("search", "book", repository, home=own, WAYFIND_LATE_INTERACTION="off")
+    assert status(own)["requests"] == 0
+    run("search", "book", repository, home=own)
+    assert status(own)["requests"] == 1
+
+
 def test_a_first_search_through_it_indexes(serve, own: Path, repository: Path) -> None:
     serve()
     code, out, _ = run("search", "late reader pays", repository, home=own)
@@ -276,7 +286,7 @@ def said(message: bytes) -> dict | None:
 
 
 def request_of(**changes) -> dict:
-    return {**hello(address()), "do": "print", "request": Request("search", ("/",), "book", shape=Shape()).as_fields(), **changes}
+    return {**hello(address()), "do": "print", "settings": protocol.settings(), "request": Request("search", ("/",), "book", shape=Shape()).as_fields(), **changes}
 
 
 def test_another_versions_process_is_not_used(resident: Resident) -> None:

@@ -33,7 +33,8 @@ def repo(tmp_path: Path, library: Path) -> Path:
 
 def wayfind(*arguments: str, cwd: Path, env: dict | None = None) -> subprocess.CompletedProcess:
     line = [sys.executable, "-W", "error", "-m", "wayfind", *arguments]
-    return subprocess.run(line, capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd=cwd, env={**os.environ, **(env or {})}, check=False)
+    plain = {"WAYFIND_MODEL": "none", "WAYFIND_BACKGROUND_VECTORS": "off"}  # no process outlives its test
+    return subprocess.run(line, capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd=cwd, env={**os.environ, **plain, **(env or {})}, check=False)
 
 
 def results(*arguments: str, cwd: Path, env: dict | None = None) -> int:

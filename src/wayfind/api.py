@@ -13,7 +13,9 @@ from wayfind.index.refresh import Options, Refreshed, refresh, stale
 from wayfind.index.snapshot import Snapshot, open_snapshot
 from wayfind.index.tree import Tree, open_tree
 from wayfind.model import adaptation as adaptations
-from wayfind.search import engine
+from wayfind.model.bundle import current
+from wayfind.model.encoder import late_dim
+from wayfind.search import engine, latents
 from wayfind.search.engine import Ask
 from wayfind.search.explain import Mode
 from wayfind.search.query import Filters
@@ -54,7 +56,7 @@ class Repository:
         self._tree, self._options, self._adapted = tree, options, adapted
         self._searcher: Searcher | None = None
         self._adopted: adaptations.Adaptation | None = None
-        self._learned = ""
+        self._used: tuple[object, ...] = ()
         self.stale_files = 0
 
     @property
@@ -92,12 +94,13 @@ class Repository:
         return self.searcher().snapshot
 
     def searcher(self) -> Searcher:
-        """The searcher of the present generation and adaptation; a newer one takes its place when there is one."""
+        """The searcher of the present generation, of the models in use and of the adaptation; a newer one takes its place when there is one."""
         generation, learned = self._tree.catalogue.stamp(), adaptations.current(self.learned_folder) if self._adapted else ""
+        used = (learned, latents.stamp(self._tree.folder), *_model(self._tree.folder))
         if self._searcher is None or self._searcher.snapshot.manifest.stamp != generation:
-            self._searcher, self._learned = Searcher(open_snapshot(self._tree), adaptation=self._adaptation(learned)), learned
-        elif learned != self._learned:
-            self._searcher, self._learned = Searcher(self._searcher.snapshot, adaptation=self._adaptation(learned)), learned
+            self._searcher, self._used = Searcher(open_snapshot(self._tree), adaptation=self._adaptation(learned)), used
+        elif used != self._used:
+            self._searcher, self._used = Searcher(self._searcher.snapshot, adaptation=self._adaptation(learned)), used
         return self._searcher
 
     def adopt(self, adaptation: adaptations.Adaptation | None) -> None:
@@ -233,6 +236,15 @@ def open_repository(
     """
     options = Options(manual=Path(manual) if manual else None, workers=workers, commits=commits)
     return Repository(open_tree(path, home), options, adapted)
+
+
+def _model(tree: Path) -> tuple[str, int]:
+    """Id of the model in use for a tree and the size of its token vectors; nothing of one that cannot be used, as its search says."""
+    try:
+        bundle = current(tree)
+    except ModelError:
+        return "", 0
+    return (bundle.id, late_dim(bundle)) if bundle else ("", 0)
 
 
 def _several(values: str | Sequence[str]) -> tuple[str, ...]:

@@ -90,7 +90,7 @@ def _text(written: Any) -> str:
 
 
 def _folder(written: Any) -> str:
-    return os.path.expanduser(_text(written))
+    return os.path.abspath(os.path.expanduser(_text(written)))
 
 
 def _model(written: Any) -> str:
@@ -134,6 +134,12 @@ def default_home() -> Path:
         return Path(home)
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(cache).expanduser() / "wayfind"
+
+
+def environment() -> dict[str, str]:
+    """The environment for a process with another current folder: what names a folder names it whole. Raises UsageError."""
+    named = {setting.environment: setting for setting in (SETTINGS["home"], SETTINGS["model"])}
+    return os.environ | {name: _read(setting, os.environ[name], name) for name, setting in named.items() if os.environ.get(name)}
 
 
 def found(name: str, folder: str | os.PathLike[str] | None = None) -> Value:

@@ -62,6 +62,15 @@ def read_record(tree: Path) -> Record | None:
         raise ModelError(f"{file} cannot be read ({problem}); learn again with: wayfind learn --from random") from problem
 
 
+def stamp(tree: Path) -> tuple[int, int] | None:
+    """What tells a record from the one before it; None where there is none."""
+    try:
+        state = (folder_of(tree) / RECORD).stat()
+    except OSError:
+        return None
+    return state.st_ino, state.st_mtime_ns
+
+
 def as_json(record: Record) -> str:
     return json.dumps(asdict(record), indent=1, sort_keys=True) + "\n"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from wayfind.config import value_of
 from wayfind.errors import WayfindError
-from wayfind.serve.protocol import LONGEST_REPLY, Address, ProtocolError, address, connected, hello, receive, send
+from wayfind.serve.protocol import LONGEST_REPLY, Address, ProtocolError, address, connected, hello, receive, send, settings
 from wayfind.serve.request import Printed, Request
 
 PATIENCE = 300.0
@@ -27,7 +27,7 @@ def asked(request: Callable[[], Request], progress: Callable[[str, int, int], No
     if not wanted():
         return None
     try:
-        reply = exchange(address(), lambda: {"do": "print", "request": request().as_fields()}, progress)
+        reply = exchange(address(), lambda: {"do": "print", "settings": settings(), "request": request().as_fields()}, progress)
         return Printed(tuple(reply["rows"]), reply["code"], tuple(reply["notes"]), reply["raw"]) if "rows" in reply else None
     except (OSError, ProtocolError, KeyError, TypeError, ValueError, WayfindError):
         return None

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wayfind.config import value_of
+from wayfind.config import environment, value_of
 
 if TYPE_CHECKING:
     from wayfind.search.searcher import Searcher
@@ -37,8 +37,9 @@ def fill_behind(root: Path, index: Path) -> bool:
         with _alone(index) as lock:
             line = [sys.executable, "-m", "wayfind.serve.filling", os.fspath(root)]
             subprocess.Popen(  # noqa: S603
-                line, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, cwd=os.path.abspath(os.sep), pass_fds=(lock,)
-            )
+                line, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, cwd=os.path.abspath(os.sep),
+                env=environment(), pass_fds=(lock,),
+            )  # fmt: skip
     except OSError:  # busy, read only, or no process to be had: the next search tries again
         return False
     return True

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from wayfind import __version__
-from wayfind.config import default_home
+from wayfind.config import default_home, value_of
 
 VERSION = 1
 """Of the protocol. Both sides also compare the version of Wayfind, since both must print the same."""
@@ -118,6 +118,11 @@ def connected(place: Address) -> tuple[socket.socket, str]:
 def hello(place: Address, token: str = "") -> dict[str, Any]:
     """What every request begins with."""
     return {"protocol": VERSION, "version": __version__, "home": os.fspath(place.home), "token": token}
+
+
+def settings() -> dict[str, Any]:
+    """What the answer to a request depends on beside it: one process may see other settings than another. Raises UsageError."""
+    return {name: value_of(name) for name in ("model", "late-interaction")}
 
 
 def send(stream: BinaryIO, message: dict[str, Any]) -> None:

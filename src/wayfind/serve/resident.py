@@ -24,10 +24,11 @@ from typing import Any
 import click
 
 from wayfind import __version__
+from wayfind.config import environment
 from wayfind.errors import StorageError, UsageError, WayfindError
 from wayfind.serve.client import exchange
 from wayfind.serve.exits import FOUND, NOTHING, note
-from wayfind.serve.protocol import LONGEST_REQUEST, VERSION, Address, ProtocolError, address, is_private, receive, send, uses_ports
+from wayfind.serve.protocol import LONGEST_REQUEST, VERSION, Address, ProtocolError, address, is_private, receive, send, settings, uses_ports
 from wayfind.serve.request import Request
 from wayfind.serve.screen import counted, shown
 
@@ -111,6 +112,8 @@ class Resident:
             return ""
         if (message.get("protocol"), message.get("version"), message.get("home")) != (VERSION, __version__, os.fspath(self.place.home)):
             return f"this is wayfind {__version__} for {self.place.home}"
+        if message.get("settings") != settings():
+            return "it uses another model"
         return ""
 
     def _reply(self, message: dict[str, Any], stream: Any) -> dict[str, Any]:
@@ -292,7 +295,7 @@ def _begin(place: Address, roots: list[str], idle: float, jobs: int) -> int:
 
     private_folder(place.folder)
     with open(place.log, "wb") as log:
-        child = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=os.path.abspath(os.sep))
+        child = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=os.path.abspath(os.sep), env=environment())
     deadline = time.monotonic() + _STARTS_WITHIN
     while time.monotonic() < deadline and child.poll() is None:
         try:
