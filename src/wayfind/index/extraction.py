@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
-import threading
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from wayfind.corpus.languages import language_of
 from wayfind.corpus.walk import decode
+from wayfind.index.lock import end_with
 from wayfind.index.segment import file_postings
 from wayfind.index.store import content_key, encode_postings, encode_record
 from wayfind.types import FileRecord
@@ -73,12 +72,6 @@ def key_of(data: bytes, path: str) -> str:
 
 
 def _begin_worker() -> None:
-    """Leave interrupts to the parent, and end when it does: an orphan would hold the home's lock for ever."""
+    """Leave interrupts to the parent, and end when it does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)
+    end_with(os.getppid())

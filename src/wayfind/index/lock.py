@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,8 @@ WAIT = 60.0
 """Seconds that whoever needs a home alone waits for running refreshes."""
 _STEP = 0.02
 """Seconds between two tries."""
+_LOOK = 0.5
+"""Seconds between two looks whether a parent is still there."""
 
 
 @contextlib.contextmanager
@@ -51,3 +54,14 @@ def _take(handle: int, home: Path, how: int, deadline: float) -> None:
             raise StorageError(
                 f"cannot lock {home}: {error.strerror}. Set WAYFIND_HOME to a folder on a local disk."
             ) from error
+
+
+def end_with(parent: int) -> None:
+    """End this process when the one that started it, of this id, has ended: an orphan would hold its locks for ever."""
+    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_LOOK)
+    os._exit(1)

@@ -8,32 +8,29 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
-import time
 from contextlib import closing, suppress
 from pathlib import Path
 
 from wayfind.errors import WayfindError
 
 NICENESS = 10
-_LOOK = 1.0
-"""Seconds between two looks whether the process that serves is still there."""
 
 
 def encode_behind(root: Path, home: Path) -> subprocess.Popen[bytes] | None:
     """Start the process; None where there is none to be had. Vectors are never needed for an answer."""
-    line = [sys.executable, "-m", "wayfind.serve.encoding", os.fspath(root), os.fspath(home)]
+    line = [sys.executable, "-m", "wayfind.serve.encoding", os.fspath(root), os.fspath(home), str(os.getpid())]
     with suppress(OSError):
         return subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return None
 
 
 def main() -> int:
+    from wayfind.index.lock import end_with
     from wayfind.index.tree import open_tree
     from wayfind.index.vectors import fill
     from wayfind.model.encoder import current_encoder
 
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    end_with(int(sys.argv[3]))
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     try:
@@ -44,12 +41,6 @@ def main() -> int:
     except WayfindError:
         return 2
     return 0
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(_LOOK)
-    os._exit(1)
 
 
 if __name__ == "__main__":
