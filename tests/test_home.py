@@ -11,6 +11,7 @@ from indexes import opened, refreshed, tree
 
 from wayfind.index.home import sizes
 from wayfind.index.snapshot import open_snapshot
+from wayfind.serve.standing import _size_of_store
 
 
 @pytest.fixture
@@ -38,3 +39,9 @@ def test_searching_a_tree_counts_as_use(home: Path, tmp_path: Path) -> None:
         os.utime(a.folder / "root", (0, 1000))
         open_snapshot(a)
     assert sizes(home).trees[0].used > time.time() - 60
+
+
+def test_a_file_that_goes_while_sizes_are_asked_for_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The journal of a database, when another process closes it last: `status` failed with "No such file"."""
+    monkeypatch.setattr(Path, "glob", lambda folder, pattern: iter([folder / "content.sqlite-wal"]))
+    assert _size_of_store(tmp_path / "content.sqlite") == 0

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wayfind import __version__
+from wayfind.index.home import bytes_below, bytes_of
 from wayfind.serve.exits import FOUND, NOTHING
 from wayfind.serve.place import Opened, folder_around, home_of, is_begun, opened
 from wayfind.serve.request import Printed, Request, Shape
@@ -149,7 +150,7 @@ def stand(place: Opened) -> Standing:
         _counts(snapshot.provenance_of(chunk) for chunk in range(snapshot.chunks)), _counts(snapshot.kind_of(chunk) for chunk in range(snapshot.chunks)),
         {reason: sorted(paths)[:EXAMPLES] for reason, paths in sorted(skipped.items())}, problems, secrets,
         int(manifest.meta.get("commits", 0)), json.loads(manifest.meta.get("unmatched", "[]")),
-        {"this index": _size(tree.folder), "content of all repositories": _size_of_store(tree.store.path), **_size_of_tokens(tree.folder, manifest)},
+        {"this index": bytes_below(tree.folder), "content of all repositories": _size_of_store(tree.store.path), **_size_of_tokens(tree.folder, manifest)},
         feedback.counts(feedback.read(tree.folder)), {"pinned": len(edits.pinned), "forgotten": len(edits.forgotten)},
     )
 
@@ -272,20 +273,16 @@ def _row(name: str, text: str) -> str:
     return f"  {name:<10} {text}"
 
 
-def _size(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
-
-
 def _size_of_tokens(folder: Path, manifest: Manifest) -> dict[str, int]:
     """Bytes of the token vectors of late interaction, where there are any."""
     from wayfind.index.late import late_names
 
-    size = sum(file.stat().st_size for name in late_names(manifest) if (file := folder / name).exists())
+    size = sum(bytes_of(folder / name) for name in late_names(manifest))
     return {"token vectors": size} if size else {}
 
 
 def _size_of_store(store: Path) -> int:
-    return sum(file.stat().st_size for file in store.parent.glob(f"{store.name}*"))
+    return sum(map(bytes_of, store.parent.glob(f"{store.name}*")))
 
 
 def _bytes(size: int) -> str:
