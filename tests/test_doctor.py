@@ -108,7 +108,8 @@ def test_what_others_can_read_is_found_and_closed(home: Path, tmp_path: Path) ->
     assert wrong(home) == []
     (home / "content.sqlite").chmod(0o644)
     (home / "trees").chmod(0o755)
-    assert wrong(home) == ["permissions"] * 2
+    (home / "explanations.sqlite").touch(0o644)
+    assert wrong(home) == ["permissions"] * 3
     doctor(home, repair=True)
     assert wrong(home) == []
     assert (home / "content.sqlite").stat().st_mode & 0o777 == 0o600

@@ -18,7 +18,7 @@ from pathlib import Path
 from wayfind.corpus import identity, languages
 from wayfind.errors import IndexDamaged, IndexError_, IndexVersion, StorageError
 from wayfind.index.catalogue import Catalogue, Manifest
-from wayfind.index.home import CATALOGUE, CONTENT, VECTORS, TreeSize, root_of, trees, used
+from wayfind.index.home import CATALOGUE, CONTENT, EXPLANATIONS, VECTORS, TreeSize, root_of, trees, used
 from wayfind.index.late import late_names, read_late
 from wayfind.index.lock import WAIT, held
 from wayfind.index.segment import Segment
@@ -92,7 +92,7 @@ def _check_disk(home: Path) -> Iterator[Finding]:
 
 def _check_permissions(home: Path, repair: bool) -> Iterator[Finding]:
     """Others of this machine must not read the source text that lies here, and its owner must be able to."""
-    databases = [*sorted(home.glob(f"{CONTENT}*")), *sorted(home.glob(f"{VECTORS}*"))]
+    databases = [path for name in (CONTENT, VECTORS, EXPLANATIONS) for path in sorted(home.glob(f"{name}*"))]
     for path in [home, *databases, home / "trees", *sorted(home.glob("trees/**/*"))]:
         with contextlib.suppress(FileNotFoundError):
             status = path.lstat()
