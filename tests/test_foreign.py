@@ -6,7 +6,10 @@ import json
 import os
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -120,6 +123,24 @@ def test_other_tokenizers_are_the_librarys_and_their_lack_names_the_extra(tmp_pa
     words = tokenizer_of(tmp_path)
     assert words.framed("open door", 16) == [2, 6, 7, 3] and len(words.framed("open " * 50, 16)) == 16
     assert words.pad == 0
+
+
+def test_threads_that_read_texts_of_other_lengths_do_not_mix_them(tmp_path):
+    pytest.importorskip("tokenizers")
+    write_json(tmp_path / "tokenizer.json", tokenizer_json(pre_tokenizer={"type": "Whitespace"}))
+    words = tokenizer_of(tmp_path)
+
+    class Slow:
+        def enable_truncation(self, longest: int) -> None:
+            self.longest = longest
+            time.sleep(0.01)
+
+        def encode(self, text: str) -> SimpleNamespace:
+            return SimpleNamespace(ids=[0] * self.longest)
+
+    words._own = Slow()
+    with ThreadPoolExecutor(8) as pool:
+        assert [len(ids) for ids in pool.map(lambda longest: words.framed("x", longest), range(8))] == list(range(8))
 
 
 def test_a_vocabulary_alone_is_berts_uncased(tmp_path):

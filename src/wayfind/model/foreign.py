@@ -7,6 +7,7 @@ the only `*.onnx` there is. A folder without one is converted once by `train.con
 from __future__ import annotations
 
 import json
+import threading
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -218,12 +219,14 @@ class LibraryWords:
         except Exception as problem:  # the library raises bare Exception
             raise ModelError(f"{path}: {problem}") from None
         self._own.no_padding()
+        self._one = threading.Lock()
         found = next((number for mark in (PAD, "<pad>", "<|padding|>", "<|endoftext|>") if (number := self._own.token_to_id(mark)) is not None), 0)
         self.pad: int = found
 
     def framed(self, text: str, longest: int) -> list[int]:
-        self._own.enable_truncation(longest)
-        return self._own.encode(text).ids
+        with self._one:  # how much is read is a state of the tokenizer, and queries are shorter than chunks
+            self._own.enable_truncation(longest)
+            return self._own.encode(text).ids
 
 
 def _longest(folder: Path, config: Mapping[str, Any]) -> int:
