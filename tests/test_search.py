@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import re
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -126,6 +128,16 @@ def test_words_that_stand_in_two_places_do_not_settle_it_however_many_results_ar
     with wayfind.open(tmp_path, home=tmp_path / "home", commits=0) as repository:
         for k in (1, 2, 10):
             assert not repository.search("the file is opened twice", k).reason, k
+
+
+def test_a_repository_that_nobody_holds_any_more_is_closed(tmp_path):
+    (tmp_path / "door.py").write_text("def shut():\n    return 1\n")
+    repository = wayfind.open(tmp_path, home=tmp_path / "home", commits=0)
+    assert repository.search("shut").results
+    store = weakref.ref(repository.tree.store)
+    del repository
+    gc.collect()
+    assert store() is None
 
 
 def test_tests_come_after_what_they_test_unless_asked_for(shop):

@@ -24,6 +24,8 @@ from wayfind.index.store import ContentStore
 from wayfind.index.tree import Tree, require
 from wayfind.types import KINDS, PROVENANCES, Chunk, FileRecord, Target
 
+KEPT = 512
+"""Records that a snapshot keeps decoded. They are its own: what held them for all would keep every store open that was ever read."""
 _ATTEMPTS = 5
 
 
@@ -78,6 +80,8 @@ class Snapshot:
     ):
         """`folder`: where the tree's index lies, and beside it what was learned and said of the tree."""
         self.manifest, self.segments, self.store, self.manual, self.folder = manifest, segments, store, manual, folder
+        self._record = record = lru_cache(maxsize=KEPT)(store.record)
+        self._lines = lru_cache(maxsize=KEPT)(lambda key: record(key).text.split("\n"))
         self._vectors: dict[str, Vectors] = {}
         self._tokens: dict[str, TokenVectors] = {}
         number_of = {name: i for i, name in enumerate(manifest.segments)}
@@ -239,10 +243,6 @@ class Snapshot:
                 if file >= 0 and first[own] < first[own + 1]:
                     yield file, table[first[own] : first[own + 1]], names
 
-    def prefixed(self, prefix: str) -> list[str]:
-        """Terms that begin with `prefix`, in alphabetical order."""
-        return sorted({segment.vocabulary[n] for segment in self.segments for n in segment.prefixed(prefix)})
-
     def holding(self, term: str) -> np.ndarray:
         """Live chunks whose text holds the term, ascending."""
         return self.postings(FIELDS[BODY], term)[0]
@@ -263,17 +263,16 @@ class Snapshot:
 
     def record(self, file: int) -> FileRecord:
         """The stored record of a file."""
-        return _record(self.store, self.keys[file])
+        return self._record(self.keys[file])
 
     def chunk(self, number: int) -> tuple[Chunk, str]:
         """The chunk and its text; a manual explanation takes the place of its own target."""
         file = int(self.file[number])
-        record = self.record(file)
+        record, lines = self.record(file), self._lines(self.keys[file])
         own = self.number_in_file(number)
         chunk = record.chunks[own]
         if text := self.manual.get((self.paths[file], own)):
             chunk = replace(chunk, target=Target(text, "manual"))
-        lines = _lines(self.store, self.keys[file])
         return chunk, "\n".join(lines[chunk.start_line - 1 : chunk.end_line])
 
     def texts(self) -> Iterator[tuple[int, str]]:
@@ -288,13 +287,3 @@ def verify_rows(segment: Segment, rows: Sequence[tuple[int, str, str]]) -> None:
         raise IndexDamaged(
             f"{segment.path} and its catalogue disagree; run `wayfind doctor --repair`, which builds the index again"
         )
-
-
-@lru_cache(maxsize=512)
-def _record(store: ContentStore, key: str) -> FileRecord:
-    return store.record(key)
-
-
-@lru_cache(maxsize=512)
-def _lines(store: ContentStore, key: str) -> list[str]:
-    return _record(store, key).text.split("\n")
