@@ -106,7 +106,7 @@ def test_counts_stop_at_255(tmp_path: Path) -> None:
     assert segment.arrays["lengths"][0, FIELDS.index("body")] == 1000
 
 
-def test_terms_are_found_by_name_and_by_beginning(tmp_path: Path) -> None:
+def test_terms_are_found_by_name(tmp_path: Path) -> None:
     write_segment(tmp_path / "a.seg", [python("a.py", 1), python("b.py", 2)])
     segment = Segment(tmp_path / "a.seg")
     vocabulary = segment.vocabulary.all()
@@ -114,8 +114,6 @@ def test_terms_are_found_by_name_and_by_beginning(tmp_path: Path) -> None:
     assert [segment.term_number(term) for term in vocabulary] == list(range(len(vocabulary)))
     assert segment.term_number("nowhere") is None
     assert segment.term_number("\U0010ffff") is None
-    for prefix in ("re", "m", "zz", ""):
-        assert segment.prefixed(prefix, 1000) == [i for i, term in enumerate(vocabulary) if term.startswith(prefix)]
 
 
 def test_an_empty_segment_can_be_read(tmp_path: Path) -> None:

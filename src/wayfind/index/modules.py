@@ -43,14 +43,11 @@ class Modules:
 
     def package(self, file: int) -> str:
         """What two files have in common whose language lets them see each other without an import."""
-        path = self._paths[file]
-        folder = path.rpartition("/")[0]
+        folder = self._paths[file].rpartition("/")[0]
         if self._families[file] == "jvm":
             for root in ("java/", "kotlin/", "scala/", "groovy/"):
                 if root in folder + "/":
                     return (folder + "/").rpartition(root)[2].rstrip("/")
-        if self._families[file] == "go" and path.endswith("_test.go"):
-            return folder
         return folder
 
     def files(self, file: int, module: str) -> list[int]:
@@ -165,7 +162,7 @@ class Modules:
     # Go: by the folder that the import path ends with.
 
     def _go_files(self, folder: str, module: str) -> list[int]:
-        steps = [step for step in module.split("/")]
+        steps = module.split("/")
         for length in range(len(steps), 0, -1):
             home = "/".join(steps[-length:])
             if ("go", home) in self._by_folder and "." in module.split("/")[0]:
@@ -231,7 +228,7 @@ class Modules:
         return [one for home in sorted(self._folders.get(("csharp", module), ())) for one in self._by_folder["csharp", home]]
 
     def _rust_files(self, folder: str, module: str) -> list[int]:
-        steps = [step for step in module.split(".")]
+        steps = module.split(".")
         root = folder.split("/") if folder else []
         if steps[0] == "crate":
             while root and root[-1] != "src":

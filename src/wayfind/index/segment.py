@@ -378,15 +378,6 @@ class Segment:
         number = self.vocabulary.position(wanted)
         return number if number < len(self.vocabulary) and self.vocabulary.raw(number) == wanted else None
 
-    def prefixed(self, prefix: str, most: int = 64) -> list[int]:
-        """Numbers of the terms that begin with `prefix`, at most `most`, in alphabetical order."""
-        wanted = prefix.encode("utf-8", "surrogateescape")
-        number, found = self.vocabulary.position(wanted), []
-        while number < len(self.vocabulary) and len(found) < most and self.vocabulary.raw(number).startswith(wanted):
-            found.append(number)
-            number += 1
-        return found
-
     def postings(self, field: str, number: int) -> tuple[np.ndarray, np.ndarray]:
         """Items (chunks, or files for file fields) that hold the term, ascending, and how often, as arrays of one length."""
         starts = self.arrays[f"{field}.starts"]

@@ -32,8 +32,7 @@ from wayfind.index.tree import Tree
 from wayfind.model.codes import lengths_of
 from wayfind.model.encoder import Encoder
 from wayfind.model.text import PATH_PARTS
-from wayfind.types import Progress
-from wayfind.types import FileRecord
+from wayfind.types import FileRecord, Progress
 
 MAGIC = b"WAYFIND VECTORS 1\n"
 LEFT_OUT = frozenset({"window", "entry"})

@@ -47,9 +47,7 @@ COMMANDS = {
 }
 """Command -> (module of this package, what it does). The module holds it as `NAME_command`."""
 OTHER_NAMES = {"query": "search"}
-TO_COME: dict[str, tuple[str, str]] = {}
-"""Kept free for later versions; not listed."""
-_NAMED = {*COMMANDS, *OTHER_NAMES, *TO_COME, "-h", "--help", "-V", "--version"}
+_NAMED = {*COMMANDS, *OTHER_NAMES, "-h", "--help", "-V", "--version"}
 
 
 _DASHED_QUERY = re.compile(r"-[^\W\d_]\S*\s|-(?:sym|symbol|path|file|lang|language|kind):")
@@ -64,7 +62,7 @@ class _Commands(click.Group):
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         name = OTHER_NAMES.get(name, name)
-        module, _ = {**COMMANDS, **TO_COME}.get(name, ("", ""))
+        module, _ = COMMANDS.get(name, ("", ""))
         if not module:
             return None
         command = settled(getattr(import_module(f"wayfind.serve.{module}"), f"{name}_command"))
