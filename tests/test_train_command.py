@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,14 +16,14 @@ pytest.importorskip("onnxscript")
 
 from training import lines, write_lines  # noqa: E402
 
-from wayfind.errors import NotFound, UsageError  # noqa: E402
+from wayfind.errors import NotFound, TrainingError, UsageError  # noqa: E402
 from wayfind.model import bundle  # noqa: E402
 from wayfind.serve import measuring  # noqa: E402
 from wayfind.train import checkpoint  # noqa: E402
 from wayfind.train.batches import read_material  # noqa: E402
 from wayfind.train.config import read_configs  # noqa: E402
 from wayfind.train.loop import train  # noqa: E402
-from wayfind.train.run import with_vocabulary  # noqa: E402
+from wayfind.train.run import train_stages, with_vocabulary  # noqa: E402
 from wayfind.train.shards import manifest_of  # noqa: E402
 
 TINY = Path(__file__).parent.parent / "training" / "tiny.yaml"
@@ -64,6 +65,20 @@ def trained(config: Path, folder: Path) -> bytes:
     stage = with_vocabulary(read_configs(config)[0], folder)
     train(stage, read_material(stage), folder)
     return weights(folder)
+
+
+def test_what_a_failed_attempt_left_does_not_decide_the_vocabulary(config, tmp_path):
+    (one,) = read_configs(config)
+    with pytest.raises(UsageError, match="loop.batch"):
+        train_stages([replace(one, loop=replace(one.loop, batch=5000))], tmp_path / "out")
+    train_stages([replace(one, data=replace(one.data, vocabulary_size=300), loop=replace(one.loop, steps=1))], tmp_path / "out")
+    assert len((tmp_path / "out" / "vocab.txt").read_text().splitlines()) <= 300
+
+
+def test_too_little_memory_is_said_with_what_to_lower(config, tmp_path):
+    (one,) = read_configs(config)
+    with pytest.raises(TrainingError, match="lower loop.micro_batch"):
+        train_stages([replace(one, encoder=replace(one.encoder, hidden=10**9))], tmp_path / "out")
 
 
 def test_prepared_shards_train_the_same_model_without_the_pairs(config, tmp_path):

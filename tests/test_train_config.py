@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,16 @@ import pytest
 
 pytest.importorskip("torch")
 
+from conftest import plant  # noqa: E402
 from training import changed, configuration, write_lines  # noqa: E402
 
-from wayfind.errors import Collapsed, UsageError  # noqa: E402
+from wayfind.errors import Collapsed, NotFound, UsageError  # noqa: E402
 from wayfind.train import checkpoint  # noqa: E402
 from wayfind.train.batches import read_material  # noqa: E402
+from wayfind.train.build import build  # noqa: E402
 from wayfind.train.config import MPS_BATCH, Loop, config_of, read_configs  # noqa: E402
 from wayfind.train.loop import Limits, limits_of, micro_batch_of, rate_at, train  # noqa: E402
+from wayfind.train.recipe import read_recipe  # noqa: E402
 
 SHIPPED = [Path(__file__).parent.parent / "training" / f"{name}.yaml" for name in ("tiny", "codesearchnet", "priority", "two-stage", "base", "teacher")]
 
@@ -37,10 +41,83 @@ def test_an_unknown_key_names_the_nearest(tmp_path, place, nearest):
     ({"loop": {"precision": "float16"}}, "precision must be one of"), ({"loop": {"batch": 1}}, "batch must be 2 or more"), ({"objectives": {"xtr": {"weight": 1.0}}}, "set heads.tokens"),
     ({"objectives": {"contrastive": {"weight": 0.0}}}, "nothing would be learned"), ({"loop": {"rate": "fast"}}, "must be float"), ({"objectives": {"contrastive": {"dimensions": [300]}}}, "between 0 and heads.vector"),
     ({"objectives": {"distillation": {"weight": 1.0}}}, "no teacher"), ({"encoder": {"hidden": 30}}, "multiple"), ({"data": {"train": [{"path": "x", "wieght": 2}]}}, "did you mean `weight`"),
+    ({"data": {"train": []}}, "nothing to learn from"), ({"data": {"train": [{"path": "x", "weight": 0}]}}, "weight must be above 0"), ({"data": {"train": ["x"], "valid": [{"path": "x", "weight": -1}]}}, "weight must be above 0"),
+    ({"data": {"train": ["x"], "vocabulary_size": 3}}, "vocabulary_size must be 64 or more"), ({"encoder": {"code_length": 1}}, "code_length must be 8 or more"), ({"encoder": {"query_length": 0}}, "query_length must be 4"),
+    ({"encoder": {"dropout": 2}}, "dropout is a share"), ({"data": {"train": ["x"], "path_dropout": 7}}, "path_dropout is a share"), ({"loop": {"warmup": 3}}, "warmup is a share"), ({"seed": -1}, "seed must be 0 or more"),
+    ({"encoder": {"lora": 9999}}, "less than encoder.hidden"), ({"objectives": {"contrastive": {"temperature": 0}}}, "contrastive.temperature must be above 0"),
+    ({"objectives": {"contrastive": {"weight": 0}, "maxsim": {"weight": 1}}, "heads": {"vector": -1, "tokens": 8}, "negatives": {"mined": 2}}, "negatives.mined needs a text vector"),
+    ({"objectives": {"contrastive": {"dimensions": ["a"]}}}, r"dimensions\[0\] must be int"),
 ])
 def test_values_that_cannot_be_meant_are_refused(values, said):
     with pytest.raises(UsageError, match=said):
         config_of({"name": "t", "data": {"train": ["x"]}, **values})
+
+
+def test_a_number_with_an_exponent_needs_no_point(tmp_path):
+    """YAML 1.1 takes 1e-3 for a text."""
+    (tmp_path / "one.yaml").write_text("name: one\ndata: {train: [a]}\nloop: {rate: 1e-3, warmup: 1E-1}\n")
+    (config,) = read_configs(tmp_path / "one.yaml")
+    assert (config.loop.rate, config.loop.warmup) == (1e-3, 0.1)
+
+
+def test_a_name_on_the_hub_that_cannot_be_had_is_named(monkeypatch):
+    hub = pytest.importorskip("huggingface_hub")
+
+    def refuse(*_: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr(hub, "hf_hub_download", refuse)
+    with pytest.raises(NotFound, match="encoder.folder acme/none: no such folder.*no network"):
+        read_material(configuration(Path("none"), encoder__folder="acme/none"))
+
+
+LOCK = r"""---- MODULE Lock ----
+\* A process may enter the critical section only if nobody else holds the lock.
+Enter(p) ==
+  /\ lock = FALSE
+  /\ lock' = TRUE
+  /\ pc' = [pc EXCEPT ![p] = "cs"]
+  /\ UNCHANGED owner
+====
+"""
+SUM = """/-- The balance after a deposit is the old balance and the amount that was paid in. -/
+theorem balance_after_deposit (b a : Nat) : deposit b a = b + a := by
+  unfold deposit
+  simp [Nat.add_comm]
+  done
+"""
+LARGEST = '''def largest_of(numbers, least):
+    """Find the largest of several numbers that are given, but at least the smallest allowed."""
+    found = least
+    for number in numbers:
+        if number > found:
+            found = number
+    return found
+'''
+CLONES = {
+    "tlaplus+Examples": {"Lock.tla": LOCK},
+    "tlaplus+CommunityModules": {"Bag.tla": LOCK.replace("lock", "bag").replace("Enter", "Fill").replace("TRUE", "Cardinality(bag)").replace("pc", "contents")},
+    "leanprover-community+batteries": {"Sum.lean": SUM},
+    "usi-verification-and-security+opensmt": {"src/largest.py": LARGEST},
+    "own": {"pay.py": LARGEST.replace("largest", "open bill").replace("open bill_of", "pay").replace("found = number", "found = number * rate\n            print(least)")},
+}
+
+
+def test_the_priority_pairs_are_weighted_once_and_some_are_held_out(tmp_path):
+    """Both shipped configurations weighed formal methods five times, so 25 times, and no project fell into the part that is held out."""
+    pytest.importorskip("rensa")
+    for name, files in CLONES.items():
+        plant(tmp_path / "clones" / name, files)
+    path = Path(__file__).parent.parent / "training" / "data" / "priority.yaml"
+    recipe = read_recipe(path)
+    own, others = recipe.sources
+    sources = [replace(own, repositories=[str(tmp_path / "clones" / "own")]), replace(others, folders=str(tmp_path / "clones"))]
+    build(replace(recipe, sources=sources), path, tmp_path / "data" / "priority")
+    (config,) = read_configs(path.parent.parent / "priority.yaml")
+    train = [replace(one, path=str(tmp_path / one.path)) for one in config.data.train]
+    material = read_material(replace(config, data=replace(config.data, train=train, vocabulary_size=300)))
+    assert set(material.train.weight.tolist()) == {1.0, 3.0, 5.0}
+    assert len(material.valid) and set(material.valid.languages) == {"tlaplus"}
 
 
 def test_a_stage_is_what_differs_and_starts_where_the_one_before_ended(tmp_path):

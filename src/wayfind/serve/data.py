@@ -13,6 +13,7 @@ from wayfind.serve.exits import FOUND, NOTHING
 from wayfind.serve.progress import meter
 from wayfind.serve.screen import shown_text
 from wayfind.train.pairs import KINDS, Pair
+from wayfind.train.split import project
 
 MOST_MISSING = 8
 """Sources that were not read, named with the reason; the manifest has all."""
@@ -87,6 +88,10 @@ def summary(manifest: dict[str, Any], folder: str) -> str:
         counts = manifest[what].get("train", {})
         lines.append(f"  {what}: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()))
     lines.append("  licences: " + ", ".join(f"{name} {count:,}" for name, count in manifest["licences"].items()))
+    split, projects = manifest["configuration"]["split"], {project(name) for name in manifest["origins"]}
+    for part in ("valid", "test"):
+        if split[part] and not manifest["pairs"][part]:
+            lines.append(f"  nothing is held out for `{part}`: none of {len(projects):,} projects fell into it; raise split.{part} ({split[part]:g}) or change the seed")
     missing = list(manifest["missing"].items())
     lines += [f"  not read: {name}: {why}" for name, why in missing[:MOST_MISSING]]
     if len(missing) > MOST_MISSING:

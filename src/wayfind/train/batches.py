@@ -244,9 +244,12 @@ def vocabulary_of(config: TrainConfig) -> Vocabulary:
 def _vocabulary_of_encoder(folder: str) -> Path:
     if Path(folder).is_dir():
         return Path(folder)
-    from huggingface_hub import hf_hub_download
+    try:
+        from huggingface_hub import hf_hub_download
 
-    return Path(hf_hub_download(folder, "tokenizer.json"))
+        return Path(hf_hub_download(folder, "tokenizer.json"))
+    except (ImportError, OSError, ValueError) as problem:
+        raise NotFound(f"encoder.folder {folder}: no such folder, and as a name on the hub it cannot be had: {problem}") from problem
 
 
 def pairs_of(source: Source, part: str) -> list[Pair]:
@@ -279,7 +282,7 @@ def _source(source: Source, part: str, config: TrainConfig, vocabulary: Vocabula
     else:
         found = pairs_of(source, part)
         if not found:
-            raise UsageError(f"{path}: no pair of the part `{part}`" + ("; name held-out pairs in data.valid" if part == "valid" else ""))
+            raise UsageError(f"{path}: no pair of the part `{part}`" + ("; build it with a larger share split.valid or another seed, or name other pairs in data.valid" if part == "valid" else ""))
         tokens = joined(list(tokenise(found, vocabulary, config.encoder.query_length, config.encoder.code_length)))
     return _weighted(chosen(tokens, _rows(tokens, source, config.seed, number)), source.weight)
 

@@ -300,6 +300,13 @@ def _placed(given: str, config: Path) -> str:
 
 
 def _check(config: TrainConfig, where: str) -> None:
+    if not config.data.train:
+        raise UsageError(f"{where}: data.train names nothing to learn from")
+    for source in (*config.data.train, *config.data.valid):
+        if not 0 < source.weight < math.inf or source.limit < 0:
+            raise UsageError(f"{where}: {source.path}: weight must be above 0, and limit 0 or more; found {source.weight} and {source.limit}. Leave a source out that is not to be learned from")
+    if config.seed < 0:
+        raise UsageError(f"{where}: seed must be 0 or more, found {config.seed}")
     _chosen(where, "data.weights", config.data.weights, ("sampler", "loss"))
     _chosen(where, "encoder.positions", config.encoder.positions, ("rotary", "learned"))
     _chosen(where, "loop.precision", config.loop.precision, ("float32", "bfloat16"))
@@ -307,6 +314,7 @@ def _check(config: TrainConfig, where: str) -> None:
     for record_, name, least in (
         (config.loop, "batch", 2), (config.loop, "epochs", 1), (config.loop, "evaluate_every", 1), (config.loop, "pool", 2), (config.loop, "log_every", 1),
         (config.loop, "bucket", 1), (config.loop, "keep", 1), (config.encoder, "hidden", 1), (config.negatives, "every", 1), (config.objectives.xtr, "k", 1),
+        (config.data, "vocabulary_size", 64), (config.encoder, "code_length", 8), (config.encoder, "query_length", 4),
     ):
         if getattr(record_, name) < least:
             raise UsageError(f"{where}: {name} must be {least} or more, found {getattr(record_, name)}")
@@ -315,6 +323,10 @@ def _check(config: TrainConfig, where: str) -> None:
             value = getattr(part, one.name)
             if isinstance(value, (int, float)) and not isinstance(value, bool) and not 0 <= value < math.inf:
                 raise UsageError(f"{where}: {one.name} must be 0 or more, found {value}")
+    for part, names in ((config.encoder, ("dropout",)), (config.data, ("path_dropout", "symbol_dropout")), (config.loop, ("warmup", "final_rate"))):
+        for name in names:
+            if getattr(part, name) > 1:
+                raise UsageError(f"{where}: {name} is a share from 0 to 1, found {getattr(part, name)}")
     if config.data.together < 1 or config.loop.batch % config.data.together:
         raise UsageError(f"{where}: data.together must divide loop.batch ({config.loop.batch}), found {config.data.together}")
     _check_heads(config, where)
@@ -324,12 +336,19 @@ def _check_heads(config: TrainConfig, where: str) -> None:
     wanted, heads = config.objectives, config.heads
     if not config.encoder.folder and config.encoder.hidden % (2 * config.encoder.heads):
         raise UsageError(f"{where}: encoder.hidden must be a multiple of twice encoder.heads, found {config.encoder.hidden} and {config.encoder.heads}")
+    if not config.encoder.folder and config.encoder.lora >= config.encoder.hidden:
+        raise UsageError(f"{where}: encoder.lora is the rank of updates, less than encoder.hidden ({config.encoder.hidden}); found {config.encoder.lora}")
     if wanted.listwise.weight:
         _check_cross(config, where)
     if (wanted.maxsim.weight or wanted.xtr.weight) and heads.tokens < 1:
         raise UsageError(f"{where}: maxsim and xtr need token vectors: set heads.tokens, 64 say")
     if (wanted.contrastive.weight or wanted.distillation.weight) and heads.vector < 0:
         raise UsageError(f"{where}: contrastive and distillation need a text vector: set heads.vector to 0 or more")
+    for name in ("contrastive", "maxsim", "xtr", "distillation"):
+        if not getattr(wanted, name).temperature > 0:
+            raise UsageError(f"{where}: objectives.{name}.temperature must be above 0, found {getattr(wanted, name).temperature}")
+    if config.negatives.mined and not config.negatives.miner and heads.vector < 0:
+        raise UsageError(f"{where}: negatives.mined needs a text vector: set heads.vector to 0 or more, or negatives.miner to a checkpoint with vectors")
     if wanted.distillation.weight and not wanted.distillation.teacher:
         raise UsageError(f"{where}: objectives.distillation has a weight and no teacher")
     if not any(one.weight for one in (wanted.contrastive, wanted.maxsim, wanted.xtr, wanted.distillation, wanted.listwise)):

@@ -242,8 +242,6 @@ class _Run:
         return self.table.texts("query", whole.query[own]), self.table.texts("code", whole.code[codes], whole.skip[codes])
 
     def _mine(self, step: int) -> None:
-        if not self.config.heads.vector >= 0:
-            raise UsageError("negatives.mined needs a text vector: set heads.vector")
         self.mined = mine(encoder_of(self.model, self.precision), self.table, self.config.negatives, self.config.seed, step)
         self._say("mined", per_pair=float((self.mined >= 0).sum(axis=1).mean()))
 

@@ -5,6 +5,7 @@ Paths in the file are relative to it. What it does not say has the defaults give
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass, replace
@@ -19,6 +20,8 @@ from wayfind.train.pairs import KINDS
 from wayfind.train.sources.repository import Limits
 
 _Record = TypeVar("_Record")
+EXPONENT = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)[eE][-+]?\d+")
+"""A number to YAML 1.2, and a text to the parser, which reads YAML 1.1: 1e-3, 2.0e5."""
 LANGUAGE_NAMES = tuple(language.name for language in LANGUAGES)
 
 
@@ -194,7 +197,7 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         allowed = tuple(get_origin(one) or one for one in get_args(hint))
     else:
         allowed = (get_origin(hint) or hint,)
-    if allowed == (float,) and isinstance(value, int) and not isinstance(value, bool):
+    if allowed == (float,) and not isinstance(value, bool) and (isinstance(value, int) or (isinstance(value, str) and EXPONENT.fullmatch(value))):
         return float(value)
     if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
         raise UsageError(f"{where} must be {' or '.join(one.__name__ for one in allowed)}, found {value!r}")

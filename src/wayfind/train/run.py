@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 import torch.distributed as distributed
 
-from wayfind.errors import UsageError
+from wayfind.errors import TrainingError, UsageError
 from wayfind.model.bundle import digest_of
 from wayfind.train import checkpoint, cross
 from wayfind.train.batches import Table, pairs_of, read_material, vocabulary_of
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 def train_stages(stages: list[TrainConfig], output: Path, *, resume: bool = False, report: Report | None = None) -> Path | None:
     """Train stage after stage, each from the best checkpoint of the one before, and export the last. Returns the bundle's
     folder; None where time ran out before the end, and in processes other than the first."""
-    with _processes(stages[0]):
+    with _processes(stages[0]), _memory():
         start = stages[0].start
         for number, config in enumerate(stages, 1):
             folder = output / f"stage-{number}" if len(stages) > 1 else output
@@ -75,12 +75,16 @@ def write_teacher(stages: list[TrainConfig], output: Path) -> tuple[Path, int]:
 
 
 def with_vocabulary(config: TrainConfig, output: Path) -> TrainConfig:
-    """The configuration with its vocabulary in the output folder, written there by the first process if it is not there yet.
+    """The configuration with its vocabulary in the output folder, written there by the first process if nothing was trained yet.
 
-    What goes on must read what it began with, also where the pairs have changed since.
+    What goes on must read what it began with, also where the pairs have changed since; what an attempt that failed left there may
+    be of another configuration.
     """
-    if _first() and not _vocabularies(output):
-        vocabulary_of(config).write(output)
+    if _first() and not (_vocabularies(output) and any(map(checkpoint.latest, (output, *output.glob("stage-*"))))):
+        words = vocabulary_of(config)
+        for path in _vocabularies(output):
+            path.unlink()
+        words.write(output)
     if distributed.is_initialized():
         distributed.barrier()
     return replace(config, data=replace(config.data, vocabulary=str(_vocabularies(output)[0])))
@@ -105,6 +109,17 @@ def _exported(best: Path, folder: Path, valid: Tokens, report: Report | None) ->
 
 def _first() -> bool:
     return not distributed.is_initialized() or distributed.get_rank() == 0
+
+
+@contextmanager
+def _memory() -> Iterator[None]:
+    """Say that memory was not enough as an error of ours: torch has several."""
+    try:
+        yield
+    except RuntimeError as problem:
+        if not isinstance(problem, torch.OutOfMemoryError) and "allocate memory" not in str(problem):
+            raise
+        raise TrainingError("not enough memory for this encoder and batch: lower loop.micro_batch, encoder.code_length or the encoder's sizes") from problem
 
 
 @contextmanager
