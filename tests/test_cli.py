@@ -394,6 +394,9 @@ def test_manual_explanations_come_first_and_stay(ask, own: Path, tmp_path: Path)
     for word in ("newer", "newest"):
         plant(own, {"new.py": f"def {word}():\n    pass\n"})
         assert "The price of being late." in ask("explain", "loans.py:26", own)[1]
+    (tmp_path / "manual.json").unlink()
+    assert "manual.json: no such file any more" in ask("index", own)[1]
+    assert "manual.json: no such file any more" in ask("status", own)[1]
 
 
 # status, languages, version, eval, gc, forget, doctor

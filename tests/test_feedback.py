@@ -89,6 +89,14 @@ def test_a_later_mark_takes_the_place_of_an_earlier_one_but_opening_of_none(inde
     assert read(index.snapshot().folder) == [last]
 
 
+def test_what_was_judged_is_said_to_stay_when_it_is_opened(run) -> None:
+    """It was said to be opened from then on."""
+    run("feedback", FINE, "loans.py:27", "bad")
+    assert b"stays bad" in run("feedback", FINE, "loans.py:27", "--opened").stdout
+    told = json.loads(run("feedback", FINE, "loans.py:27", "--opened", "--json").stdout)
+    assert (told["kept"]["mark"], told["before"]) == ("bad", "bad")
+
+
 def test_marks_are_listed_and_deleted_one_or_all(run) -> None:
     assert run("feedback", "--list", code=1).stdout.startswith(b"nothing was said yet")
     for line, mark in ((27, "good"), (12, "bad")):
@@ -145,13 +153,14 @@ def test_bad_input_is_refused_and_keeps_nothing(run, tmp_path: Path, arguments: 
     assert not [*tmp_path.glob(f"home/trees/*/{FILE}")]
 
 
-def test_a_damaged_file_says_which_line(index) -> None:
+def test_a_damaged_file_says_which_line_and_can_be_deleted(index) -> None:
     file = index.snapshot().folder / FILE
     file.write_text('{"query": "q"}\n')
-    with pytest.raises(UsageError, match=rf"{FILE}:1 is no feedback"):
+    with pytest.raises(UsageError, match=rf"{FILE}:1 is no feedback.*wayfind feedback --delete all"):
         read(index.snapshot().folder)
     with pytest.raises(UsageError):
-        feedback.delete(index.snapshot().folder, "all")
+        feedback.delete(index.snapshot().folder, "0" * 8)
+    assert feedback.delete(index.snapshot().folder, "all") == 1 and not file.exists()
 
 
 def test_an_id_that_is_not_there_is_an_error(index) -> None:

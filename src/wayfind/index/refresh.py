@@ -176,6 +176,7 @@ class _Work:
         changed, extracted = self._read([stat for stat in plan if stat.size >= 0])
         touches, retouched = self._history(head, changed, gone)
         unmatched, restated = self._manual(entries, manual_state, changed)
+        unmatched += self._lost_manual()
         self._write(changed | retouched | restated, gone, touches)
         news = changed or gone or retouched or restated or self.over or head != self.manifest.meta.get("head", "")
         generation = self.manifest.generation + bool(news)
@@ -318,6 +319,11 @@ class _Work:
             if now.get((path, number)) != before.get((path, number))
         }
         return [f"entry {entry.id}: {why}" for entry, why in unmatched], (restated & self.rows.keys()) - changed
+
+    def _lost_manual(self) -> list[str]:
+        """That the file of manual explanations that was given last is gone, if it is."""
+        given = "" if self.options.manual else self.manifest.meta.get("manual_file", "")
+        return [f"{given}: no such file any more, so what it explained is left out; give another with --manual"] if given and not Path(given).is_file() else []
 
     def _write(self, paths: set[str], gone: list[str], touches: dict[str, list[Touch]]) -> None:
         """Write one segment with the changed files and those of the segments that are merged with them."""

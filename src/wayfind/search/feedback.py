@@ -116,13 +116,16 @@ def _is_no_word(value: str) -> bool:
 def read(folder: Path) -> list[Entry]:
     """The entries of the tree whose index lies in `folder`, oldest first. Raises UsageError where a line is none, StorageError."""
     file = folder / FILE
+    return [_of_line(line, f"{file}:{number}") for number, line in enumerate(_lines(file), 1)]
+
+
+def _lines(file: Path) -> list[str]:
     try:
-        lines = file.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        return file.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
         raise StorageError(f"{file}: {error.strerror}") from error
-    return [_of_line(line, f"{file}:{number}") for number, line in enumerate(lines, 1)]
 
 
 def keep(folder: Path, entry: Entry, masked: int = 0) -> Kept:
@@ -130,16 +133,21 @@ def keep(folder: Path, entry: Entry, masked: int = 0) -> Kept:
     was judged. Raises StorageError."""
     entries = read(folder)
     before = next((one for one in entries if one.id == entry.id), None)
-    if before is None or entry.mark != "opened" or before.mark == "opened":
-        _write(folder, [*(one for one in entries if one.id != entry.id), entry])
+    if before is not None and entry.mark == "opened" and before.mark != "opened":
+        return Kept(before, masked, before.mark)
+    _write(folder, [*(one for one in entries if one.id != entry.id), entry])
     return Kept(entry, masked, before.mark if before else None)
 
 
 def delete(folder: Path, which: str) -> int:
     """Delete the entry with an id, or `all`. Returns how many went. Raises NotFound where there is none."""
+    if which == "all":  # also what cannot be read
+        count = len(_lines(folder / FILE))
+        (folder / FILE).unlink(missing_ok=True)
+        return count
     entries = read(folder)
-    kept = [] if which == "all" else [one for one in entries if one.id != which]
-    if len(kept) == len(entries) and which != "all":
+    kept = [one for one in entries if one.id != which]
+    if len(kept) == len(entries):
         raise NotFound(f"no feedback has the id {which!r}; `wayfind feedback --list` shows them")
     if kept:
         _write(folder, kept)
@@ -225,4 +233,4 @@ def _of_line(line: str, where: str) -> Entry:
             raise ValueError("a value of another kind")
         return entry
     except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{where} is no feedback ({error}); delete the file, or mend the line") from error
+        raise UsageError(f"{where} is no feedback ({error}); mend the line, or delete all with: wayfind feedback --delete all") from error

@@ -19,7 +19,7 @@ from wayfind.serve.screen import counted, shown
 
 if TYPE_CHECKING:
     from wayfind.index.snapshot import Snapshot
-    from wayfind.search.feedback import Entry, Mark
+    from wayfind.search.feedback import Entry, Kept, Mark
     from wayfind.types import Result
 
 LAST = "last-search.json"
@@ -77,7 +77,7 @@ def feedback_command(
         kept = feedback.keep(around.tree.folder, entry, masked)
     if masked:
         note(f"{counted(masked, 'secret')} in the question masked before it was stored")
-    click.echo(_dumped({"kept": _object(entry, f"{entry.path}:{entry.line}"), "before": kept.before}) if as_json else _told(entry, kept.before))
+    click.echo(_dumped({"kept": _object(kept.entry, f"{entry.path}:{entry.line}"), "before": kept.before}) if as_json else _told(kept, was_opened))
     return FOUND
 
 
@@ -160,6 +160,10 @@ def _dumped(value: dict[str, Any]) -> str:
     return dumps({"schema_version": SCHEMA_VERSION, **value})
 
 
-def _told(entry: Entry, before: Mark | None) -> str:
+def _told(kept: Kept, was_opened: bool) -> str:
+    entry, before = kept.entry, kept.before
+    where = f"{shown(entry.path)}:{entry.line}{' ' + shown(entry.symbol) if entry.symbol else ''}"
+    if was_opened and entry.mark != "opened":
+        return f"{entry.id}  stays {entry.mark}, which says more than that it was opened: {where}"
     instead = f" (was {before})" if before and before != entry.mark else ""
-    return f"{entry.id}  {entry.mark}{instead}: {shown(entry.path)}:{entry.line}{' ' + shown(entry.symbol) if entry.symbol else ''}; taken in by the next `wayfind learn`"
+    return f"{entry.id}  {entry.mark}{instead}: {where}; taken in by the next `wayfind learn`"
