@@ -240,7 +240,27 @@ def test_a_learner_that_is_killed_leaves_what_was(taught, tmp_path):
     assert told["in_use"] == said["id"] and not told["learning"]
 
 
-@pytest.mark.parametrize("arguments", [("--status", "--rollback"), ("--until", "no-such-commit"), ("--import", "nowhere.bin")])
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--status", "--rollback"), "give one of --status and --rollback"),
+        (("--sentences", "--background"), "give one of --sentences and --background"),
+        (("--status", "--until", "HEAD"), "--until says what to learn from"),
+        (("--full", "--from", "random"), "give one of --full and --from random"),
+        (("--full", "--until", "HEAD~3"), "--until says nothing to --full"),
+        (("--full", "--status"), "--status says nothing to --full"),
+        (("--from", "random", "--export", "x"), "--export says nothing to --full and to models from random weights"),
+        (("--drop", "--status"), "takes no other option"),
+        (("--drop", "--full"), "takes no other option"),
+    ],
+)
+def test_options_of_which_one_would_be_left_aside_are_refused(library, home, arguments, said):
+    """`learn --full --until X` learned from everything, `learn --drop --status` deleted, `learn --sentences --background` stayed."""
+    done = command("learn", library, *arguments, home=home)
+    assert (done.returncode, said in done.stderr.decode()) == (2, True), done.stderr
+
+
+@pytest.mark.parametrize("arguments", [("--until", "no-such-commit"), ("--import", "nowhere.bin")])
 def test_what_cannot_be_is_an_error(taught, arguments):
     root, home, said = taught
     assert command("learn", root, *arguments, home=home, env=BASE).returncode == 2

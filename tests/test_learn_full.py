@@ -151,6 +151,24 @@ def test_a_tuning_resumed_computes_what_it_would_have(graph, tmp_path: Path) -> 
         training(fresh(), tmp_path / "none", resume=True).run()
 
 
+def test_a_tuning_resumed_ends_with_the_best_epoch_though_it_was_before_the_interruption(graph, tmp_path: Path) -> None:
+    """The last epoch that was saved was taken for the best."""
+
+    def begun(figures: list[float], **changes) -> _Training:
+        upper = UpperLayers(graph, 1)
+        made = training((upper, LowerLayers(graph, upper, threads=1)), tmp_path, **changes)
+        made._mrr = iter(figures).__next__  # the weights of the first epoch are the best
+        return made
+
+    seen: dict[str, torch.Tensor] = {}
+    first = begun([0.5, 0.9, 0.1])
+    first.report = lambda line: seen.update(first._weights()) if line["event"] == "epoch" and line["epoch"] == 1 else None
+    first.run()
+    again = begun([0.2], epochs=3, resume=True)
+    assert again.run() == [0.5, 0.9, 0.1, 0.2]
+    assert all(torch.equal(value, seen[name]) for name, value in again.upper.state_dict().items())
+
+
 def test_a_tuned_encoder_is_used_for_its_tree_alone_and_has_vectors_of_its_own(parts, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("WAYFIND_MODEL", "base")
     upper, _ = parts

@@ -14,7 +14,7 @@ import click
 
 from wayfind.errors import IndexBusy, ModelError, NotFound, StorageError, UsageError
 from wayfind.serve.exits import FOUND, NOTHING, note
-from wayfind.serve.learning_latent import LatentOptions, latent_options, learn_at
+from wayfind.serve.learning_latent import LatentOptions, check_installed, latent_options, learn_at, learning_alone
 from wayfind.serve.place import folder_around, home_of, is_begun, opened, whole
 from wayfind.serve.progress import meter
 from wayfind.serve.screen import counted, shown
@@ -53,17 +53,18 @@ def learn_command(
     interrupted run leaves what was; start it again, it takes some seconds a thousand functions.
     """
     options, home = LatentOptions(**own), home_of(index)
+    latent = begin is not None or any(value not in (None, False) for name, value in own.items() if name != "seed")
+    asked = {"--status": telling, "--rollback": rollback, "--export": target, "--import": source, "--sentences": sentences, "--background": background, "--until": until, "--force": force}
+    _check_together([name for name, value in asked.items() if value], begin, options, latent)
     asking = telling or rollback or target is not None
     if path is None and home is None:
         path = (folder_around() or ".") if asking or options.drop else whole("learning on", "wayfind learn")
-    if begin or any(value not in (None, False) for name, value in own.items() if name != "seed"):
-        return learn_at(path, options, as_json)
-    if sum(map(bool, (telling, rollback, target, source, background))) > 1:
-        raise UsageError("give one of --status, --rollback, --export, --import and --background")
-    if force and not source:
-        raise UsageError("--force says that --import may take what was learned of another repository; give --import FILE with it")
+    if latent and not background:
+        return learn_at(path, home, options, as_json)
     if asking and not is_begun(path, home):
         raise NotFound(f"nothing was indexed or learned in {os.path.abspath(path or '.')} yet; learn with: wayfind learn")
+    if latent:
+        check_installed(options)
     with opened(path, home) as place:
         if telling:
             return _tell(place.repository, as_json)
@@ -76,8 +77,25 @@ def learn_command(
         if sentences:
             return _sentences(place.repository, options.seed or 0, as_json)
         if background:
-            return _begin(place.repository, path, index, until, options.seed)
+            return _begin(place.repository, path, index, {"until": until, "from": begin, **own})
         return learn_here(place.repository, until=until, seed=options.seed or 0, as_json=as_json)
+
+
+def _check_together(asked: list[str], begin: str | None, options: LatentOptions, latent: bool) -> None:
+    """Raise UsageError where options were given of which one would be left aside."""
+    if options.full and begin:
+        raise UsageError("give one of --full and --from random")
+    if options.drop and (asked or options != LatentOptions(drop=True)):
+        raise UsageError("--drop deletes what --full and --from random learned, and takes no other option")
+    if "--force" in asked and "--import" not in asked:
+        raise UsageError("--force says that --import may take what was learned of another repository; give --import FILE with it")
+    other = [name for name in asked if name not in ("--force", "--until")]
+    if len(other) > 1:
+        raise UsageError(f"give one of {' and '.join(other)}")
+    if latent and (unfit := [name for name in asked if name != "--background"]):
+        raise UsageError(f"{unfit[0]} says nothing to --full and to models from random weights; give the one or the other")
+    if "--until" in asked and other not in ([], ["--background"]):
+        raise UsageError(f"--until says what to learn from; it says nothing to {other[0]}")
 
 
 def learn_here(repository: Repository, *, until: str | None = None, seed: int = 0, as_json: bool = False) -> int:
@@ -86,7 +104,7 @@ def learn_here(repository: Repository, *, until: str | None = None, seed: int = 
     from wayfind.model import adaptation as adaptations
     from wayfind.train.adapt.run import as_of, learn
 
-    with _alone(repository.learned_folder), meter() as progress:
+    with learning_alone(repository.learned_folder), meter() as progress:
         repository.refresh(progress)
         repository.encode(progress)
         if until is None:
@@ -107,7 +125,7 @@ def _sentences(repository: Repository, seed: int, as_json: bool) -> int:
 
     from wayfind.train.adapt.sentences import FEWEST, learn_sentences
 
-    with _alone(repository.learned_folder), meter() as progress:
+    with learning_alone(repository.learned_folder), meter() as progress:
         repository.refresh(progress)
         found = learn_sentences(repository, seed)
     if as_json:
@@ -119,17 +137,6 @@ def _sentences(repository: Repository, seed: int, as_json: bool) -> int:
             click.echo(f"{name:7} ROUGE-L of {one.gain.n} held-out sentences {one.before:.3f} -> {one.after:.3f}, {one.gain.mean:+.3f} [{one.gain.low:+.3f}, {one.gain.high:+.3f}]")
         click.echo("kept: --explain generated writes in the manner of the documentation here" if found.kept else "not kept: no certain gain")
     return FOUND if found.kept else NOTHING
-
-
-def _alone(folder: Path) -> Any:
-    """The lock of what is learned of one repository."""
-    from wayfind.index.lock import held
-
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"cannot use {folder}: {error.strerror}") from error
-    return held(folder, alone=True, wait=0.0)
 
 
 def _tell(repository: Repository, as_json: bool) -> int:
@@ -210,7 +217,7 @@ def _go_back(repository: Repository) -> int:
     others = [*_told_of_others({"tuned": _tuned(repository), "latent": _latent(repository)})]
     if others and not adaptations.line(repository.learned_folder):
         raise NotFound("there is nothing to go back from but what --rollback leaves: " + "; ".join(others))
-    with _alone(repository.learned_folder):
+    with learning_alone(repository.learned_folder):
         now = adaptations.roll_back(repository.learned_folder)
     click.echo(f"in use again: {now}" if now else "search is as it was before `wayfind learn`" if others else "search is as it was before anything was learned")
     for row in others:
@@ -244,7 +251,7 @@ def _import(repository: Repository, source: Path, force: bool) -> int:
         raise NotFound(f"{source}: {error.strerror}") from error
     if found.model != _model(repository):
         raise ModelError(f"{source} was made for the model {found.model or 'none'}, in use is {_model(repository) or 'none'}; learn here with: wayfind learn")
-    with _alone(repository.learned_folder), meter() as progress:
+    with learning_alone(repository.learned_folder), meter() as progress:
         repository.ready(True, progress)
         share = Learned(found, repository.snapshot()).known_places
         if not (force or _has_commit(repository, found.about.get("boundary")) or (share is not None and share >= SAME)):
@@ -268,12 +275,14 @@ def _has_commit(repository: Repository, commit: Any) -> bool:
     return bool(commit) and ask(repository.root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^{{commit}}") is not None
 
 
-def _begin(repository: Repository, path: str | None, index: str | None, until: str | None, seed: int | None) -> int:
-    """Start a process that learns, and return at once."""
+def _begin(repository: Repository, path: str | None, index: str | None, said: dict[str, Any]) -> int:
+    """Start a process that learns as was said, option by option, and return at once."""
     if _busy(repository.learned_folder):
         raise IndexBusy("another process learns here already; `wayfind learn --status` says how it stands")
     line = [sys.executable, "-m", "wayfind", "learn", os.path.abspath(os.path.expanduser(path or "."))]
-    line += [word for name, value in (("--index", index), ("--until", until), ("--seed", seed)) if value is not None for word in (name, str(value))]
+    for name, value in ({"index": index} | said).items():
+        if value not in (None, False):
+            line += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
     folder = repository.learned_folder
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with open(folder / LOG, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as log:
@@ -291,7 +300,7 @@ def _busy(folder: Path) -> bool:
     if not folder.is_dir():
         return False
     try:
-        with _alone(folder):
+        with learning_alone(folder):
             return False
     except (IndexBusy, StorageError):
         return True

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from wayfind.errors import NotFound, UsageError
+from wayfind.errors import IndexBusy, NotFound, StorageError, UsageError
 from wayfind.serve.exits import FOUND, NOTHING
 from wayfind.serve.screen import shown
 
@@ -51,6 +52,27 @@ class LatentOptions:
         return any(getattr(self, one.name) not in (None, False) for one in fields(self))
 
 
+UNFIT_FOR_FULL = ("latent_dim", "hidden_dim", "device", "plot", "anew", "no_fusion")
+"""Options that `--full` has no use for: it keeps the sizes of the encoder that it tunes, and computes on the processor."""
+
+
+@contextlib.contextmanager
+def learning_alone(folder: Path) -> Iterator[None]:
+    """The lock of what is learned of one repository. Raises IndexBusy where another process learns there, StorageError."""
+    from wayfind.index.lock import held
+
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot use {folder}: {error.strerror}") from error
+    with contextlib.ExitStack() as lock:
+        try:
+            lock.enter_context(held(folder, alone=True, wait=0.0))
+        except IndexBusy:
+            raise IndexBusy("another process learns here already; `wayfind learn --status` says how it stands") from None
+        yield
+
+
 def latent_options(command: Command) -> Command:
     """Give a command the options of a latent model, as parameters of the names in `LatentOptions`."""
     for option in (
@@ -74,29 +96,17 @@ def latent_options(command: Command) -> Command:
     return command
 
 
-@click.command("learn")
-@click.argument("path", required=False)
-@click.option("--from", "begin", type=click.Choice(["random"]), help="random: a model of its own, learned on this repository alone (extra [train]).")
-@latent_options
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
-def learn_command(path: str | None, begin: str | None, as_json: bool, **own: Any) -> int:
-    """Learn from the repository at PATH (default: the current folder) what its words mean."""
-    options = LatentOptions(**own)
-    if begin is None and not options.any:
-        raise UsageError("say what to learn: a model of its own with `wayfind learn --from random`")
-    return learn_at(path, options, as_json)
-
-
-def learn_at(path: str | None, options: LatentOptions, as_json: bool = False) -> int:
-    """Bring the index of a folder up to date and learn a latent model on it. Returns the exit code."""
+def learn_at(path: str | None, home: Path | None, options: LatentOptions, as_json: bool = False) -> int:
+    """Bring the index of a folder, or the one in `home`, up to date and learn a latent model on it. Returns the exit code."""
     from wayfind.serve.place import opened
     from wayfind.serve.progress import meter
 
     if not options.drop:
         check_installed(options)
-    with opened(path) as place, meter() as progress:
+    with opened(path, home) as place, meter() as progress:
         if options.drop:
-            return _drop(place.repository)
+            with learning_alone(place.repository.learned_folder):
+                return _drop(place.repository)
         place.repository.refresh(progress)
         if options.full:
             place.repository.encode(progress)
@@ -125,14 +135,15 @@ def _drop(repository: Repository) -> int:
 
 def learn_full(repository: Repository, options: LatentOptions, progress: Any, as_json: bool = False) -> int:
     """Tune the encoder in use on an open index, and say what came of it. Returns the exit code: 1 where nothing is changed."""
-    unfit = [name for name in ("latent_dim", "hidden_dim") if getattr(options, name) is not None]
+    unfit = [name for name in UNFIT_FOR_FULL if getattr(options, name) not in (None, False)]
     if unfit:
-        raise UsageError(f"--{unfit[0].replace('_', '-')} is of models from random weights; --full keeps the sizes of the encoder that it tunes")
+        raise UsageError(f"--{unfit[0].replace('_', '-')} is of models from random weights, and acts on nothing with --full")
     from wayfind.train.finetune import Plan, tune
 
     said = {"layers": options.layers, "epochs": options.epochs, "batch": options.batch_size, "rate": options.lr, "seed": options.seed, "minutes": options.minutes}
     teller = _Lines() if as_json else _Words(Path())
-    found = tune(repository, Plan(**{name: value for name, value in said.items() if value is not None}, resume=options.resume), teller, progress)
+    with learning_alone(repository.learned_folder):
+        found = tune(repository, Plan(**{name: value for name, value in said.items() if value is not None}, resume=options.resume), teller, progress)
     teller.clear()
     progress.clear()
     if found.verdict.kept:
@@ -172,7 +183,8 @@ def learn_latent(repository: Repository, options: LatentOptions, as_json: bool =
     log = folder_of(repository.snapshot().folder) / RUN / LOG
     teller = _Lines() if as_json else _Words(log)
     try:
-        outcome = learn(repository, checked(_wish(options)), teller)
+        with learning_alone(repository.learned_folder):
+            outcome = learn(repository, checked(_wish(options)), teller)
     finally:
         teller.clear()
     warmed(repository)
