@@ -732,13 +732,17 @@ def test_a_go_comment_a_blank_line_above_is_not_the_functions():
         ("(** OCaml. *)", ["OCaml."]),
         ("{- | Block -}", ["Block"]),
         ("/// <summary>Gets <see cref=\"X\"/>.</summary>", ["Gets X."]),
+        ("/// <param name=\"speed\">How <c>fast</c>.</param>", ["@param speed How fast."]),
+        ("/// <summary>Shuts it.</summary> <returns>Whether.</returns>", ["Shuts it.", "@returns Whether."]),
+        ("/// <exception cref=\"Locked\">It is <paramref name=\"shut\"/>.</exception>", ["@exception Locked It is shut."]),
+        ("/// <inheritdoc/>", []),
         ("=head2 name\n\nText.\n\n=cut", ["name", "Text."]),
         ("/** {@code x} <p>and</p> */", ["x and"]),
         ("// 数 を 返す", ["数 を 返す"]),
     ],
 )
 def test_comment_markers_are_removed(comment, lines):
-    assert clean_comment(comment, xml="<summary>" in comment) == lines
+    assert clean_comment(comment, xml=comment.startswith("/// <")) == lines
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from wayfind.index import tree as trees
 from wayfind.index.refresh import Options, refresh
 from wayfind.index.snapshot import open_snapshot
 from wayfind.index.spans import FileSpans
+from wayfind.index.store import REVISIONS
 from wayfind.index.tree import open_tree
 
 PATHS = ("a.py", "b.py", "pkg/a.py", "pkg/deep/c.py", "notes.md", "data.json", "blob.bin", "a_pb2.py")
@@ -350,6 +351,17 @@ def test_an_index_by_another_version_is_refused_unread_and_read_again(root: Path
         open_snapshot(tree)
     assert refreshed(root, home).changed == 6
     assert len(image(root, home)["languages"]) == 6
+
+
+def test_another_revision_of_a_language_extracts_that_language_alone(root: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(root, {"one.go": "package one\n\nfunc One() int {\n\treturn 1\n}\n"})
+    refreshed(root, home)
+    before = image(root, home)
+    monkeypatch.setitem(REVISIONS, "go", "9")
+    monkeypatch.setattr(trees, "VERSIONS", trees.versions())
+    done = refreshed(root, home)
+    assert (done.changed, done.extracted) == (7, 1)
+    assert image(root, home) == before
 
 
 def test_a_content_store_that_was_deleted_is_filled_again(root: Path, home: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from wayfind.corpus import actions, english, templates
 from wayfind.corpus.english import article, listed, third_person, words
 from wayfind.corpus.extract import extract
+from wayfind.corpus.extract import extract
 from wayfind.corpus.facts import parameters
 from wayfind.corpus.targets import comment, comment_lines, documented, first_sentences, shortened, target_of, with_target
 from wayfind.corpus.templates import sentence
@@ -94,6 +95,30 @@ def test_comments_of_members_are_not_about_the_class() -> None:
 
 
 # Docstrings and comments -----------------------------------------------------------------------------------------------
+
+
+def test_what_a_c_sharp_comment_says_of_parameters_and_results_is_no_part_of_the_sentence():
+    code = """class Till
+{
+    /// <summary>
+    /// Opens the <see cref="Drawer"/> with a key
+    /// </summary>
+    /// <param name="key">The key to try</param>
+    /// <returns>Whether it fits</returns>
+    public bool Open(int key)
+    {
+        return drawer.Fits(key);
+    }
+
+    /// <returns>The coins that are left.</returns>
+    public int Count(int from)
+    {
+        return coins - from;
+    }
+}
+"""
+    said = {chunk.symbol: chunk.target.text for chunk in extract(code.encode(), "Till.cs").chunks}
+    assert said["Till.Open"] == "Opens the Drawer with a key" and said["Till.Count"] == "Returns The coins that are left."
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ _LEADER = re.compile(r"\*+(?!/)\s?|\#(?=\s|$)\s?")
 _POD = re.compile(r"^=\w+\s*", re.MULTILINE)
 _LUA_TAG = re.compile(r"^-*\s*@(?:param|return|field|class|type|overload|generic|alias|private|cast)\s+")
 _TAG = re.compile(r"</?\s*[A-Za-z][\w-]*(?:\s+(?:cref|name|href|langword)\s*=\s*\"([^\"]*)\"|\s+\w+\s*=\s*\"[^\"]*\")*\s*/?>")
+_PART = re.compile(r"<(param|typeparam|returns|exception|remarks|example|value|seealso)\b(?:[^<>]*?\b(?:name|cref)\s*=\s*\"([^\"]*)\")?[^<>]*>")
 _HTML_TAG = re.compile(r"</?(?:p|ul|ol|li|pre|code|b|i|em|strong|a|q|tt|br|h\d|table|tr|td|th|blockquote|dl|dt|dd|span|div)\b[^<>]*>", re.IGNORECASE)
 _INLINE = re.compile(r"\{@(\w+)\s+((?:[^{}]|\{[^{}]*\})*)\}")
 _VERBATIM = ("code", "literal")
@@ -42,7 +43,8 @@ _DIRECTIVE = re.compile(
 
 
 def clean_comment(comment: str, xml: bool = False) -> list[str]:
-    """The lines of one comment without its markers, without rulers and words to tools. `xml`: C# tags become text.
+    """The lines of one comment without its markers, without rulers and words to tools. `xml`: C# tags become text, those of
+    parameters and results `@param` and `@returns`, each on a line of its own.
 
         >>> clean_comment("/** Adds {@code one}.\\n  * Twice. */")
         ['Adds one.', 'Twice.']
@@ -63,6 +65,7 @@ def clean_comment(comment: str, xml: bool = False) -> list[str]:
         lines.append(line)
     text = without_keywords("\n".join(lines))
     if xml:
+        text = _PART.sub(lambda tag: f"\n@{tag[1]} {f'{tag[2]} ' if tag[2] else ''}", text)
         text = html.unescape(_TAG.sub(lambda tag: tag[1] or "", text))
     text = _javadoc(text) if comment.startswith("/**") and not xml else inlined(text)
     return [line for line in map(str.strip, text.split("\n")) if _WORD.search(line) and not _DIRECTIVE.match(line)]

@@ -25,6 +25,8 @@ from wayfind.types import Chunk, FileRecord, Target
 STORE_VERSION = 1
 CORPUS_VERSION = "7"
 """Raised whenever extraction makes other records from the same bytes."""
+REVISIONS = {"csharp": "1"}
+"""Language -> raised instead where only its records are others: the content of the other languages stays, and their vectors with it."""
 _IN_ONE_QUERY = 500
 _DAMAGE = ("malformed", "not a database", "corrupt", "no such", "decode to UTF-8")
 """What SQLite says of a file that does not hold what was written."""
@@ -32,7 +34,8 @@ _DAMAGE = ("malformed", "not a database", "corrupt", "no such", "decode to UTF-8
 
 def content_key(digest: str, language: str) -> str:
     """Key of what extraction makes of the bytes with this SHA-256, read as this language by this version of Wayfind."""
-    return hashlib.sha256(f"{digest} {language} {CORPUS_VERSION} {TOKENS_VERSION}".encode()).hexdigest()[:40]
+    revision = f" {REVISIONS[language]}" if language in REVISIONS else ""
+    return hashlib.sha256(f"{digest} {language} {CORPUS_VERSION} {TOKENS_VERSION}{revision}".encode()).hexdigest()[:40]
 
 
 def connect(path: Path) -> sqlite3.Connection:

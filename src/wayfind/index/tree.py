@@ -12,10 +12,17 @@ from wayfind.corpus import identity
 from wayfind.errors import IndexDamaged, IndexVersion, NotFound, UsageError
 from wayfind.index.catalogue import Catalogue, Manifest
 from wayfind.index.home import CATALOGUE, CONTENT, mark_cache
-from wayfind.index.store import CORPUS_VERSION, ContentStore
+from wayfind.index.store import CORPUS_VERSION, REVISIONS, ContentStore
 from wayfind.index.tokens import TOKENS_VERSION
 
-VERSIONS = f"{CORPUS_VERSION} {TOKENS_VERSION}"
+
+
+def versions() -> str:
+    """What makes an index: the versions of extraction and terms, and the revisions of single languages."""
+    return " ".join([CORPUS_VERSION, TOKENS_VERSION, *(f"{language}.{revision}" for language, revision in sorted(REVISIONS.items()))])
+
+
+VERSIONS = versions()
 """What made the index. One made by another is read again from the files."""
 SWEEP_WAIT = 5.0
 """Seconds that `sweep` waits for a writer of the tree."""
