@@ -16,7 +16,7 @@ import pytest
 from conftest import command
 
 from wayfind.errors import NotFound, UsageError
-from wayfind.train.build import build
+from wayfind.train.build import _kept_out_texts, build
 from wayfind.train.duplicates import code_only, shingles
 from wayfind.train.pairs import manifest_of, read_pairs
 from wayfind.train.recipe import read_recipe, with_places
@@ -112,6 +112,13 @@ def test_nothing_like_what_is_kept_out_gets_in_with_or_without_its_documentation
     assert ("acme/project5", "count_voucher5") in found and ("acme/project6", "split_basket6") in found
     assert manifest["kept_out"] == {"kept+out": 2}
     assert manifest["dropped"]["near-duplicate of what is kept out"] >= 3
+
+
+def test_a_code_that_is_kept_out_may_hold_any_separator_of_lines(tmp_path):
+    codes = ["x = 1\n", "a\u2028b\x85c\x0cd", "y\r\n"]
+    (tmp_path / "bench.jsonl").write_text("".join(json.dumps({"code": code}, ensure_ascii=False) + "\n" for code in codes), encoding="utf-8")
+    read = read_recipe(recipe(tmp_path, duplicates={"keep_out": ["bench.jsonl"]}))
+    assert list(_kept_out_texts(read, tmp_path / "small.yaml")) == codes
 
 
 def test_a_repository_without_a_work_tree_can_be_kept_out(trees):

@@ -201,11 +201,12 @@ def _kept_out_texts(recipe: Recipe, at: Path) -> Iterator[str]:
     """The codes of the files of JSON lines that are kept out."""
     for path in _kept_out_places(recipe, at):
         if path.is_file():
-            for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-                try:
-                    yield str(json.loads(line)["code"])
-                except (ValueError, KeyError, TypeError):
-                    raise UsageError(f"{path}:{number}: to be kept out; expected an object with `code`") from None
+            with open(path, encoding="utf-8", newline="\n") as lines:  # a text in JSON may hold other separators of lines
+                for number, line in enumerate(lines, 1):
+                    try:
+                        yield str(json.loads(line)["code"])
+                    except (ValueError, KeyError, TypeError):
+                        raise UsageError(f"{path}:{number}: to be kept out; expected an object with `code`") from None
 
 
 def _parts(done: Iterable[Done], recipe: Recipe) -> dict[str, Part]:
