@@ -7,6 +7,7 @@ import os
 import shutil
 import stat
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -161,6 +162,19 @@ def test_a_damaged_file_says_which_line_and_can_be_deleted(index) -> None:
     with pytest.raises(UsageError):
         feedback.delete(index.snapshot().folder, "0" * 8)
     assert feedback.delete(index.snapshot().folder, "all") == 1 and not file.exists()
+
+
+def test_marks_made_at_once_are_all_kept(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: keep(tmp_path, Entry(f"question {n}", "good", "a.py", n, "", "", n)), range(40)))
+    assert sorted(entry.line for entry in read(tmp_path)) == list(range(40))
+
+
+def test_any_path_and_symbol_come_back(tmp_path: Path) -> None:
+    """Separators of lines that JSON leaves as they are, and bytes that are no UTF-8."""
+    entry = Entry("where is it", "good", "a\u2028b\x85c\udcff.md", 1, "Head\u2029ing", "", 1)
+    keep(tmp_path, entry)
+    assert read(tmp_path) == [entry]
 
 
 def test_an_id_that_is_not_there_is_an_error(index) -> None:

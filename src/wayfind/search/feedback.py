@@ -11,6 +11,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Literal
 from wayfind.corpus.secrets import mask
 from wayfind.errors import NotFound, StorageError, UsageError
 from wayfind.files import replace_file
+from wayfind.index.lock import held
 from wayfind.index.snapshot import Snapshot
 from wayfind.search.engine import chunk_at
 
@@ -27,6 +29,8 @@ Mark = Literal["good", "bad", "opened"]
 MARKS: tuple[Mark, ...] = ("good", "bad", "opened")
 LONGEST = 2_000
 """Characters of a question that are kept."""
+WAIT = 5.0
+"""Seconds that a mark waits for another."""
 MOST = 10_000
 """Entries of one tree; of more the oldest go."""
 
@@ -121,7 +125,8 @@ def read(folder: Path) -> list[Entry]:
 
 def _lines(file: Path) -> list[str]:
     try:
-        return file.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        text = file.read_text(encoding="utf-8", errors="surrogateescape").removesuffix("\n")
+        return text.split("\n") if text else []
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
@@ -130,30 +135,32 @@ def _lines(file: Path) -> list[str]:
 
 def keep(folder: Path, entry: Entry, masked: int = 0) -> Kept:
     """Keep an entry; it takes the place of what was said of this question and place before, but `opened` of nothing that
-    was judged. Raises StorageError."""
-    entries = read(folder)
-    before = next((one for one in entries if one.id == entry.id), None)
-    if before is not None and entry.mark == "opened" and before.mark != "opened":
-        return Kept(before, masked, before.mark)
-    _write(folder, [*(one for one in entries if one.id != entry.id), entry])
-    return Kept(entry, masked, before.mark if before else None)
+    was judged. Raises StorageError, IndexBusy."""
+    with held(folder, alone=True, wait=WAIT):
+        entries = read(folder)
+        before = next((one for one in entries if one.id == entry.id), None)
+        if before is not None and entry.mark == "opened" and before.mark != "opened":
+            return Kept(before, masked, before.mark)
+        _write(folder, [*(one for one in entries if one.id != entry.id), entry])
+        return Kept(entry, masked, before.mark if before else None)
 
 
 def delete(folder: Path, which: str) -> int:
-    """Delete the entry with an id, or `all`. Returns how many went. Raises NotFound where there is none."""
-    if which == "all":  # also what cannot be read
-        count = len(_lines(folder / FILE))
-        (folder / FILE).unlink(missing_ok=True)
-        return count
-    entries = read(folder)
-    kept = [one for one in entries if one.id != which]
-    if len(kept) == len(entries):
-        raise NotFound(f"no feedback has the id {which!r}; `wayfind feedback --list` shows them")
-    if kept:
-        _write(folder, kept)
-    else:
-        (folder / FILE).unlink(missing_ok=True)
-    return len(entries) - len(kept)
+    """Delete the entry with an id, or `all`. Returns how many went. Raises NotFound where there is none, StorageError, IndexBusy."""
+    with held(folder, alone=True, wait=WAIT) if folder.is_dir() else nullcontext():
+        if which == "all":  # also what cannot be read
+            count = len(_lines(folder / FILE))
+            (folder / FILE).unlink(missing_ok=True)
+            return count
+        entries = read(folder)
+        kept = [one for one in entries if one.id != which]
+        if len(kept) == len(entries):
+            raise NotFound(f"no feedback has the id {which!r}; `wayfind feedback --list` shows them")
+        if kept:
+            _write(folder, kept)
+        else:
+            (folder / FILE).unlink(missing_ok=True)
+        return len(entries) - len(kept)
 
 
 class Places:
