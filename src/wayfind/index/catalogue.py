@@ -9,16 +9,14 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from wayfind.errors import IndexBusy, IndexDamaged, IndexVersion
-from wayfind.index.store import connect, inode, storage_error
+from wayfind.errors import IndexBusy, IndexDamaged
+from wayfind.index.database import Database
 from wayfind.types import Touch
 
 CATALOGUE_VERSION = 1
 
-SCHEMA = f"""
-BEGIN IMMEDIATE;
+SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS file(
   path BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER, seen_ns INTEGER, key TEXT, reason TEXT, chunks INTEGER,
@@ -28,8 +26,6 @@ CREATE TABLE IF NOT EXISTS touch(path BLOB, symbol TEXT, commit_id TEXT, time IN
   PRIMARY KEY(path, symbol, commit_id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS manual(path BLOB, chunk INTEGER, entry TEXT, PRIMARY KEY(path, chunk)) WITHOUT ROWID;
 INSERT OR IGNORE INTO meta VALUES ('id', lower(hex(randomblob(8))));
-PRAGMA user_version={CATALOGUE_VERSION};
-COMMIT
 """
 
 
@@ -78,53 +74,21 @@ def path_bytes(path: str) -> bytes:
     return path.encode("utf-8", "surrogateescape")
 
 
-class Catalogue:
+class Catalogue(Database):
     """The catalogue file of one working tree."""
 
-    def __init__(self, path: Path):
-        self.path = path
-        self._open()
-
-    def _open(self) -> None:
-        self._db = connect(self.path)
-        self._inode = inode(self.path)
-        try:
-            with self._errors():
-                version = self._db.execute("PRAGMA user_version").fetchone()[0]
-                if version not in (0, CATALOGUE_VERSION):
-                    raise IndexVersion(
-                        f"{self.path} has format {version}, this wayfind reads {CATALOGUE_VERSION}; run `wayfind index --rebuild`"
-                    )
-                if version == 0:
-                    self._db.executescript(SCHEMA)
-        except BaseException:
-            self._db.close()
-            raise
-
-    def _follow(self) -> None:
-        """Open the file again where another took its place (`forget`, a repair) while this process held the old one."""
-        if not self._db.in_transaction and inode(self.path) != self._inode:
-            self._db.close()
-            self._open()
-
-    def close(self) -> None:
-        self._db.close()
-
-    def __del__(self) -> None:
-        """`wayfind.open(path).search("…")` leaves nothing to close by hand."""
-        if hasattr(self, "_db"):
-            self._db.close()
+    version, schema, mend = CATALOGUE_VERSION, SCHEMA, "wayfind index --rebuild"
 
     def generation(self) -> int:
         """Number of the present generation; 0 before the first."""
-        self._follow()
+        self.follow()
         with self._errors():
             row = self._db.execute("SELECT value FROM meta WHERE name = 'generation'").fetchone()
         return int(row[0]) if row else 0
 
     def stamp(self) -> tuple[str, str]:
         """The stamp of the present generation."""
-        self._follow()
+        self.follow()
         with self._errors():
             meta = dict(self._db.execute("SELECT name, value FROM meta WHERE name IN ('generation', 'id')"))
         return meta.get("generation", "0"), meta.get("id", "")
@@ -135,7 +99,7 @@ class Catalogue:
         if self._db.in_transaction:
             yield
             return
-        self._follow()
+        self.follow()
         with self._errors():
             self._db.execute("BEGIN")
             try:
@@ -169,7 +133,7 @@ class Catalogue:
 
         Raises IndexBusy after `wait` seconds. What is written inside becomes visible at the end, all or nothing.
         """
-        self._follow()
+        self.follow()
         with self._errors():
             self._db.execute(f"PRAGMA busy_timeout={int(wait * 1000)}")
             try:
@@ -285,10 +249,3 @@ class Catalogue:
                 (p.decode("utf-8", "surrogateescape"), n): e
                 for p, n, e in self._db.execute("SELECT path, chunk, entry FROM manual")
             }
-
-    @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise storage_error(error, self.path) from error

@@ -18,12 +18,13 @@ from pathlib import Path
 from wayfind.corpus import identity, languages
 from wayfind.errors import IndexDamaged, IndexError_, IndexVersion, StorageError
 from wayfind.index.catalogue import Catalogue, Manifest
+from wayfind.index.database import remove_database
 from wayfind.index.home import CATALOGUE, CONTENT, EXPLANATIONS, VECTORS, TreeSize, root_of, trees, used
 from wayfind.index.late import late_names, read_late
 from wayfind.index.lock import WAIT, held
 from wayfind.index.segment import Segment
 from wayfind.index.snapshot import verify_rows
-from wayfind.index.store import ContentStore, remove_database
+from wayfind.index.store import ContentStore
 from wayfind.index.tree import VERSIONS, version_of
 from wayfind.index.vectors import VectorStore, matrix_names, read_matrix
 

@@ -11,8 +11,8 @@ import sqlite3
 from pathlib import Path
 
 from wayfind.errors import IndexBusy, IndexDamaged, StorageError
+from wayfind.index.database import connect
 from wayfind.index.home import EXPLANATIONS
-from wayfind.index.store import connect
 
 MOST = 200_000
 """Sentences kept when house is kept; some 30 MB."""

@@ -16,10 +16,11 @@ from pathlib import Path
 from wayfind.corpus import identity
 from wayfind.errors import IndexBusy, IndexDamaged, IndexError_, NotFound, StorageError
 from wayfind.index.catalogue import Catalogue
+from wayfind.index.database import remove_database
 from wayfind.index.explanations import ExplanationStore
 from wayfind.index.home import CATALOGUE, CONTENT, EXPLANATIONS, VECTORS, TreeSize, bytes_below, bytes_of, trees
 from wayfind.index.lock import WAIT, held
-from wayfind.index.store import ContentStore, remove_database
+from wayfind.index.store import ContentStore
 from wayfind.index.tree import sweep
 from wayfind.index.vectors import VectorStore
 

@@ -7,17 +7,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import sqlite3
 import time
 import zlib
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-from urllib.parse import quote
+from collections.abc import Iterable
 
 import numpy as np
 
-from wayfind.errors import IndexBusy, IndexDamaged, IndexVersion, StorageError
+from wayfind.errors import IndexDamaged
+from wayfind.index.database import Database, marks, slices
 from wayfind.index.segment import FIELDS, FilePostings
 from wayfind.index.tokens import TOKENS_VERSION
 from wayfind.types import Chunk, FileRecord, Target
@@ -27,9 +25,6 @@ CORPUS_VERSION = "7"
 """Raised whenever extraction makes other records from the same bytes."""
 REVISIONS = {"csharp": "1"}
 """Language -> raised instead where only its records are others: the content of the other languages stays, and their vectors with it."""
-_IN_ONE_QUERY = 500
-_DAMAGE = ("malformed", "not a database", "corrupt", "no such", "decode to UTF-8")
-"""What SQLite says of a file that does not hold what was written."""
 
 
 def content_key(digest: str, language: str) -> str:
@@ -38,145 +33,21 @@ def content_key(digest: str, language: str) -> str:
     return hashlib.sha256(f"{digest} {language} {CORPUS_VERSION} {TOKENS_VERSION}{revision}".encode()).hexdigest()[:40]
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """A connection in write-ahead mode to a private (0600) database, made when absent. Where it may only be read, a
-    connection that reads.
-
-    Raises StorageError where the folder cannot be written, IndexDamaged where the file is no database.
-    """
-    try:
-        private_folder(path.parent)
-        if not path.exists():
-            path.touch(mode=0o600)
-        try:
-            return _write_ahead(_opened(path, "rw"))
-        except sqlite3.OperationalError as error:
-            if "readonly" in str(error) or "unable to open" in str(error):
-                return _reading(path)
-            raise
-    except (OSError, sqlite3.Error) as error:
-        raise storage_error(error, path) from error
-
-
-def remove_database(path: Path) -> None:
-    """Delete a database with the files that SQLite keeps beside it."""
-    for suffix in ("", "-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
-
-
-def private_folder(path: Path) -> None:
-    """Make a folder that only its owner enters (0700), and the missing folders above it, as XDG asks."""
-    if not path.is_dir():
-        private_folder(path.parent)
-        path.mkdir(exist_ok=True, mode=0o700)
-
-
-def _opened(path: Path, mode: str) -> sqlite3.Connection:
-    name = f"file:{quote(os.fsencode(path))}?{'mode=' if len(mode) == 2 else ''}{mode}"
-    return sqlite3.connect(name, timeout=60.0, isolation_level=None, check_same_thread=False, uri=True)
-
-
-def _write_ahead(connection: sqlite3.Connection) -> sqlite3.Connection:
-    deadline = time.monotonic() + 60.0
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=NORMAL")
-            return connection
-        except sqlite3.OperationalError as error:  # two processes open a new file at once: SQLite does not wait here
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                connection.close()
-                raise
-            time.sleep(0.01)
-        except sqlite3.Error:
-            connection.close()
-            raise
-
-
-def _reading(path: Path) -> sqlite3.Connection:
-    """A connection to a database in a folder that cannot be written. SQLite reads there either beside a process that
-    writes, or, when no journal is left, from a file that is taken not to change."""
-    connection = _opened(path, "ro")
-    try:
-        connection.execute("SELECT count(*) FROM sqlite_master")
-        return connection
-    except sqlite3.OperationalError:
-        connection.close()
-        journal = path.with_name(f"{path.name}-wal")
-        if journal.exists() and journal.stat().st_size:
-            raise
-        return _opened(path, "immutable=1")
-
-
-def inode(path: Path) -> tuple[int, int] | None:
-    """What tells a file from another that took its place; None when there is none."""
-    try:
-        state = path.stat()
-    except OSError:
-        return None
-    return state.st_dev, state.st_ino
-
-
-def storage_error(error: Exception, path: Path) -> Exception:
-    """The Wayfind error that says what SQLite or the system refused."""
-    text = str(error)
-    if "locked" in text:
-        return IndexBusy(f"another process holds {path} for longer than a minute; try again when it is done")
-    if any(sign in text for sign in _DAMAGE):
-        return IndexDamaged(f"{path} is damaged ({text}); run `wayfind doctor --repair`, which builds it again")
-    return StorageError(
-        f"cannot use {path}: {text}. Free space or permit writing there, or set WAYFIND_HOME to another folder."
-    )
-
-
-SCHEMA = f"""
-BEGIN IMMEDIATE;
+SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS content(key TEXT PRIMARY KEY, reason TEXT, record BLOB, postings BLOB, checksum INTEGER, used INTEGER) WITHOUT ROWID;
 INSERT OR IGNORE INTO meta VALUES ('id', lower(hex(randomblob(8))));
-PRAGMA user_version={STORE_VERSION};
-COMMIT
 """
 
 
-class ContentStore:
+class ContentStore(Database):
     """The content store of one home folder. Safe for several processes; a write is one short transaction."""
 
-    def __init__(self, path: Path):
-        self.path = path
-        self._open()
+    version, schema, mend = STORE_VERSION, SCHEMA, "wayfind doctor --repair"
 
-    def _open(self) -> None:
-        self._db = connect(self.path)
-        self._inode = inode(self.path)
-        try:
-            with self._errors():
-                version = self._db.execute("PRAGMA user_version").fetchone()[0]
-                if version not in (0, STORE_VERSION):
-                    raise IndexVersion(
-                        f"{self.path} has format {version}, this wayfind reads {STORE_VERSION}; run `wayfind doctor --repair`"
-                    )
-                if version == 0:
-                    self._db.executescript(SCHEMA)
-                (self.id,) = self._db.execute("SELECT value FROM meta WHERE name = 'id'").fetchone() or ("",)
-                """Made with the store. A tree whose catalogue names another id was built beside a store that is gone."""
-        except BaseException:
-            self._db.close()
-            raise
-
-    def follow(self) -> None:
-        """Open the file again where another took its place (a repair) while this process held the old one."""
-        if inode(self.path) != self._inode:
-            self._db.close()
-            self._open()
-
-    def close(self) -> None:
-        self._db.close()
-
-    def __del__(self) -> None:
-        """`wayfind.open(path).search("…")` leaves nothing to close by hand."""
-        if hasattr(self, "_db"):
-            self._db.close()
+    def _begin(self) -> None:
+        (self.id,) = self._db.execute("SELECT value FROM meta WHERE name = 'id'").fetchone() or ("",)
+        """Made with the store. A tree whose catalogue names another id was built beside a store that is gone."""
 
     def known(self, keys: Iterable[str]) -> dict[str, str | None]:
         """For those of the keys that are stored: the reason why nothing was extracted, or None where a record lies."""
@@ -184,7 +55,7 @@ class ContentStore:
         for some in slices(list(dict.fromkeys(keys))):
             with self._errors():
                 rows = self._db.execute(
-                    f"SELECT key, reason, CASE WHEN reason IS NULL THEN NULL ELSE checksum END FROM content WHERE key IN ({_marks(some)})",
+                    f"SELECT key, reason, CASE WHEN reason IS NULL THEN NULL ELSE checksum END FROM content WHERE key IN ({marks(some)})",
                     some,
                 )
                 found.update(
@@ -246,7 +117,7 @@ class ContentStore:
         moment = int(time.time() if now is None else now)
         with self._errors():
             for some in slices(list(keys)):
-                self._db.execute(f"UPDATE content SET used = ? WHERE key IN ({_marks(some)})", (moment, *some))
+                self._db.execute(f"UPDATE content SET used = ? WHERE key IN ({marks(some)})", (moment, *some))
 
     def check(self) -> list[str]:
         """Keys of damaged rows; reads everything. Raises IndexDamaged where SQLite itself cannot read the file."""
@@ -274,7 +145,7 @@ class ContentStore:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 for some in slices(list(keys)):
-                    self._db.execute(f"DELETE FROM content WHERE key IN ({_marks(some)})", some)
+                    self._db.execute(f"DELETE FROM content WHERE key IN ({marks(some)})", some)
                 self._db.execute("COMMIT")
             except BaseException:
                 with contextlib.suppress(sqlite3.Error):
@@ -299,13 +170,6 @@ class ContentStore:
             if free * 10 >= pages or (thorough and free):
                 self._db.execute("VACUUM")
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-
-    @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise storage_error(error, self.path) from error
 
 
 def encode_record(record: FileRecord) -> bytes:
@@ -386,12 +250,3 @@ def _checksum(key: str, reason: str | None, record: bytes, counts: bytes) -> int
 def _bytes(value: object) -> bytes:
     """A column as it should be; where damage made it another type, bytes that no checksum fits."""
     return value if isinstance(value, bytes) else repr(value).encode("utf-8", "replace") + b"\0"
-
-
-def slices(values: list[str]) -> Iterator[list[str]]:
-    """The values in parts that one query takes."""
-    return (values[i : i + _IN_ONE_QUERY] for i in range(0, len(values), _IN_ONE_QUERY))
-
-
-def _marks(values: list[str]) -> str:
-    return ",".join("?" * len(values))

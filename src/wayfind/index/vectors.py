@@ -23,11 +23,11 @@ import numpy as np
 from wayfind.errors import IndexDamaged
 from wayfind.index import nearest
 from wayfind.index.catalogue import FileRow, Manifest
+from wayfind.index.database import connect, marks, slices, storage_error
 from wayfind.index.home import VECTORS
 from wayfind.index.late import FORM, TokenCodes, late_names, lay, read_late
 from wayfind.index.lock import held
 from wayfind.index.segment import read_arrays, write_arrays
-from wayfind.index.store import connect, slices, storage_error
 from wayfind.index.tree import Tree
 from wayfind.model.codes import lengths_of
 from wayfind.model.encoder import Encoder
@@ -272,7 +272,7 @@ class VectorStore:
         found: set[str] = set()
         with self._errors():
             for some in slices(sorted(set(keys))):
-                found |= {key for (key,) in self._db.execute(f"SELECT key FROM vector WHERE key IN ({','.join('?' * len(some))})", some)}
+                found |= {key for (key,) in self._db.execute(f"SELECT key FROM vector WHERE key IN ({marks(some)})", some)}
         return found
 
     def read(self, keys: Iterable[str], dim: int) -> dict[str, np.ndarray]:
@@ -280,7 +280,7 @@ class VectorStore:
         found = {}
         with self._errors():
             for some in slices(sorted(set(keys))):
-                for key, codes, checksum in self._db.execute(f"SELECT key, codes, checksum FROM vector WHERE key IN ({','.join('?' * len(some))})", some):
+                for key, codes, checksum in self._db.execute(f"SELECT key, codes, checksum FROM vector WHERE key IN ({marks(some)})", some):
                     if isinstance(codes, bytes) and zlib.crc32(codes) == checksum and len(codes) % dim == 0:
                         found[key] = np.frombuffer(codes, np.int8).reshape(-1, dim)
                     else:
@@ -293,7 +293,7 @@ class VectorStore:
         found = {}
         with self._errors():
             for some in slices(sorted(set(keys))):
-                for key, of, codes, checksum in self._db.execute(f"SELECT key, of, codes, checksum FROM part WHERE key IN ({','.join('?' * len(some))})", some):
+                for key, of, codes, checksum in self._db.execute(f"SELECT key, of, codes, checksum FROM part WHERE key IN ({marks(some)})", some):
                     if isinstance(codes, bytes) and zlib.crc32(codes, zlib.crc32(of)) == checksum and len(codes) * 8 == len(of) * dim:
                         found[key] = np.frombuffer(of, np.int64), np.frombuffer(codes, np.int8).reshape(-1, dim)
                     else:
@@ -314,7 +314,7 @@ class VectorStore:
         found: set[str] = set()
         with self._errors():
             for some in slices(sorted(set(keys))):
-                rows = self._db.execute(f"SELECT key FROM late WHERE form = ? AND key IN ({','.join('?' * len(some))})", (form, *some))
+                rows = self._db.execute(f"SELECT key FROM late WHERE form = ? AND key IN ({marks(some)})", (form, *some))
                 found |= {key for (key,) in rows}
         return found
 

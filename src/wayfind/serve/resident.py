@@ -162,7 +162,7 @@ class Resident:
 @contextlib.contextmanager
 def _alone(place: Address) -> Iterator[None]:
     """Hold the lock of the address; it ends with the process, however that ends. Raises Busy, StorageError."""
-    from wayfind.index.store import private_folder
+    from wayfind.index.database import private_folder
 
     try:
         private_folder(place.folder)
@@ -291,7 +291,7 @@ def _begin(place: Address, roots: list[str], idle: float, jobs: int) -> int:
     except (OSError, ProtocolError):
         pass
     line = [sys.executable, "-m", "wayfind", "serve", "--foreground", f"--idle-seconds={idle}", f"--jobs={jobs}", "--", *roots]
-    from wayfind.index.store import private_folder
+    from wayfind.index.database import private_folder
 
     private_folder(place.folder)
     with open(place.log, "wb") as log:
