@@ -403,6 +403,18 @@ def test_a_first_index_that_cannot_be_made_is_told(tmp_path: Path, repository: P
         assert workspace.search([repository], ask_of("book")).results and entry.state == "ready"
 
 
+def test_a_model_that_is_not_there_is_told_by_the_search_and_ends_no_thread(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", broken.append)
+    monkeypatch.setenv("WAYFIND_MODEL", str(tmp_path / "nowhere"))
+    with Workspace(tmp_path / "home", PLAIN, watching=False) as workspace:
+        assert workspace.open(repository).wait(60)
+        assert "nowhere" in workspace.search([repository], ask_of("book")).parts[0].error
+        for thread in [one for one in threading.enumerate() if one.name.startswith("wayfind-refresh")]:
+            thread.join(60)
+    assert not broken
+
+
 # Several
 
 

@@ -279,12 +279,15 @@ class Entry:
         self._encode_behind()
 
     def _encode_behind(self) -> None:
-        """Have the vectors made that the index lacks, while searches go on."""
-        bundle = current(self._reader.folder)
-        if bundle is None or "encoder" not in bundle.parts:
+        """Have the vectors made that the index lacks, while searches go on. What is wrong with a model or an index is for searches to say."""
+        try:
+            bundle = current(self._reader.folder)
+            if bundle is None or "encoder" not in bundle.parts:
+                return
+            with self._reading:
+                lacking = not self._closed and self._has_index and lacks_vectors(self._reader, bundle.encoder_id, late_dim(bundle) > 0)
+        except WayfindError:
             return
-        with self._reading:
-            lacking = not self._closed and self._has_index and lacks_vectors(self._reader, bundle.encoder_id, late_dim(bundle) > 0)
         with self._turn:
             idle = self._encoding is None or self._encoding.poll() is not None
             if lacking and idle and not self._closed:
