@@ -17,10 +17,11 @@ import pytest
 import wayfind
 from wayfind.errors import NotFound, UsageError
 from wayfind.index.segment import BODY, FIELDS
-from wayfind.search import lexical
+from wayfind.search import engine, lexical
 from wayfind.search.mentions import _DOTTED, _PATH, FRAMES_FIRST, Places, _ends, changed_lines
 from wayfind.search.query import parse
 from wayfind.search.rank import DAMPING, damp
+from wayfind.search.searcher import Searcher
 from wayfind.search.trace import frames
 
 FILES = {
@@ -128,6 +129,22 @@ def test_words_that_stand_in_two_places_do_not_settle_it_however_many_results_ar
     with wayfind.open(tmp_path, home=tmp_path / "home", commits=0) as repository:
         for k in (1, 2, 10):
             assert not repository.search("the file is opened twice", k).reason, k
+
+
+def test_the_codes_of_a_level_are_read_once_for_all_searches_of_a_generation(shop, monkeypatch):
+    read = []
+
+    class Near:
+        def __init__(self, snapshot):
+            read.append(snapshot)
+
+        def nearness(self, text, level):
+            return np.linspace(1, 0.5, read[0].chunks)
+
+    monkeypatch.setattr("wayfind.search.searcher.levels_of", Near)
+    searcher = Searcher(shop.snapshot(), model=False)
+    asked = engine.Ask("price of items", 3, level="semantics")
+    assert engine.search(searcher, asked).results == engine.search(searcher, asked).results and len(read) == 1
 
 
 def test_a_repository_that_nobody_holds_any_more_is_closed(tmp_path):

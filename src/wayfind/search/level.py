@@ -10,7 +10,7 @@ import numpy as np
 
 from wayfind.search.engine import MOST_RESULTS, Ask, _enough, _fold, _results, state
 from wayfind.search.filters import allowed
-from wayfind.search.latents import levels_of, read_record
+from wayfind.search.latents import read_record
 from wayfind.search.lexical import score
 from wayfind.search.query import Query
 from wayfind.search.rank import Ranked
@@ -23,8 +23,7 @@ LOOKED_AT = 3
 def by_level(searcher: Searcher, query: Query, ask: Ask, stale_files: int = 0) -> Answer:
     """Answer a request by its level. Raises UsageError where no latent model was learned, or it has no such level."""
     snapshot, level = searcher.snapshot, ask.level
-    levels = levels_of(snapshot)
-    near = np.round(levels.nearness(query.text, level), 9)
+    near = np.round(searcher.levels.nearness(query.text, level), 9)
     mask = allowed(snapshot, query.filters)
     k = min(ask.k, MOST_RESULTS)
     found = np.flatnonzero((near > 0) if mask is None else (near > 0) & mask)

@@ -17,7 +17,7 @@ from wayfind.model.adaptation import Adaptation
 from wayfind.model.encoder import current_encoder
 from wayfind.search import lexical
 from wayfind.search.late import Late
-from wayfind.search.latents import Fused, fused
+from wayfind.search.latents import Fused, Levels, fused, levels_of
 from wayfind.search.learned import Learned
 from wayfind.search.meanings import Meanings
 from wayfind.search.mentions import Places
@@ -46,7 +46,7 @@ PREFIX_VALUE = 0.7
 _BETWEEN = re.compile(r"[.#:>\s/]+")
 """What stands between the parts of a symbol."""
 _BEFORE = re.compile(rf".*{_BETWEEN.pattern}", re.S)
-_UNLEARNED = frozenset("scales late latent names is_test is_example is_legacy is_prose is_data main_language places path_words _graph".split())
+_UNLEARNED = frozenset("scales late latent levels names is_test is_example is_legacy is_prose is_data main_language places path_words _graph".split())
 """What does not depend on an adaptation."""
 
 
@@ -123,6 +123,11 @@ class Searcher:
         """The latent model that was learned here, where it passed its gate beside the model in use."""
         encoder = current_encoder(self.snapshot.folder) if self._model else None
         return fused(self.snapshot, encoder.id if encoder else "") if self._model else None
+
+    @cached_property
+    def levels(self) -> Levels:
+        """The levels of the latent model that was learned here. Raises UsageError where none was."""
+        return levels_of(self.snapshot)
 
     @property
     def vocabulary(self) -> Vocabulary:
