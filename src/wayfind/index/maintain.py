@@ -15,6 +15,7 @@ from pathlib import Path
 
 from wayfind.corpus import identity
 from wayfind.errors import IndexBusy, IndexDamaged, IndexError_, NotFound, StorageError
+from wayfind.files import replace_file
 from wayfind.index.catalogue import Catalogue
 from wayfind.index.database import remove_database
 from wayfind.index.explanations import ExplanationStore
@@ -254,9 +255,5 @@ def _evict(folder: Path) -> None:
     """Delete a tree's index, which the next search makes again, but not what its user said of it, which nothing can."""
     said = {name: (folder / name).read_bytes() for name in (*_SAID, "root") if (folder / name).is_file()}
     _remove(folder)
-    if not said.keys() & set(_SAID):
-        return
-    folder.mkdir(mode=0o700, parents=True)
-    for name, data in said.items():
-        with open(folder / name, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
-            file.write(data)
+    for name, data in said.items() if said.keys() & set(_SAID) else ():
+        replace_file(folder / name, data)
