@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -12,7 +13,7 @@ import pytest
 from indexes import PLAIN, image, opened, refreshed, tree, write, wrong
 
 from wayfind.api import Repository
-from wayfind.errors import NotFound
+from wayfind.errors import NotFound, StorageError
 from wayfind.index import refresh as refreshing
 from wayfind.index.home import sizes
 from wayfind.index.lock import held
@@ -251,3 +252,15 @@ def test_a_home_deleted_under_a_process_is_made_again(home: Path, tmp_path: Path
         shutil.rmtree(home)
         assert repository.search("module").results == expected
     assert wrong(home) == []
+
+
+def test_a_disk_that_refuses_the_mark_of_tidying_is_a_storage_error(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`wayfind index` tidies at its end, and does not fail for it."""
+
+    def full(*_, **__) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    refreshed(tree(tmp_path, "a", 1), home)
+    monkeypatch.setattr(Path, "touch", full)
+    with pytest.raises(StorageError, match="No space left"):
+        tidy(home)

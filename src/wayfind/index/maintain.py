@@ -85,8 +85,11 @@ def tidy(home: Path, now: float | None = None) -> Collected | None:
         last = None
     if last is not None and 0 <= moment - last < TIDY_EVERY or not home.is_dir():
         return None
-    stamp.touch(mode=0o600)
-    os.utime(stamp, (moment, moment))
+    try:
+        stamp.touch(mode=0o600)
+        os.utime(stamp, (moment, moment))
+    except OSError as error:
+        raise StorageError(f"cannot write {stamp}: {error.strerror}") from error
     try:
         return None if last is None else gc(home, now=moment, wait=0.0, gone_seconds=GONE_SECONDS)
     except IndexBusy:
