@@ -150,6 +150,15 @@ def test_another_model_holds_from_the_next_search_on(shop, tmp_path, monkeypatch
         assert "meaning" in repository.search("email the buyer").results[0].signals
 
 
+def test_a_tuned_encoder_that_is_gone_or_damaged_stops_no_search(shop, tmp_path):
+    base = bundle.load(bundle.BASE)
+    bundle.use_tuned(tmp_path, "gone", base.encoder_id)
+    assert bundle.current(tmp_path).id == base.id
+    bundle.use_tuned(tmp_path, "damaged", base.encoder_id)
+    replace_file(tmp_path / bundle.TUNED / "damaged" / bundle.MANIFEST, b"{}")
+    assert bundle.current(tmp_path).id == base.id
+
+
 def test_a_latent_model_takes_part_and_goes_without_another_generation(shop, tmp_path):
     with wayfind.open(shop, home=tmp_path / "home") as repository:
         repository.refresh()

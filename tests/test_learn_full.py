@@ -212,3 +212,17 @@ def test_what_does_not_gain_is_thrown_away_and_too_little_is_said(tmp_path: Path
         found = tune(repository, Plan(layers=1, epochs=1), lambda line: None, lambda *stage: None)
         assert not found.verdict.kept and bundles.current(repository.tree.folder).id == BASE.id
         assert not [path for path in (repository.tree.folder / bundles.TUNED).iterdir() if path.name != "run"]
+
+
+def test_of_tuned_encoders_the_one_in_use_stays_alone(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("WAYFIND_MODEL", "base")
+    monkeypatch.setattr("wayfind.train.finetune._taught", lambda *given: lessons())
+    verdicts = iter([True, True, False, False])
+    monkeypatch.setattr("wayfind.train.finetune._judged", lambda *given: Tuned("", Verdict(next(verdicts), ""), 0, {}, []))
+    with wayfind.open(plant(tmp_path / "tree", {"a.py": "def shut(door):\n    return door\n"}), home=tmp_path / "home", commits=0) as repository:
+        repository.refresh()
+        tuned, ids = repository.tree.folder / bundles.TUNED, []
+        for seed in (0, 1, 1, 2):  # the third is the same encoder again, and its judge is of another mind
+            ids.append(tune(repository, Plan(layers=1, epochs=1, seed=seed), lambda line: None, lambda *stage: None).bundle)
+        assert ids[0] != ids[1] == ids[2] and bundles.current(repository.tree.folder).id == ids[1]
+        assert [path.name for path in tuned.iterdir() if path.is_dir() and path.name != "run"] == [ids[1]]

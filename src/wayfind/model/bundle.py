@@ -91,11 +91,11 @@ TUNED, TUNED_RECORD = "tuned", "current.json"
 
 
 def tuned_of(tree: Path, base: Bundle) -> Bundle | None:
-    """The bundle that was made of `base` for a tree and is in use, if any."""
+    """The bundle that was made of `base` for a tree and is in use, if any; one that is gone or damaged stops no search."""
     try:
         record = json.loads((tree / TUNED / TUNED_RECORD).read_text(encoding="utf-8"))
         return _tuned(tree / TUNED / record["bundle"], record["bundle"]) if record["base"] == base.encoder_id else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, ModelError):
         return None
 
 

@@ -27,7 +27,7 @@ from wayfind.evaluate.scratch import GitError
 from wayfind.files import private, replace_file
 from wayfind.index.vectors import fill
 from wayfind.model import bundle as bundles
-from wayfind.model.bundle import TUNED, Bundle, use_tuned
+from wayfind.model.bundle import TUNED, Bundle, tuned_of, use_tuned
 from wayfind.model.encoder import Encoder
 from wayfind.model.text import chunk_text, plain
 from wayfind.model.wordpiece import WordPiece
@@ -42,6 +42,8 @@ from wayfind.train.objectives import info_nce
 from wayfind.train.upper_layers import LowerLayers, UpperLayers
 from wayfind.types import Progress
 
+RUN = "run"
+"""Folder of the training, beside the bundles."""
 FEWEST = 40
 """Lessons of the train part below which nothing is tried."""
 VALID = 8
@@ -109,7 +111,7 @@ def tune(repository: Repository, plan: Plan, report: Report, say: Progress) -> T
     upper = UpperLayers(graph, plan.layers)
     taught = _taught(repository, WordPiece(base.checked(base.parts["encoder"]["vocabulary"]).read_text(encoding="utf-8")), plan.seed)
     folder = repository.tree.folder / TUNED
-    training = _Training(upper, LowerLayers(graph, upper), taught, plan, folder / "run", report)
+    training = _Training(upper, LowerLayers(graph, upper), taught, plan, folder / RUN, report)
     read = time.monotonic()
     mrr = training.run()
     trained = time.monotonic()
@@ -118,9 +120,16 @@ def tune(repository: Repository, plan: Plan, report: Report, say: Progress) -> T
     seconds = {"read": read - began, "train": trained - read, "judge": time.monotonic() - trained}
     if tuned.verdict.kept:
         use_tuned(repository.tree.folder, made.id, base.encoder_id)
-    else:
-        shutil.rmtree(made.folder, ignore_errors=True)
+    _prune(repository.tree.folder, base)
     return replace(tuned, bundle=made.id, lessons=len(taught.query), seconds={name: round(value, 1) for name, value in seconds.items()}, mrr=mrr)
+
+
+def _prune(tree: Path, base: Bundle) -> None:
+    """Delete the tuned bundles of a tree but the one in use, if one is; also what an interrupted run left."""
+    used = tuned_of(tree, base)
+    for old in (tree / TUNED).iterdir():
+        if old.is_dir() and old.name not in (RUN, used.id if used else ""):
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def _taught(repository: Repository, words: WordPiece, seed: int) -> Taught:
