@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from wayfind.errors import NotFound, UsageError
-from wayfind.index.segment import BODY
 from wayfind.index.snapshot import Snapshot
 from wayfind.index.tokens import WORD, count, parts, terms_of
 from wayfind.model.bundle import current
 from wayfind.search import confidence as trust
 from wayfind.search.attribution import Attribution
+from wayfind.search.copies import folded
 from wayfind.search.expansion import standing_in
 from wayfind.search.explain import Mode, explain
 from wayfind.search.filters import allowed
@@ -27,8 +27,6 @@ from wayfind.search.why import Met, snippet, why
 from wayfind.types import PROVENANCES, Answer, IndexState, Result, Target
 
 MOST_RESULTS = 1000
-COPY = 0.9
-"""Two chunks of one name in different files whose term counts overlap by this share (of the larger) are copies."""
 COMMON = 0.2
 """A word that more than this share of the chunks hold (`return`, `self`) tells nothing about what a chunk is related to."""
 _TOKEN_CHARACTERS = 3.6
@@ -83,15 +81,15 @@ def answer(searcher: Searcher, query: Query, ask: Ask, stale_files: int = 0) -> 
     lexical = score(snapshot, searcher.scales, query)
     k = min(ask.k, MOST_RESULTS)
     candidates = features(searcher, query, lexical, mask) if query.terms else NONE
-    scored = ordered(searcher, query, candidates, _enough(k))
+    scored = ordered(searcher, query, candidates, enough(k))
     ranked = [*scored, *_unscored(query, mask, scored, k)]
-    kept, copies = _fold(searcher, ranked, k)
-    results = _results(searcher, query, lexical, kept, copies, ask)
+    kept, copies = folded(searcher.snapshot, ranked, k)
+    results = results_of(searcher, query, lexical, kept, copies, ask)
     elsewhere = searcher.elsewhere(query)
     sure = trust.confidence(query, lexical, candidates, ranked, elsewhere) if scored or not only_filters(query) else float(bool(kept))
     abstained = trust.gives_up(query, sure, ranked, bool(kept), elsewhere)
-    folded = {place for places in copies.values() for place in places}
-    reason = reason_for(searcher, query, lexical, kept, folded, mask, abstained)
+    also = {place for places in copies.values() for place in places}
+    reason = reason_for(searcher, query, lexical, kept, also, mask, abstained)
     if kept and not results:
         reason = f"not even the first of {len(kept)} results fits into {ask.max_tokens} tokens"
     return Answer(ask.text, state(snapshot, stale_files, adaptation), sure, abstained, reason, results)
@@ -103,7 +101,7 @@ def check_number(results: int) -> None:
         raise UsageError(f"the number of results must be at least 1, not {results}")
 
 
-def _enough(k: int) -> int:
+def enough(k: int) -> int:
     """How many to rank, so that `k` are left when copies are folded."""
     return k + max(min(k, 20), 3)
 
@@ -114,7 +112,7 @@ def _unscored(query: Query, mask: np.ndarray | None, scored: list[Ranked], k: in
     if mask is None or not (only_filters(query) or (query.filters.regex and not scored)):
         return []
     rest = np.setdiff1d(np.flatnonzero(mask), [hit.chunk for hit in scored])
-    return [Ranked(chunk, 0.0, {}) for chunk in rest[: max(_enough(k) - len(scored), 0)].tolist()]
+    return [Ranked(chunk, 0.0, {}) for chunk in rest[: max(enough(k) - len(scored), 0)].tolist()]
 
 
 def state(snapshot: Snapshot, stale_files: int = 0, adaptation: str = "") -> IndexState:
@@ -187,8 +185,8 @@ def related(searcher: Searcher, path: str, line: int, k: int = 10, mode: Mode = 
     mask[own] = False
     lexical = score(snapshot, searcher.scales, query)
     candidates = features(searcher, query, lexical, mask)
-    ranked = ordered(searcher, query, candidates, _enough(k))
-    kept, copies = _fold(searcher, ranked, k)
+    ranked = ordered(searcher, query, candidates, enough(k))
+    kept, copies = folded(searcher.snapshot, ranked, k)
     ask = Ask(f"{path}:{line}", k, explain=mode)
     sure = trust.confidence(query, lexical, candidates, ranked)
     return Answer(
@@ -197,7 +195,7 @@ def related(searcher: Searcher, path: str, line: int, k: int = 10, mode: Mode = 
         sure,
         not kept,
         "" if kept else "nothing shares its words",
-        _results(searcher, query, lexical, kept, copies, ask),
+        results_of(searcher, query, lexical, kept, copies, ask),
     )
 
 
@@ -218,38 +216,10 @@ def _like(snapshot: Snapshot, text: str, most: int = 40) -> Query:
     )
 
 
-def _fold(searcher: Searcher, ranked: list[Ranked], k: int) -> tuple[list[Ranked], dict[int, list[str]]]:
-    """The first `k` results, with copies of an earlier one folded into it."""
-    snapshot, kept, copies = searcher.snapshot, [], {}
-    by_name: dict[str, list[int]] = {}
-    for hit in ranked:
-        symbol = snapshot.symbols[hit.chunk]
-        name = symbol.split(".")[-1]
-        original = (
-            next((o for o in by_name.get(name, ()) if _same_text(snapshot, o, hit.chunk)), None) if name else None
-        )
-        if original is not None:
-            copies.setdefault(original, []).append(snapshot.place_of(hit.chunk))
-            continue
-        if len(kept) == k:
-            break
-        kept.append(hit)
-        if name:
-            by_name.setdefault(name, []).append(hit.chunk)
-    return kept, copies
-
-
-def _same_text(snapshot: Snapshot, a: int, b: int) -> bool:
-    lengths = sorted(int(snapshot.lengths[chunk, BODY]) for chunk in (a, b))
-    if snapshot.file[a] == snapshot.file[b] or lengths[0] < COPY * lengths[1]:
-        return False
-    one, two = (count(snapshot.chunk(chunk)[1]) for chunk in (a, b))
-    return (one & two).total() >= COPY * max(one.total(), two.total())
-
-
-def _results(
+def results_of(
     searcher: Searcher, query: Query, lexical: Lexical, kept: list[Ranked], copies: dict[int, list[str]], ask: Ask
 ) -> tuple[Result, ...]:
+    """What is kept as results, with what was folded into each, explained and cut as was asked."""
     words = standing_in(searcher.snapshot, query, lexical, searcher.vocabulary)
     words |= {term.text: (term.word, lexical.idf[term.text]) for term in query.terms if term.text in lexical.idf}
     reasons = Attribution(searcher, query, lexical).with_meaning() if ask.reasons else None
