@@ -775,3 +775,29 @@ def test_what_javadoc_shows_as_code_stays_as_it_is():
 
 def test_a_constant_that_javadoc_shows_is_named():
     assert clean_comment("/** At most {@value #MOST} doors. */") == ["At most MOST doors."]
+
+
+THREADS = """
+import sys, threading
+from wayfind.corpus.definitions import cut
+
+sys.setswitchinterval(1e-5)
+texts = ["\\n".join(f"def f{i}_{k}(a, b):\\n    return g{k}(a, [b, {{'x': {i}}}])\\n" for i in range(300)) for k in range(4)]
+alone = [cut(text, "python") for text in texts]
+wrong = []
+
+def work(k):
+    for _ in range(8):
+        if cut(texts[k], "python") != alone[k]:
+            wrong.append(k)
+
+threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+[one.start() for one in threads]
+[one.join() for one in threads]
+sys.exit(len(wrong))
+"""
+
+
+def test_texts_may_be_cut_in_several_threads_at_once():
+    """A parser reads its text by calling back, where threads change: one for all of them ended the process (signal 11)."""
+    assert subprocess.run([sys.executable, "-c", THREADS], check=False).returncode == 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import importlib
 import re
+import threading
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -187,12 +188,18 @@ def grammar_of(language: str) -> Grammar:
         return Grammar(pointer)
 
 
-@functools.cache
 def parser_for(language: str) -> Parser:
-    """The one parser of a language, loaded once. Raises KeyError where `has_grammar` is False."""
+    """The parser of a language, one a thread: a second text begun while one is parsed breaks both, and the process with them. Raises
+    KeyError where `has_grammar` is False."""
     from tree_sitter import Parser
 
-    return Parser(grammar_of(language))
+    own = vars(_PARSERS)
+    if language not in own:
+        own[language] = Parser(grammar_of(language))
+    return own[language]
+
+
+_PARSERS = threading.local()
 
 
 def _grammar_name(language: str) -> str:
