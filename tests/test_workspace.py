@@ -18,10 +18,12 @@ import wayfind
 from wayfind.corpus.reach import Reach
 from wayfind.corpus.walk import walk
 from wayfind.errors import IndexBusy, NotFound, UsageError
-from wayfind.index.refresh import Options
+from wayfind.index.extraction import PARALLEL_FROM
+from wayfind.index.refresh import Options, refresh
 from wayfind.index.tree import open_tree
 from wayfind.search.engine import Ask
 from wayfind.search.query import Filters
+from wayfind.serve import entry as entries
 from wayfind.serve import watching as watchings
 from wayfind.serve.entry import WALK_AGAIN
 from wayfind.serve.merging import merged, united
@@ -401,6 +403,17 @@ def test_a_first_index_that_cannot_be_made_is_told(tmp_path: Path, repository: P
         assert not entry.wait(60) and entry.state == "failed" and "manual.json" in str(entry.failure)
         manual.write_text("[]")
         assert workspace.search([repository], ask_of("book")).results and entry.state == "ready"
+
+
+def test_no_process_is_forked_from_one_with_threads(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a watcher nobody knows beforehand how many files changed."""
+    workers: list[int] = []
+    monkeypatch.setattr(entries, "refresh", lambda tree, options, progress: (workers.append(options.workers), refresh(tree, options, progress)))
+    with Workspace(tmp_path / "home", Options(workers=4, commits=0), watching=False) as workspace:
+        assert workspace.open(repository).wait(60)
+        plant(repository, {f"many/f{n}.py": f"def f{n}():\n    return {n}\n" for n in range(PARALLEL_FROM + 1)})
+        assert workspace.search([repository], ask_of("f7")).results[0].result.symbol == "f7"
+    assert workers and set(workers) == {1}
 
 
 def test_a_model_that_is_not_there_is_told_by_the_search_and_ends_no_thread(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -301,7 +301,7 @@ class Entry:
                 build(self.root, self._home, options, self._tell, self._born)
             else:
                 self._writer = self._writer or open_tree(self.root, self._home)
-                refresh(self._writer, options, self._tell)
+                refresh(self._writer, replace(options, workers=1), self._tell)  # a process that is forked while others hold locks may wait for ever
         except WayfindError as error:
             return error
         except Exception as error:
