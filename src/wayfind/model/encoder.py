@@ -10,7 +10,7 @@ import contextlib
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ from wayfind.model.text import TEXT_VERSION, chunk_text, plain
 from wayfind.model.wordpiece import WordPiece
 
 if TYPE_CHECKING:
-    from wayfind.model.foreign import ForeignReader
+    from wayfind.model.foreign import ForeignReader, LibraryPieces
 
 BATCH = 8
 """Texts of like length that are encoded together: 32 took a tenth longer on two cores, and 263 instead of 157 MB."""
@@ -39,6 +39,8 @@ class Encoder:
 
     def __init__(self, bundle: Bundle, threads: int = 0, late: bool = True):
         settings = bundle.parts["encoder"]
+        if not settings["dim"]:
+            raise ModelError(f"{bundle.folder} makes no vector, by which candidates are found; export its checkpoint again")
         tokens = bundle.parts["late"]["dim"] if late and "late" in bundle.parts else 0
         if max(settings["dim"], tokens) > MOST_DIMENSIONS:
             raise ModelError(f"{bundle.folder} makes vectors of {max(settings['dim'], tokens):,} components; {MOST_DIMENSIONS:,} are exact")
@@ -123,7 +125,7 @@ class OwnReader:
         self._settings = bundle.parts["encoder"]
         if self._settings["text"] != TEXT_VERSION:
             raise ModelError(f"{bundle.folder} reads texts of version {self._settings['text']}, this wayfind makes {TEXT_VERSION}; install its bundle")
-        self._vocabulary = WordPiece(bundle.checked(self._settings["vocabulary"]).read_text(encoding="utf-8"))
+        self._vocabulary = _pieces(bundle.checked(self._settings["vocabulary"]), self._settings)
         self._session = session(bundle.checked(self._settings["weights"]))
         self.pad = self._vocabulary.pad
 
@@ -137,12 +139,13 @@ class OwnReader:
 
     def further(self, path: str, symbol: str | None, lines: str, most: int) -> list[list[int]]:
         """Ids of the parts behind the one that `chunk` gives, at most so many, each with the frame, path and symbol."""
-        words, room = self._vocabulary, self._settings["code_length"] - 2
+        words = self._vocabulary
+        room = self._settings["code_length"] - len(words.before) - len(words.after)
         head = words.ids(plain(chunk_text(path, symbol, "")), room // 2)
         body = words.ids(plain(lines), (most + 1) * room)
         first, each = room - len(words.ids(plain(chunk_text(path, symbol, "")), room)), room - len(head)
         starts = range(max(first, 0), len(body), each)
-        return [[words.first, *head, *body[at : at + each], words.last] for at in starts[:most]]
+        return [[*words.before, *head, *body[at : at + each], *words.after] for at in starts[:most]]
 
     def told(self, ids: np.ndarray) -> np.ndarray:
         """Which tokens are kept: all but signs. Without those of the frame, which were trained like the others, MaxSim alone finds
@@ -153,6 +156,15 @@ class OwnReader:
         """Vectors [batch, dim], and unit vectors of tokens [batch, token, late dim] where they are asked for."""
         vectors, *others = self._session.run(["vector", *(["tokens"] if tokens else [])], {"ids": ids, "mask": mask})
         return vectors, others[0] if others else None
+
+
+def _pieces(vocabulary: Path, settings: Mapping[str, Any]) -> WordPiece | LibraryPieces:
+    """How a bundle of `wayfind train` cuts plain texts: by its `vocab.txt`, or the `tokenizer.json` of the encoder that it began with."""
+    if vocabulary.suffix != ".json":
+        return WordPiece(vocabulary.read_text(encoding="utf-8"))
+    from wayfind.model.foreign import pieces_of
+
+    return pieces_of(vocabulary, settings["before"], settings["after"], settings["pad"])
 
 
 def _reader(bundle: Bundle, session: Callable[[Path], Any]) -> OwnReader | ForeignReader:

@@ -190,11 +190,11 @@ class BertWords:
     """BERT's way: white space and signs part words, then WordPiece. The same ids as `tokenizers` gives, which a test holds."""
 
     def __init__(self, vocabulary: str, lower: bool, strip_accents: bool):
-        self._pieces, self._lower, self._strip = WordPiece(vocabulary), lower, strip_accents
-        self.pad = self._pieces.pad
+        self.pieces, self._lower, self._strip = WordPiece(vocabulary), lower, strip_accents
+        self.pad = self.pieces.pad
 
     def framed(self, text: str, longest: int) -> list[int]:
-        return self._pieces.framed(" ".join(self._split(text)), longest)
+        return self.pieces.framed(" ".join(self._split(text)), longest)
 
     def _split(self, text: str) -> list[str]:
         if not text.isascii():
@@ -227,6 +227,46 @@ class LibraryWords:
         with self._one:  # how much is read is a state of the tokenizer, and queries are shorter than chunks
             self._own.enable_truncation(longest)
             return self._own.encode(text).ids
+
+
+    def ids(self, text: str) -> list[int]:
+        """Ids of a whole text without special tokens."""
+        with self._one:
+            self._own.no_truncation()
+            return self._own.encode(text, add_special_tokens=False).ids
+
+    def pieces(self) -> list[str]:
+        """All pieces, by number."""
+        return [self._own.id_to_token(number) or "" for number in range(self._own.get_vocab_size())]
+
+
+class LibraryPieces:
+    """The pieces of any tokenizer, in the frame that a training put around them: what `WordPiece` is for a `vocab.txt`."""
+
+    def __init__(self, words: LibraryWords, before: Sequence[int], after: Sequence[int], pad: int):
+        self._words, self.before, self.after, self.pad = words, list(before), list(after), pad
+        self.wordless = np.array([not any(map(str.isalnum, piece.lstrip(SPACES))) for piece in words.pieces()])
+        """Of each piece, whether it is a sign without a letter or digit."""
+
+    def ids(self, text: str, most: int) -> list[int]:
+        """Ids of the first `most` pieces of a plain text, without special tokens."""
+        return self._words.ids(text)[: max(most, 0)]
+
+    def framed(self, text: str, longest: int) -> list[int]:
+        """Ids of a plain text with the frame, at most `longest` in all."""
+        return [*self.before, *self.ids(text, longest - len(self.before) - len(self.after)), *self.after]
+
+
+SPACES = "\u2581\u0120\u010a"
+"""Signs that stand for white space at the beginning of a piece."""
+
+
+def pieces_of(path: Path, before: Sequence[int], after: Sequence[int], pad: int) -> WordPiece | LibraryPieces:
+    """How a `tokenizer.json` cuts plain texts (`model.text.plain`): BERT's by our own code, all else by the library `tokenizers`.
+    Raises ModelError."""
+    if own := _word_pieces(_json(path)):
+        return own.pieces
+    return LibraryPieces(LibraryWords(path), before, after, pad)
 
 
 def _longest(folder: Path, config: Mapping[str, Any]) -> int:

@@ -24,6 +24,7 @@ class WordPiece:
         self._known: dict[str, tuple[int, ...]] = {}
         self.size = len(self._number)
         self.pad, self.first, self.last = (self._number[mark] for mark in (PAD, FIRST, LAST))
+        self.before, self.after = [self.first], [self.last]
         self.wordless = np.zeros(len(self._number), bool)
         """Of each piece, whether it is a sign without a letter or digit."""
         self.wordless[[i for piece, i in self._number.items() if not any(map(str.isalnum, piece))]] = True

@@ -26,7 +26,7 @@ from wayfind.errors import UsageError, WayfindError
 from wayfind.model import bundle
 from wayfind.model.foreign import layout, tokenizer_of
 from wayfind.train.encoder import pretrained
-from wayfind.train.export import OPSET, _bare
+from wayfind.train.export import OPSET, _bare, captured
 from wayfind.train.heads import read_tensors
 
 ACTIVATIONS = {"Identity": nn.Identity, "Tanh": nn.Tanh, "ReLU": nn.ReLU, "GELU": nn.GELU}
@@ -94,13 +94,14 @@ def _graph(model: Foreign, longest: int) -> Any:
     mask = torch.ones_like(ids)
     mask[1, 8:] = 0
     batch, length = torch.export.Dim("batch"), torch.export.Dim("length", min=2, max=max(longest, 17))
+    shapes = ({0: batch, 1: length}, {0: batch, 1: length})
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     names = ["vector", "tokens"] if model.makes_tokens else ["vector"]
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), torch.no_grad():
         warnings.simplefilter("ignore")
         made = torch.onnx.export(
-            model, (ids, mask), dynamo=True, input_names=["input_ids", "attention_mask"], output_names=names, opset_version=OPSET,
-            dynamic_shapes=({0: batch, 1: length}, {0: batch, 1: length}), external_data=False, verbose=False,
+            captured(model, (ids, mask), shapes), dynamo=True, input_names=["input_ids", "attention_mask"], output_names=names, opset_version=OPSET,
+            dynamic_shapes=shapes, external_data=False, verbose=False,
         ).model_proto  # fmt: skip
     if made.ByteSize() > LARGEST:
         raise UsageError(f"the encoder takes {made.ByteSize():,} bytes; an ONNX file holds {LARGEST:,} at most")

@@ -24,7 +24,7 @@ from wayfind.model import bundle
 from wayfind.model.text import TEXT_VERSION
 from wayfind.train.batches import Table
 from wayfind.train.checkpoint import load_model, read_state
-from wayfind.train.heads import CrossEncoder, RetrievalModel, Texts
+from wayfind.train.heads import CrossEncoder, RetrievalModel, Texts, masked_mean
 from wayfind.train.quantise import quantised
 from wayfind.train.shards import Tokens
 from wayfind.train.validate import Encoder, encoded, encoder_of, figures
@@ -43,12 +43,17 @@ class _Served(nn.Module):
 
     def forward(self, ids: Tensor, mask: Tensor) -> tuple[Float[Tensor, "..."], ...]:
         found = self.model(ids, mask.bool())
-        return tuple(made for made, wanted in ((found.vector, self.model.dim), (found.tokens, self.model.token_dim)) if wanted)
+        vector = found.vector if self.model.dim else nn.functional.normalize(masked_mean(found.tokens, mask.bool()), dim=-1)
+        return (vector, found.tokens) if self.model.token_dim else (vector,)
 
 
 def outputs_of(model: RetrievalModel) -> list[str]:
-    """Names of the graph's outputs: `vector` [batch, dim], `tokens` [batch, length, token_dim]."""
-    return [name for name, size in (("vector", model.dim), ("tokens", model.token_dim)) if size]
+    """Names of the graph's outputs: `vector` [batch, dim], `tokens` [batch, length, token_dim].
+
+    A search needs a vector to find candidates for late interaction. Of a model that has token vectors alone (XTR) it is their mean, as
+    for a folder of such a model (`train.convert`).
+    """
+    return ["vector", "tokens"] if model.token_dim else ["vector"]
 
 
 def to_onnx(model: RetrievalModel, longest: int) -> Any:
@@ -57,14 +62,24 @@ def to_onnx(model: RetrievalModel, longest: int) -> Any:
     mask = torch.ones_like(ids)
     mask[1, 8:] = 0
     batch, length = torch.export.Dim("batch"), torch.export.Dim("length", min=2, max=longest)
+    shapes = ({0: batch, 1: length}, {0: batch, 1: length})
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), torch.no_grad():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
-            _Served(model).eval(), (ids, mask), dynamo=True, input_names=["ids", "mask"], output_names=outputs_of(model), opset_version=OPSET,
-            dynamic_shapes=({0: batch, 1: length}, {0: batch, 1: length}), external_data=False, verbose=False,
+            captured(_Served(model).eval(), (ids, mask), shapes), dynamo=True, input_names=["ids", "mask"], output_names=outputs_of(model), opset_version=OPSET,
+            dynamic_shapes=shapes, external_data=False, verbose=False,
         )
     return _bare(program.model_proto)
+
+
+def captured(served: nn.Module, given: tuple[Tensor, Tensor], shapes: tuple[dict[int, Any], ...]) -> torch.export.ExportedProgram:
+    """The module's operations, at any batch and length. Masks of some encoders of `transformers` hold the batch for a constant,
+    which torch.onnx.export on its own accepts in silence; read from their byte code (strict) they do not."""
+    try:
+        return torch.export.export(served, given, dynamic_shapes=shapes, strict=False)
+    except torch._dynamo.exc.UserError:
+        return torch.export.export(served, given, dynamic_shapes=shapes, strict=True)
 
 
 def _bare(graph: Any) -> Any:
@@ -123,7 +138,8 @@ def onnx_encoder(data: bytes | str, model: RetrievalModel, threads: int = 0) -> 
     def encode(texts: Texts) -> tuple[np.ndarray, np.ndarray]:
         found = dict(zip(names, session.run(names, {"ids": texts.ids.cpu().numpy(), "mask": texts.mask.cpu().numpy().astype(np.int64)})))
         batch, length = texts.ids.shape
-        return found.get("vector", np.zeros((batch, 0), np.float32)), found.get("tokens", np.zeros((batch, length, 0), np.float32))
+        vector = found["vector"] if model.dim else np.zeros((batch, 0), np.float32)  # judged as the network is: by MaxSim
+        return vector, found.get("tokens", np.zeros((batch, length, 0), np.float32))
 
     return encode
 
@@ -131,6 +147,6 @@ def onnx_encoder(data: bytes | str, model: RetrievalModel, threads: int = 0) -> 
 def _part(model: RetrievalModel, vocabulary: Vocabulary, query_length: int, code_length: int, form: str) -> dict[str, Any]:
     return {
         "weights": "model.onnx", "vocabulary": vocabulary.name, "before": list(vocabulary.before), "after": list(vocabulary.after), "pad": vocabulary.pad,
-        "query_length": query_length, "code_length": code_length, "dim": model.dim, "token_dim": model.token_dim, "pooling": "masked mean",
+        "query_length": query_length, "code_length": code_length, "dim": model.dim or model.token_dim, "token_dim": model.token_dim, "pooling": "masked mean",
         "form": form, "text": TEXT_VERSION,
     }
