@@ -6,20 +6,24 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import command
 from lessons import teaching_repository
 
 import wayfind
+from wayfind.errors import IndexBusy
 from wayfind.evaluate.queries import part
 from wayfind.evaluate.run import evaluate
 from wayfind.model import adaptation as adaptations
 from wayfind.search.engine import Ask, search
+from wayfind.serve import learning
 from wayfind.train.adapt.lessons import digest, lessons, part_of_commits
 from wayfind.train.adapt.run import as_of, learnings
 
@@ -238,6 +242,38 @@ def test_a_learner_that_is_killed_leaves_what_was(taught, tmp_path):
         learner.kill()
     told = json.loads(command("learn", root, "--status", "--json", home=copy, env=BASE).stdout)
     assert told["in_use"] == said["id"] and not told["learning"]
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from wayfind.serve.learning_latent import learning_alone
+time.sleep(0.5)
+with learning_alone(Path(sys.argv[1])):
+    time.sleep(60)
+"""
+
+
+def test_a_learner_in_the_background_has_begun_when_the_command_ends(tmp_path, monkeypatch, capsys):
+    """Another could be started beside it, whose failure took the place of what the first one said."""
+    folder, started, popen = tmp_path / "learned", [], subprocess.Popen
+
+    def start(line: list[str], **_: object) -> subprocess.Popen:
+        started.append((line, popen([sys.executable, "-c", HOLDER, str(folder)])))
+        return started[-1][1]
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    place = SimpleNamespace(learned_folder=folder)
+    try:
+        learning._begin(place, "here", None, {"until": None, "from": "random", "epochs": 2, "batch_size": 8, "resume": True, "full": False})
+        assert started[0][0][3:] == ["learn", os.path.abspath("here"), "--from", "random", "--epochs", "2", "--batch-size", "8", "--resume"]
+        assert learning._busy(folder)
+        with pytest.raises(IndexBusy, match="wayfind learn --status"):
+            learning._begin(place, "here", None, {})
+    finally:
+        for _, process in started:
+            os.kill(process.pid, signal.SIGKILL)
+    assert len(started) == 1
 
 
 @pytest.mark.parametrize(

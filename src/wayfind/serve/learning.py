@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 LOG = "learn.log"
 NICENESS = 10
+STARTING = 200
+"""Tenths of a second that a learner in the background may take to begin."""
 
 
 @click.command("learn")
@@ -286,7 +289,12 @@ def _begin(repository: Repository, path: str | None, index: str | None, said: di
     folder = repository.learned_folder
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with open(folder / LOG, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as log:
-        subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, preexec_fn=_lower)  # noqa: S603
+        learner = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, preexec_fn=_lower)  # noqa: S603
+    for _ in range(STARTING):  # until it has begun: who asks at once is to be told, and a second one refused
+        if learner.poll() is not None or _busy(folder):
+            break
+        time.sleep(0.1)
+    learner.returncode = learner.returncode or 0  # it goes on without this process
     click.echo("learning in the background; see: wayfind learn --status")
     return FOUND
 
@@ -300,7 +308,7 @@ def _busy(folder: Path) -> bool:
     if not folder.is_dir():
         return False
     try:
-        with learning_alone(folder):
+        with learning_alone(folder, wait=0.0):
             return False
     except (IndexBusy, StorageError):
         return True

@@ -56,8 +56,12 @@ UNFIT_FOR_FULL = ("latent_dim", "hidden_dim", "device", "plot", "anew", "no_fusi
 """Options that `--full` has no use for: it keeps the sizes of the encoder that it tunes, and computes on the processor."""
 
 
+BRIEF = 1.0
+"""Seconds that a learner waits for who only looks whether one is at work (`wayfind learn --status`)."""
+
+
 @contextlib.contextmanager
-def learning_alone(folder: Path) -> Iterator[None]:
+def learning_alone(folder: Path, wait: float = BRIEF) -> Iterator[None]:
     """The lock of what is learned of one repository. Raises IndexBusy where another process learns there, StorageError."""
     from wayfind.index.lock import held
 
@@ -67,7 +71,7 @@ def learning_alone(folder: Path) -> Iterator[None]:
         raise StorageError(f"cannot use {folder}: {error.strerror}") from error
     with contextlib.ExitStack() as lock:
         try:
-            lock.enter_context(held(folder, alone=True, wait=0.0))
+            lock.enter_context(held(folder, alone=True, wait=wait))
         except IndexBusy:
             raise IndexBusy("another process learns here already; `wayfind learn --status` says how it stands") from None
         yield
