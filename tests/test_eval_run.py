@@ -17,9 +17,12 @@ from wayfind.errors import NotFound, UsageError
 from wayfind.evaluate import baselines, report
 from wayfind.evaluate.adapters import read_hits
 from wayfind.evaluate.baselines import Pool, keywords, system
-from wayfind.evaluate.queries import Hit
+from wayfind.evaluate.queries import Hit, part_of
 from wayfind.evaluate.referee import write_results
 from wayfind.evaluate.run import _in_tests, _without, evaluate
+from wayfind.files import replace_file
+from wayfind.model.bundle import TUNED, TUNED_RECORD
+from wayfind.search.latents import RECORD, Record, as_json, folder_of, read_record
 
 ENDS = {
     "open": "before sunrise", "close": "after dinner", "merge": "into their neighbours", "split": "at its weakest joint", "count": "twice a year",
@@ -145,6 +148,29 @@ def test_commits_are_asked_as_of_the_cutoff(tmp_path):
 
 
 # systems
+
+
+def test_copies_are_searched_by_the_models_that_were_made_for_the_repository(tree, tmp_path, monkeypatch):
+    with wayfind.open(tree, home=tmp_path / "home") as repo:
+        repo.refresh()
+        replace_file(repo.tree.folder / TUNED / TUNED_RECORD, b'{"bundle": "gone", "base": "another"}')
+        replace_file(folder_of(repo.tree.folder) / RECORD, as_json(Record("bundle", "id")).encode())
+    seen = []
+
+    def spy(pool):
+        seen.append((pool.root, (pool.repo.tree.folder / TUNED / TUNED_RECORD).is_file(), read_record(pool.repo.tree.folder) is not None))
+        return lambda text, k: []
+
+    monkeypatch.setitem(baselines._MADE, "wayfind", spy)
+    evaluate(tree, kinds=("docstring", "test"), systems=("wayfind",), home=tmp_path / "home")
+    assert len(seen) == 2 and seen[0][0] != seen[1][0] and all(one[1:] == (True, True) for one in seen)
+
+
+def test_of_a_repository_with_a_tuned_encoder_only_files_are_asked_for_that_it_did_not_learn_from(tree, tmp_path, monkeypatch):
+    monkeypatch.setattr("wayfind.evaluate.run.tuned_of", lambda folder, base: base)
+    monkeypatch.setattr("wayfind.evaluate.run.current", lambda: SimpleNamespace(parts={}, encoder_id=""))
+    report = evaluate(tree, kinds=("docstring",), systems=("random",), home=tmp_path / "home")
+    assert {part_of(one) for one in report.sets[0].queries} == {"report"} and "has learned" in report.sets[0].note
 
 
 def test_ripgrep_ranks_by_distinct_keywords_then_by_lines(tmp_path):

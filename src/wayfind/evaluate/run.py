@@ -25,7 +25,8 @@ from wayfind.evaluate.scratch import GitError
 from wayfind.evaluate.spec import corpus_of, read_spec, spec_queries
 from wayfind.index.vectors import lend
 from wayfind.model.adaptation import Adaptation
-from wayfind.search.latents import Record, read_record
+from wayfind.model.bundle import current, tuned_of
+from wayfind.search.latents import Record, lend_models, read_record
 from wayfind.types import Progress
 
 KINDS = ("docstring", "commit", "test")
@@ -109,8 +110,8 @@ def evaluate(
             run = _Run(Path(folder), (), k, seed, limit, tuple(parts), say)
             with _index(root, home, say) as pool:
                 pool = replace(pool, seed=seed)
-                learned = pool.repo.adaptation()
-                run = replace(run, learned=learned, seen=_seen(learned, read_record(pool.repo.snapshot().folder)), systems=tuple(systems) or default_systems(learned is not None))
+                learned, tree = pool.repo.adaptation(), pool.repo.tree.folder
+                run = replace(run, learned=learned, seen=_seen(learned, read_record(tree), _is_tuned(tree)), systems=tuple(systems) or default_systems(learned is not None))
                 lend(Path(home) if home else default_home(), run.folder / "home")
                 if asked is not None:
                     sets = [_ask(spec_queries(asked, root, pool.chunks), pool, run)]
@@ -149,7 +150,7 @@ def _docstring(pool: Pool, run: _Run) -> SetReport:
         made = docstring_queries(pool.root, pool.chunks, run.folder / "docstring", limit=run.limit, seed=run.seed, parts=run.by_file)
     except GitError as refused:
         return _nothing("docstring", f"git: {refused}")
-    return _ask_in_copy(made, run)
+    return _ask_in_copy(made, pool, run)
 
 
 def _commit(pool: Pool, run: _Run) -> SetReport:
@@ -161,7 +162,7 @@ def _commit(pool: Pool, run: _Run) -> SetReport:
         folder = commit_tree(history, run.folder / "commit")
         if folder is None:
             return _nothing("commit", f"the folder did not exist at the cut-off {history.cutoff[:12]}")
-        with _index(folder, run.folder / "home", run.say) as then:
+        with _index(folder, run.folder / "home", run.say, pool.repo.tree.folder) as then:
             then = replace(then, seed=run.seed)
             limit = min(run.limit, MOST_COMMITS)
             made = commit_queries(pool.root, folder, history, then.chunks, limit=limit, seed=run.seed, parts=run.parts)
@@ -178,20 +179,22 @@ _MAKERS = {"docstring": _docstring, "commit": _commit, "test": _test}
 
 
 @contextmanager
-def _index(root: Path, home: str | Path | None, say: Progress) -> Iterator[Pool]:
-    """The pool of a folder, its index brought up to date first."""
+def _index(root: Path, home: str | Path | None, say: Progress, like: Path | None = None) -> Iterator[Pool]:
+    """The pool of a folder, its index brought up to date first, with the models that were made for the tree whose index lies in `like`."""
     with closing(wayfind.open(root, home=home)) as repo:
+        if like is not None:
+            lend_models(like, repo.tree.folder)
         repo.refresh(say)
         repo.encode(say)
         chunks = tuple(sorted(repo.chunks(), key=lambda c: (c.path, c.start_line, c.end_line)))
         yield Pool(repo, root, chunks)
 
 
-def _ask_in_copy(made: QuerySet, run: _Run) -> SetReport:
+def _ask_in_copy(made: QuerySet, pool: Pool, run: _Run) -> SetReport:
     if not made.queries:
         return _nothing(made.kind, made.note, made)
-    with _index(made.root, run.folder / "home", run.say) as pool:
-        return _ask(made, replace(pool, seed=run.seed), run)
+    with _index(made.root, run.folder / "home", run.say, pool.repo.tree.folder) as copy:
+        return _ask(made, replace(copy, seed=run.seed), run)
 
 
 def _ask(made: QuerySet, pool: Pool, run: _Run) -> SetReport:
@@ -214,11 +217,18 @@ def _ask(made: QuerySet, pool: Pool, run: _Run) -> SetReport:
     return SetReport(made.kind, made.queries, tuple(answered), size, dict(made.dropped), made.note, ceiling)
 
 
-def _seen(learned: Adaptation | None, latent: Record | None) -> frozenset[str] | None:
-    """Digests of what was learned from, by all that takes part in searches."""
-    used = [learned.about.get("used", {})] if learned else []
+def _seen(learned: Adaptation | None, latent: Record | None, tuned: bool = False) -> frozenset[str] | None:
+    """Digests of what was learned from, by all that takes part in searches; a tuned encoder notes none, and keeps to files of its part."""
+    used: list[dict[str, list[str]]] = [{}] if tuned else []
+    used += [learned.about.get("used", {})] if learned else []
     used += [latent.used] if latent and latent.weight else []
     return frozenset().union(*(digests for one in used for digests in one.values())) if used else None
+
+
+def _is_tuned(tree: Path) -> bool:
+    """Whether searches of a tree use an encoder that was tuned on it."""
+    base = current()
+    return base is not None and tuned_of(tree, base) is not None
 
 
 def _unseen(made: QuerySet, seen: frozenset[str] | None) -> QuerySet:

@@ -19,6 +19,7 @@ import numpy as np
 from wayfind.errors import ModelError, UsageError
 from wayfind.index.snapshot import Snapshot
 from wayfind.index.vectors import VectorStore, encodable, vector_key
+from wayfind.model.bundle import TUNED
 from wayfind.model.codes import cosines, lengths_of
 from wayfind.model.latent import LEVELS, LatentEncoder, Passage, latent_encoder
 from wayfind.types import Chunk
@@ -60,6 +61,13 @@ def read_record(tree: Path) -> Record | None:
         return None
     except (OSError, ValueError, TypeError) as problem:
         raise ModelError(f"{file} cannot be read ({problem}); learn again with: wayfind learn --from random") from problem
+
+
+def lend_models(tree: Path, other: Path) -> None:
+    """Let the index in another folder use the models that were made for a tree: its tuned encoder and its latent model."""
+    for name in (TUNED, FOLDER):
+        if (tree / name).is_dir() and not (other / name).exists():
+            (other / name).symlink_to((tree / name).resolve(), target_is_directory=True)
 
 
 def stamp(tree: Path) -> tuple[int, int] | None:
