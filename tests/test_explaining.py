@@ -120,6 +120,17 @@ def test_a_manual_explanation_reaches_the_loss_with_its_weight(tmp_path: Path) -
     assert loss(5.0) != loss(1.0) and loss(1e9) == pytest.approx(float(network.nll(*Material([lesson], words, "transformer", 16).batch([0])).detach()), rel=1e-3)
 
 
+def test_a_manual_explanation_is_matched_as_the_index_does_and_one_that_matches_nothing_is_told(tmp_path: Path) -> None:
+    """Lines that reach a little beyond the definition matched nothing, in silence."""
+    (tmp_path / "a.py").write_text(function("load", "file", "user")[1] + "\n\n\nX = 1\n")
+    entries = [("./a.py", "1-4", "Loads it."), ("gone.py", "1-2", "Gone."), ("a.py", "900-901", "Beyond.")]
+    (tmp_path / "manual.json").write_text(json.dumps([{"id": n, "file": file, "line_range": rows, "explanation": said} for n, (file, rows, said) in enumerate(entries)]))
+    told: list[str] = []
+    (lesson,) = manual_lessons({str(tmp_path / "manual.json"): str(tmp_path)}, 1.0, told.append)
+    assert lesson.sentence == "Loads it." and len(told) == 2
+    assert "entry 1 matches nothing: no file gone.py" in told[0] and "entry 2 matches nothing: a.py has no code in lines 900-901" in told[1]
+
+
 def test_stories_teach_the_decoder_before(tmp_path: Path) -> None:
     (tmp_path / "stories.txt").write_text("\n<|endoftext|>\n".join(["loads the file of the user. opens the page"] * 40))
     config = read_config(laid(tmp_path, CONFIG.replace("vocabulary: vocab.txt", "vocabulary: vocab.txt, stories: stories.txt").replace("steps: 180", "steps: 180, story_steps: 60")))
@@ -148,6 +159,26 @@ def test_interrupted_and_resumed_it_computes_what_it_would_have(tmp_path: Path) 
         assert torch.equal(value, resumed.network.state_dict()[name]), name
 
 
+def test_a_training_is_not_begun_over_another_nor_resumed_with_other_options_nor_left_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It wrote over another's checkpoints, went on with whatever was said, and an end while it wrote left a mixture of two states."""
+    text = CONFIG.replace("steps: 180", "steps: 2").replace("evaluate_every: 60", "evaluate_every: 1")
+    config = read_config(laid(tmp_path, text))
+    train_explainer(config, tmp_path / "out")
+    with pytest.raises(UsageError, match="--resume"):
+        train_explainer(config, tmp_path / "out")
+    with pytest.raises(UsageError, match="trained with seed = 0, now it is 3"):
+        train_explainer(replace(config, seed=3), tmp_path / "out", resume=True)
+    with pytest.raises(UsageError, match="trained with loop.rate"):
+        train_explainer(replace(config, loop=replace(config.loop, rate=0.5)), tmp_path / "out", resume=True)
+    before = (tmp_path / "out" / "last.safetensors").read_bytes()
+    training = Training(config, *_begun(config, tmp_path / "out"), lambda line: None)
+    training.step = 9
+    monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        training._save("last")
+    assert (tmp_path / "out" / "last.safetensors").read_bytes() == before
+
+
 def _begun(config: ExplainerConfig, folder: Path) -> tuple[Explainer, list, Words, Path]:
     learned, words = prepared(config, folder, (folder / "words.json").is_file())
     return network_of(config, words), learned, words, folder
@@ -159,6 +190,9 @@ def _begun(config: ExplainerConfig, folder: Path) -> tuple[Explainer, list, Word
         (("kind: transformer", "kind: lstm"), "transformer, gru"),
         (("steps: 180", "stepz: 240"), "did you mean `steps`"),
         (("hidden: 24", "hidden: 25"), "multiple"),
+        (("steps: 180", "steps: 0"), "steps must be 1 or more"),
+        (("rate: 8.0e-3", "rate: -1.0"), "loop.rate must be above 0"),
+        (("steps: 180", "steps: 180, story_steps: 5"), "data.stories names none"),
         (("vocabulary: vocab.txt", "vocabulary: ''"), "vocab.txt"),
         (("lessons: lessons.jsonl.gz", "lessons: ''"), "pairs"),
     ],

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from wayfind.errors import UsageError
-from wayfind.serve.exits import FOUND
+from wayfind.serve.exits import FOUND, note
 
 
 @click.command("train")
@@ -61,7 +61,7 @@ def _train_explainer(config_path: Path, output: str | None, resume: bool, prepar
     folder = Path(output or f"models/{config.name}")
     if prepare:
         folder.mkdir(parents=True, exist_ok=True)
-        learned, words = prepared(config, folder, False)
+        learned, words = prepared(config, folder, False, say)
         click.echo(f"{len(learned)} lessons, {len(words.common)} common words in {folder}")
         return FOUND
     part = train_explainer(config, folder, resume=resume, report=say)
@@ -76,7 +76,9 @@ def _lines(line: dict[str, Any]) -> None:
 
 def _words(line: dict[str, Any]) -> None:
     event, at = line["event"], f"{line['step']}/{line['steps']}"
-    if event == "step" and "lessons_per_second" in line:
+    if event == "note":
+        note(line["text"])
+    elif event == "step" and "lessons_per_second" in line:
         click.echo(f"{at}  loss {line['loss']:.4f}  {line['lessons_per_second']:.0f} lessons/s")
     elif event == "evaluation" and "held_out" in line:
         click.echo(f"{at}  held-out {line['held_out']:.4f} nats a symbol, best {line['best']:.4f}")

@@ -43,6 +43,9 @@ SENTENCE_COUNTS = 20
 """How often a piece of a sentence counts, beside one of a reading, when pieces are chosen: sentences are short, and what is written matters more."""
 
 
+LAST = "last.safetensors"
+"""Network, optimiser and place of a training, to go on from."""
+MOMENTS = "moments/"
 COUNTED = 6_000
 """Lessons, in the order of their hashes, on which pieces are counted; of more the choice is the same."""
 
@@ -131,8 +134,11 @@ class ExplainerConfig:
 
 
 def is_explainer(path: Path) -> bool:
-    """Whether a configuration file trains a decoder. Raises NotFound, UsageError."""
-    values = yaml_of(path)
+    """Whether a configuration file trains a decoder."""
+    try:
+        values = yaml_of(path)
+    except UsageError:
+        return False
     return isinstance(values, dict) and "explainer" in values
 
 
@@ -143,9 +149,19 @@ def read_config(path: Path) -> ExplainerConfig:
         raise UsageError(f"{path}: explainer.kind must be one of {', '.join(KINDS)}, found {config.explainer.kind!r}")
     if config.loop.precision not in ("float32", "bfloat16"):
         raise UsageError(f"{path}: loop.precision must be float32 or bfloat16, found {config.loop.precision!r}")
+    for part, name, least in (
+        (config.loop, "batch", 1), (config.loop, "steps", 1), (config.loop, "evaluate_every", 1), (config.loop, "log_every", 1), (config.loop, "story_steps", 0), (config.explainer, "pieces", 64),
+        (config.explainer, "width", 1), (config.explainer, "heads", 1), (config.explainer, "hidden", 1), (config.explainer, "reader", 1), (config.explainer, "layers", 1), (config.explainer, "length", 4), (config, "seed", 0),
+    ):  # fmt: skip
+        if getattr(part, name) < least:
+            raise UsageError(f"{path}: {name} must be {least} or more, found {getattr(part, name)}")
+    if not 0 < config.loop.rate < math.inf or not 0 <= config.explainer.dropout < 1:
+        raise UsageError(f"{path}: loop.rate must be above 0 and explainer.dropout a share below 1, found {config.loop.rate} and {config.explainer.dropout}")
     if config.explainer.hidden % config.explainer.heads:
         raise UsageError(f"{path}: explainer.hidden must be a multiple of explainer.heads, found {config.explainer.hidden} and {config.explainer.heads}")
     data = config.data
+    if config.loop.story_steps and not data.stories:
+        raise UsageError(f"{path}: loop.story_steps asks for stories, and data.stories names none")
     if not (data.lessons or data.pairs):
         raise UsageError(f"{path}: data needs `pairs` or `lessons`")
     if not data.vocabulary:
@@ -190,30 +206,19 @@ def words_of(learned: Sequence[Lesson], common: dict[str, str], known: Sequence[
     return Words("\n".join(ordered) + "\n", len(SPECIAL) + len(used), common)
 
 
-def manual_lessons(files: Mapping[str, str], weight: float) -> list[Lesson]:
-    """Lessons of manual explanations, each of the chunk that it is about."""
+def manual_lessons(files: Mapping[str, str], weight: float, left: Callable[[str], None] = lambda text: None) -> list[Lesson]:
+    """Lessons of manual explanations, each of the chunk that the index would explain by it. `left` is told what matches nothing."""
     found: list[Lesson] = []
     for file, folder in files.items():
         entries = manual.load(file)
-        records = {path: extract((Path(folder) / path).read_bytes(), path) for path in {one.file.removeprefix("./") for one in entries}}
-        chunks = {path: own.chunks for path, own in records.items() if not isinstance(own, str)}
-        for path, number, target in manual_targets(entries, chunks):
-            own, chunk = records[path], chunks[path][number]
-            found.append(Lesson(target, reading(chunk, own.lines(chunk.start_line, chunk.end_line), own.language), own.language, "manual", weight=weight))
-    return found
-
-
-def manual_targets(entries: Sequence[manual.Manual], chunks: Mapping[str, Sequence[Any]]) -> list[tuple[str, int, str]]:
-    """Path, number of the chunk and text of each entry that matches one."""
-    found = []
-    for path, own in chunks.items():
-        mine = [one for one in entries if one.file.removeprefix("./") == path]
-        for number, chunk in enumerate(own):
-            for one in mine:
-                if chunk.start_line <= one.start_line and one.end_line <= chunk.end_line or one.component and one.component == chunk.symbol:
-                    found.append((path, number, one.explanation))
-                    mine.remove(one)
-                    break
+        paths = {path for one in entries if (Path(folder) / (path := manual.normal(one.file))).is_file()}
+        records = {path: own for path in sorted(paths) if not isinstance(own := extract((Path(folder) / path).read_bytes(), path), str)}
+        attached, unmatched = manual.attach(entries, {path: own.chunks for path, own in records.items()})
+        for (path, number), entry in attached.items():
+            own, chunk = records[path], records[path].chunks[number]
+            found.append(Lesson(entry.explanation, reading(chunk, own.lines(chunk.start_line, chunk.end_line), own.language), own.language, "manual", weight=weight))
+        for entry, why in unmatched:
+            left(f"{file}: entry {entry.id} matches nothing: {why}")
     return found
 
 
@@ -254,9 +259,11 @@ def train_explainer(config: ExplainerConfig, output: Path, *, resume: bool = Fal
     from wayfind.train.explaining_export import export_part
 
     output.mkdir(parents=True, exist_ok=True)
-    learned, words = prepared(config, output, resume)
+    if not resume and (output / LAST).is_file():
+        raise UsageError(f"{output} already holds a training: go on with --resume, or name another --output")
+    learned, words = prepared(config, output, resume, report)
     network = network_of(config, words)
-    if config.data.table and not (resume and (output / "state.json").is_file()):
+    if config.data.table and not (resume and (output / LAST).is_file()):
         start_table(network.table.weight, words.pieces.split("\n")[:-1], config)
     finished = Training(config, network, learned, words, output, report).run(resume)
     if not finished:
@@ -266,10 +273,13 @@ def train_explainer(config: ExplainerConfig, output: Path, *, resume: bool = Fal
     return output / "part"
 
 
-def prepared(config: ExplainerConfig, output: Path, resume: bool) -> tuple[list[Lesson], Words]:
-    """The lessons and the words; written to the output folder, and what goes on reads what it began with."""
+def prepared(config: ExplainerConfig, output: Path, resume: bool, report: Report = lambda line: None) -> tuple[list[Lesson], Words]:
+    """The lessons and the words; written to the output folder, and what goes on reads what it began with. Raises UsageError where
+    that began with another configuration."""
     kept, listed = output / "lessons.jsonl.gz", output / "words.json"
     if resume and kept.is_file() and listed.is_file():
+        _check_same(config, output)
+        (output / "config.json").write_text(json.dumps(asdict(config), indent=1), encoding="utf-8")
         return read_lessons(kept), Words(**json.loads(listed.read_text(encoding="utf-8")))
     found = read_lessons(Path(config.data.lessons)) if config.data.lessons else list(lessons(Path(config.data.pairs)))
     common = common_words(one for one in found if one.part == "train")
@@ -278,7 +288,7 @@ def prepared(config: ExplainerConfig, output: Path, resume: bool) -> tuple[list[
         learned = grounded_lessons(learned)
     if sum(one.part == "train" for one in learned) < config.loop.batch:
         raise UsageError(f"{len(learned)} lessons are left of {len(found)}, fewer than a batch: common words are those of several repositories")
-    learned = [replace(one, weight=one.weight * config.weights.docstring) for one in learned] + manual_lessons(config.data.manual, config.weights.manual)
+    learned = [replace(one, weight=one.weight * config.weights.docstring) for one in learned] + manual_lessons(config.data.manual, config.weights.manual, lambda text: report({"event": "note", "step": 0, "steps": 0, "text": text}))
     known = Path(config.data.vocabulary)
     if not known.is_file():
         raise NotFound(f"{known}: no such vocabulary")
@@ -287,6 +297,22 @@ def prepared(config: ExplainerConfig, output: Path, resume: bool) -> tuple[list[
     listed.write_text(json.dumps(asdict(words)), encoding="utf-8")
     (output / "config.json").write_text(json.dumps(asdict(config), indent=1), encoding="utf-8")
     return learned, words
+
+
+FREE = {("loop", "minutes"), ("loop", "log_every"), ("loop", "evaluate_every")}
+"""What may differ when a training is resumed, beside the places of data, the licences and `better_than`."""
+
+
+def _check_same(config: ExplainerConfig, output: Path) -> None:
+    """Raise UsageError, naming the key, where a training would be resumed with another configuration."""
+    began = json.loads((output / "config.json").read_text(encoding="utf-8"))
+    for part, now in asdict(config).items():
+        if part in ("data", "licences", "better_than", "name"):
+            continue
+        for key, value in now.items() if isinstance(now, dict) else [("", now)]:
+            was = began[part].get(key) if key else began[part]
+            if (part, key) not in FREE and was != value:
+                raise UsageError(f"{output} was trained with {part}{'.' * bool(key)}{key} = {was!r}, now it is {value!r}; set it back, or name another --output")
 
 
 def network_of(config: ExplainerConfig, words: Words) -> Explainer:
@@ -398,26 +424,31 @@ class Training:
         self._say("evaluation", held_out=loss, best=self.best)
 
     def _save(self, name: str) -> None:
-        from safetensors.torch import save_file
+        """Write the network, and with the last state all that goes on from it, as one file: there whole or not at all."""
+        from safetensors.torch import save
 
-        save_file(self.network.state_dict(), self.output / f"{name}.safetensors")
+        tensors, about = dict(self.network.state_dict()), {}
         if name == "last":
-            moments = {f"{number}.{key}": value for number, one in self.optimizer.state_dict()["state"].items() for key, value in one.items()}
-            save_file(moments, self.output / "optimizer.safetensors")
-            (self.output / "state.json").write_text(json.dumps({"step": self.step, "best": self.best}), encoding="utf-8")
+            tensors |= {f"{MOMENTS}{number}.{key}": value for number, one in self.optimizer.state_dict()["state"].items() for key, value in one.items()}
+            about = {"state": json.dumps({"step": self.step, "best": self.best})}
+        partial = self.output / f"{name}.safetensors.part"
+        partial.write_bytes(save(tensors, about))
+        partial.replace(self.output / f"{name}.safetensors")
 
     def _load(self) -> None:
-        from safetensors.torch import load_file
+        from safetensors import safe_open
 
-        if not (self.output / "state.json").is_file():
+        if not (self.output / LAST).is_file():
             return
-        self.network.load_state_dict(load_file(self.output / "last.safetensors"))
+        with safe_open(self.output / LAST, framework="pt") as file:
+            tensors, state = {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()["state"])
+        self.network.load_state_dict({name: value for name, value in tensors.items() if not name.startswith(MOMENTS)})
         kept: dict[int, dict[str, torch.Tensor]] = {}
-        for name, value in load_file(self.output / "optimizer.safetensors").items():
-            number, key = name.split(".")
-            kept.setdefault(int(number), {})[key] = value
+        for name, value in tensors.items():
+            if name.startswith(MOMENTS):
+                number, key = name.removeprefix(MOMENTS).split(".")
+                kept.setdefault(int(number), {})[key] = value
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": kept})
-        state = json.loads((self.output / "state.json").read_text(encoding="utf-8"))
         self.step, self.best = state["step"], state["best"]
 
     def _say(self, event: str, **values: Any) -> None:

@@ -26,7 +26,7 @@ from wayfind.model.explainer import Explainer as Served
 from wayfind.model.reading import READING_VERSION
 from wayfind.train.decoder import StepGraph, TransformerState
 from wayfind.train.explainer import Explainer, Readings, conditions
-from wayfind.train.explaining import ExplainerConfig, Words, network_of
+from wayfind.train.explaining import MOMENTS, ExplainerConfig, Words, network_of
 from wayfind.train.explaining_data import read_lessons
 from wayfind.train.export import OPSET, _bare
 from wayfind.train.quantise import LARGEST, quantised
@@ -75,7 +75,8 @@ def export_part(trained: Path, folder: Path, checkpoint: str = "best") -> dict[s
     config = record(ExplainerConfig, json.loads((trained / "config.json").read_text(encoding="utf-8")), str(trained))
     words = Words(**json.loads((trained / "words.json").read_text(encoding="utf-8")))
     network = network_of(config, words).eval()
-    network.load_state_dict(load_file(trained / f"{checkpoint}.safetensors"))
+    tensors = load_file(trained / f"{checkpoint}.safetensors")
+    network.load_state_dict({name: value for name, value in tensors.items() if not name.startswith(MOMENTS)})
     folder.mkdir(parents=True, exist_ok=True)
     graphs = graphs_of(network)
     for name, graph in graphs.items():

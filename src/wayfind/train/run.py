@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,26 +12,25 @@ from pathlib import Path
 import torch
 import torch.distributed as distributed
 
-from wayfind.errors import TrainingError, UsageError
+from wayfind.errors import UsageError
 from wayfind.model.bundle import digest_of
 from wayfind.train import checkpoint, cross
 from wayfind.train.batches import Table, pairs_of, read_material, vocabulary_of
 from wayfind.train.config import TrainConfig
 from wayfind.train.gradient import Precision
 from wayfind.train.loop import Report, device_of, train
+from wayfind.train.memory import enough_memory
 from wayfind.train.negatives import Miner
 from wayfind.train.scores import write_scores
 from wayfind.train.shards import Tokens, write_tokens
 from wayfind.train.validate import AT_A_TIME
 from wayfind.train.vocabulary import FILES
 
-log = logging.getLogger(__name__)
-
 
 def train_stages(stages: list[TrainConfig], output: Path, *, resume: bool = False, report: Report | None = None) -> Path | None:
     """Train stage after stage, each from the best checkpoint of the one before, and export the last. Returns the bundle's
     folder; None where time ran out before the end, and in processes other than the first."""
-    with _processes(stages[0]), _memory():
+    with _processes(stages[0]), enough_memory("loop.micro_batch, encoder.code_length or the encoder's sizes"):
         start = stages[0].start
         for number, config in enumerate(stages, 1):
             folder = output / f"stage-{number}" if len(stages) > 1 else output
@@ -97,7 +95,9 @@ def _vocabularies(folder: Path) -> list[Path]:
 def _exported(best: Path, folder: Path, valid: Tokens, report: Report | None) -> Path | None:
     """The bundle of a checkpoint; None, and a line that says so, where what exports is not installed."""
     if missing := [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]:
-        log.warning("not exported: %s is not installed; the checkpoint is %s", " and ".join(missing), best)
+        if report:
+            said = f"not exported: {' and '.join(missing)} is not installed (pip install 'wayfind[train]'); the checkpoint is {best}"
+            report({"event": "note", "step": 0, "steps": 0, "text": said})
         return None
     from wayfind.train.export import export
 
@@ -109,17 +109,6 @@ def _exported(best: Path, folder: Path, valid: Tokens, report: Report | None) ->
 
 def _first() -> bool:
     return not distributed.is_initialized() or distributed.get_rank() == 0
-
-
-@contextmanager
-def _memory() -> Iterator[None]:
-    """Say that memory was not enough as an error of ours: torch has several."""
-    try:
-        yield
-    except RuntimeError as problem:
-        if not isinstance(problem, torch.OutOfMemoryError) and "allocate memory" not in str(problem):
-            raise
-        raise TrainingError("not enough memory for this encoder and batch: lower loop.micro_batch, encoder.code_length or the encoder's sizes") from problem
 
 
 @contextmanager
