@@ -9,7 +9,9 @@ pytest.importorskip("zuko")
 import torch  # noqa: E402
 
 from wayfind.errors import UsageError  # noqa: E402
+from wayfind.serve.learning_latent import arms_of  # noqa: E402
 from wayfind.train.latent import DecoderConfig, LatentConfig, LatentModel, LossWeights  # noqa: E402
+from wayfind.train.latent_network import NetworkConfig  # noqa: E402
 from wayfind.train.original import PARAMETERS, SIZES, small_model  # noqa: E402
 
 torch.set_num_threads(1)  # tensors are tiny: threads only wait for each other
@@ -65,3 +67,20 @@ def test_sizes_grow_to_tens_of_millions_by_configuration():
 def test_a_configuration_that_cannot_be_is_refused_with_what_to_change(changes, said):
     with pytest.raises(UsageError, match=said):
         LatentConfig(**changes)
+
+
+def test_every_arm_can_be_asked_for_at_the_command_line():
+    """Flow matching and the weights of the losses could be chosen from Python alone."""
+    arms = arms_of(["trajectory=flow_matching", "couplings=0", "weights.kl=0.1", "weights.reconstruction=1", "decoder.kind=gru"])
+    made = NetworkConfig.sized(16, 16, 0, 300, **arms).latent
+    assert (made.trajectory, made.couplings, made.weights.kl, made.weights.contrastive, made.decoder.kind, made.vocabulary) == ("flow_matching", 0, 0.1, 1.0, "gru", 300)
+    assert arms_of([]) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("trajectry=sde", "did you mean `trajectory`"), ("weights.kll=1", "did you mean `kl`"), ("trajectory=ode", "sde, flow_matching, none"), ("couplings=many", "must be int"), ("couplings", "KEY=VALUE"), ("latent=3", "--latent-dim")],
+)
+def test_an_arm_that_cannot_be_is_refused(text, said):
+    with pytest.raises(UsageError, match=said):
+        arms_of([text])

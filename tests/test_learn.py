@@ -265,8 +265,8 @@ def test_a_learner_in_the_background_has_begun_when_the_command_ends(tmp_path, m
     monkeypatch.setattr(subprocess, "Popen", start)
     place = SimpleNamespace(learned_folder=folder)
     try:
-        learning._begin(place, "here", None, {"until": None, "from": "random", "epochs": 2, "batch_size": 8, "resume": True, "full": False})
-        assert started[0][0][3:] == ["learn", os.path.abspath("here"), "--from", "random", "--epochs", "2", "--batch-size", "8", "--resume"]
+        learning._begin(place, "here", None, {"until": None, "from": "random", "epochs": 2, "batch_size": 8, "resume": True, "full": False, "settings": ("a=1", "b=2")})
+        assert started[0][0][3:] == ["learn", os.path.abspath("here"), "--from", "random", "--epochs", "2", "--batch-size", "8", "--resume", "--set", "a=1", "--set", "b=2"]
         assert learning._busy(folder)
         with pytest.raises(IndexBusy, match="wayfind learn --status"):
             learning._begin(place, "here", None, {})
@@ -294,6 +294,14 @@ def test_options_of_which_one_would_be_left_aside_are_refused(library, home, arg
     """`learn --full --until X` learned from everything, `learn --drop --status` deleted, `learn --sentences --background` stayed."""
     done = command("learn", library, *arguments, home=home)
     assert (done.returncode, said in done.stderr.decode()) == (2, True), done.stderr
+
+
+def test_index_deletes_what_was_learned_when_that_is_asked_for(library, home):
+    """`index --drop` and `index --full` learned a model from random weights."""
+    done = command("index", library, "--drop", home=home)
+    assert done.returncode == 2 and b"neither a model from random weights nor a tuned encoder" in done.stderr
+    for arguments in (("--drop", "--learn"), ("--full", "--learn"), ("--drop", "--epochs", "2")):
+        assert b"give one of --learn, --full and --drop" in command("index", library, *arguments, home=home).stderr
 
 
 @pytest.mark.parametrize("arguments", [("--until", "no-such-commit"), ("--import", "nowhere.bin")])

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wayfind.errors import IndexError_
+from wayfind.errors import IndexError_, UsageError
 from wayfind.serve.exits import FOUND
-from wayfind.serve.learning_latent import LatentOptions, check_installed, latent_options, learn_latent
+from wayfind.serve.learning_latent import LatentOptions, check_installed, latent_options, learn_on
 from wayfind.serve.place import new_index, opened, whole
 from wayfind.serve.progress import meter
 from wayfind.serve.screen import counted, shown
@@ -42,7 +42,9 @@ def index_command(path: str | None, output: str | None, manual: str | None, rebu
     from wayfind.search.engine import state
 
     learning = LatentOptions(**own)
-    if learn or learning.any:
+    if (learning.drop and (learn or learning != LatentOptions(drop=True))) or (learning.full and learn):
+        raise UsageError("give one of --learn, --full and --drop; --drop deletes what the others learned, and takes no option of theirs")
+    if (learn or learning.any) and not learning.drop:
         check_installed(learning)
     if encoder:
         from wayfind.serve.encoders import use_encoder
@@ -64,7 +66,7 @@ def index_command(path: str | None, output: str | None, manual: str | None, rebu
         if home is None and (tidied := _tidied()):
             click.echo(f"  {tidied}")
         if learn or learning.any:
-            return learn_latent(place.repository, learning)
+            return learn_on(place.repository, learning, progress)
     return FOUND
 
 

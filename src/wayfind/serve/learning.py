@@ -15,7 +15,7 @@ import click
 
 from wayfind.errors import IndexBusy, ModelError, NotFound, StorageError, UsageError
 from wayfind.serve.exits import FOUND, NOTHING, note
-from wayfind.serve.learning_latent import LatentOptions, check_installed, latent_options, learn_at, learning_alone
+from wayfind.serve.learning_latent import OPTION, UNSAID, LatentOptions, check_installed, latent_options, learn_at, learning_alone
 from wayfind.serve.place import folder_around, home_of, is_begun, opened, whole
 from wayfind.serve.progress import meter
 from wayfind.serve.screen import counted, shown
@@ -56,7 +56,7 @@ def learn_command(
     interrupted run leaves what was; start it again, it takes some seconds a thousand functions.
     """
     options, home = LatentOptions(**own), home_of(index)
-    latent = begin is not None or any(value not in (None, False) for name, value in own.items() if name != "seed")
+    latent = begin is not None or any(value not in UNSAID for name, value in own.items() if name != "seed")
     asked = {"--status": telling, "--rollback": rollback, "--export": target, "--import": source, "--sentences": sentences, "--background": background, "--until": until, "--force": force}
     _check_together([name for name, value in asked.items() if value], begin, options, latent)
     asking = telling or rollback or target is not None
@@ -284,8 +284,9 @@ def _begin(repository: Repository, path: str | None, index: str | None, said: di
         raise IndexBusy("another process learns here already; `wayfind learn --status` says how it stands")
     line = [sys.executable, "-m", "wayfind", "learn", os.path.abspath(os.path.expanduser(path or "."))]
     for name, value in ({"index": index} | said).items():
-        if value not in (None, False):
-            line += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
+        for one in value if isinstance(value, tuple) else [value]:
+            if one not in UNSAID:
+                line += [f"--{OPTION.get(name, name.replace('_', '-'))}", *([] if one is True else [str(one)])]
     folder = repository.learned_folder
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with open(folder / LOG, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as log:

@@ -45,19 +45,28 @@ class LatentOptions:
     full: bool = False
     no_fusion: bool = False
     plot: str | None = None
+    settings: tuple[str, ...] = ()
 
     @property
     def any(self) -> bool:
         """Whether one of them was given: then a latent model is meant."""
-        return any(getattr(self, one.name) not in (None, False) for one in fields(self))
+        return any(getattr(self, one.name) not in UNSAID for one in fields(self))
 
 
-UNFIT_FOR_FULL = ("latent_dim", "hidden_dim", "device", "plot", "anew", "no_fusion")
+UNSAID = (None, False, ())
+"""Values of options that were not given."""
+
+
+UNFIT_FOR_FULL = ("settings", "latent_dim", "hidden_dim", "device", "plot", "anew", "no_fusion")
 """Options that `--full` has no use for: it keeps the sizes of the encoder that it tunes, and computes on the processor."""
 
 
 BRIEF = 1.0
 """Seconds that a learner waits for who only looks whether one is at work (`wayfind learn --status`)."""
+
+
+OPTION = {"settings": "set"}
+"""Names of `LatentOptions` whose option is called otherwise."""
 
 
 @contextlib.contextmanager
@@ -86,6 +95,7 @@ def latent_options(command: Command) -> Command:
         click.option("--plot", metavar="FILE", help="Draw loss and held-out MRR into FILE (.svg, .png; extra [plot])."),
         click.option("--anew", is_flag=True, help="Begin from random weights, though a model was learned before."),
         click.option("--resume", is_flag=True, help="Go on with a training that was interrupted."),
+        click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Another part of the model from random weights: trajectory=flow_matching, couplings=0, weights.kl=0.1 …; several times."),
         click.option("--minutes", type=click.FloatRange(min=0, min_open=True), metavar="N", help="Stop at the end of the epoch after so many.  [default: 8]"),
         click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), help="Where to compute.  [default: auto]"),
         click.option("--seed", type=click.IntRange(0), help="Of everything that is drawn.  [default: 0]"),
@@ -108,16 +118,22 @@ def learn_at(path: str | None, home: Path | None, options: LatentOptions, as_jso
     if not options.drop:
         check_installed(options)
     with opened(path, home) as place, meter() as progress:
-        if options.drop:
-            with learning_alone(place.repository.learned_folder):
-                return _drop(place.repository)
-        place.repository.refresh(progress)
-        if options.full:
-            place.repository.encode(progress)
-            progress.clear()
-            return learn_full(place.repository, options, progress, as_json)
+        if not options.drop:
+            place.repository.refresh(progress)
+        return learn_on(place.repository, options, progress, as_json)
+
+
+def learn_on(repository: Repository, options: LatentOptions, progress: Any, as_json: bool = False) -> int:
+    """Do what the options ask for on an open index that is fresh. Returns the exit code."""
+    if options.drop:
+        with learning_alone(repository.learned_folder):
+            return _drop(repository)
+    if options.full:
+        repository.encode(progress)
         progress.clear()
-        return learn_latent(place.repository, options, as_json)
+        return learn_full(repository, options, progress, as_json)
+    progress.clear()
+    return learn_latent(repository, options, as_json)
 
 
 def _drop(repository: Repository) -> int:
@@ -139,9 +155,9 @@ def _drop(repository: Repository) -> int:
 
 def learn_full(repository: Repository, options: LatentOptions, progress: Any, as_json: bool = False) -> int:
     """Tune the encoder in use on an open index, and say what came of it. Returns the exit code: 1 where nothing is changed."""
-    unfit = [name for name in UNFIT_FOR_FULL if getattr(options, name) not in (None, False)]
+    unfit = [name for name in UNFIT_FOR_FULL if getattr(options, name) not in UNSAID]
     if unfit:
-        raise UsageError(f"--{unfit[0].replace('_', '-')} is of models from random weights, and acts on nothing with --full")
+        raise UsageError(f"--{OPTION.get(unfit[0], unfit[0].replace('_', '-'))} is of models from random weights, and acts on nothing with --full")
     from wayfind.train.finetune import Plan, tune
 
     said = {"layers": options.layers, "epochs": options.epochs, "batch": options.batch_size, "rate": options.lr, "seed": options.seed, "minutes": options.minutes}
@@ -183,11 +199,12 @@ def learn_latent(repository: Repository, options: LatentOptions, as_json: bool =
     from wayfind.search.latents import folder_of
     from wayfind.train.latent_loop import LOG
     from wayfind.train.latent_run import RUN, checked, learn, warmed
+    from wayfind.train.memory import enough_memory
 
     log = folder_of(repository.snapshot().folder) / RUN / LOG
     teller = _Lines() if as_json else _Words(log)
     try:
-        with learning_alone(repository.learned_folder):
+        with learning_alone(repository.learned_folder), enough_memory("--latent-dim, --hidden-dim, --layers or --batch-size"):
             outcome = learn(repository, checked(_wish(options)), teller)
     finally:
         teller.clear()
@@ -221,7 +238,32 @@ def _wish(options: LatentOptions) -> Any:
     said = {"epochs": options.epochs, "batch": options.batch_size, "rate": options.lr, "seed": options.seed, "device": options.device, "minutes": options.minutes}
     sizes = {"latent": options.latent_dim, "hidden": options.hidden_dim, "layers": options.layers}
     given = lambda values: {name: value for name, value in values.items() if value is not None}  # noqa: E731
-    return Wish(Schedule(**given(said)), **given(sizes), resume=options.resume, anew=options.anew, fuse=not options.no_fusion)
+    return Wish(Schedule(**given(said)), **given(sizes), arms=arms_of(options.settings), resume=options.resume, anew=options.anew, fuse=not options.no_fusion)
+
+
+def arms_of(settings: Sequence[str]) -> dict[str, Any]:
+    """Fields of a latent model's configuration, of texts such as `trajectory=flow_matching` and `weights.kl=0.1`. Raises UsageError."""
+    import yaml
+
+    from wayfind.train.latent import LatentConfig
+    from wayfind.train.recipe import record
+
+    values: dict[str, Any] = {}
+    for text in settings:
+        key, sign, value = text.partition("=")
+        if not sign or key in SIZED:
+            raise UsageError(f"--set {text}: " + (f"give it by --{SIZED[key]}" if key in SIZED else "write --set KEY=VALUE"))
+        part, _, inner = key.rpartition(".")
+        try:
+            (values.setdefault(part, {}) if part else values)[inner] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise UsageError(f"--set {text}: {value!r} is no value") from None
+    made = record(LatentConfig, {"vocabulary": 1, **values}, "--set")  # which reconstruction asks for, and the sizes give later
+    return {name: getattr(made, name) for name in values}
+
+
+SIZED = {"hidden": "hidden-dim", "latent": "latent-dim", "vocabulary": "hidden-dim", "width": "hidden-dim"}
+"""What follows from the sizes -> the option for them."""
 
 
 class _Lines:
