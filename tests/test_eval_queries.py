@@ -205,6 +205,17 @@ def test_commit_queries_ask_for_what_each_later_commit_changed(tmp_path):
     assert all(len(q.gold) == 1 for q in made.queries)
 
 
+def test_a_history_whose_contents_are_not_all_there_is_no_shorter_history(tmp_path):
+    root = changing_history(tmp_path / "tree")
+    with (root / "pkg/steps.py").open("a") as file:
+        file.write("\n\ndef later(x):\n    return x\n")
+    histories.git(root, "commit", "-qam", "Say what comes later than all steps")
+    blob = histories.git(root, "rev-parse", "HEAD:pkg/steps.py").strip()
+    (root / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
+    with pytest.raises(scratch.GitError, match=blob):
+        made_at_cutoff(root, tmp_path)
+
+
 def test_nothing_from_after_the_cutoff_is_in_the_tree_its_history_or_its_index(tmp_path):
     root = changing_history(tmp_path / "tree")
     with (root / "pkg/steps.py").open("a") as file:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,10 +48,15 @@ def git_bytes(folder: Path, *arguments: str, given: bytes = b"") -> bytes:
 
 
 def git_lines(folder: Path, *arguments: str) -> Iterator[str]:
-    """The lines that a git command prints, one at a time: a log with patches may be larger than memory."""
-    with subprocess.Popen(command(folder, *arguments), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment()) as running:
-        for line in running.stdout:
-            yield line.decode("utf-8", "replace").rstrip("\n")
+    """The lines that a git command prints, one at a time: a log with patches may be larger than memory. Raises GitError, after the
+    lines that there were, where it ends badly: a clone without all contents, for one."""
+    with tempfile.TemporaryFile() as said:
+        with subprocess.Popen(command(folder, *arguments), stdout=subprocess.PIPE, stderr=said, env=environment()) as running:
+            for line in running.stdout:
+                yield line.decode("utf-8", "replace").rstrip("\n")
+        if running.returncode:
+            said.seek(0)
+            raise GitError(said.read().decode("utf-8", "replace").strip() or f"git {arguments[0]} failed")
 
 
 def command(folder: Path, *arguments: str) -> list[str]:
