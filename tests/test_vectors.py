@@ -169,6 +169,37 @@ def test_damaged_parts_are_made_again_with_the_codes_of_their_file(tree):
     store.close()
 
 
+def test_another_home_is_lent_the_codes_of_one_tree_alone(tree, tmp_path):
+    (tree.root / "app" / "long.py").write_text(LONG)
+    refresh(tree)
+    fill(tree, PartingEncoder())
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "other.py").write_text("def other():\n    return 'something else'\n")
+    other = open_tree(tmp_path / "elsewhere", tree.store.path.parent)
+    refresh(other)
+    fill(other, PartingEncoder())
+    vectors.lend(tree, tmp_path / "näher %41")
+    store, lent = VectorStore(tree.store.path.parent), VectorStore(tmp_path / "näher %41")
+    of_tree = {vector_key(row.key, row.path, "parting") for row in tree.catalogue.manifest().rows.values()}
+    rows = [dict(one._db.execute("SELECT key, codes FROM vector")) for one in (store, lent)]
+    assert rows[1] == {key: codes for key, codes in rows[0].items() if key in of_tree} and len(rows[1]) < len(rows[0])
+    assert len(lent.read_parts(of_tree, DIM)) == 1
+    store.close()
+    lent.close()
+
+
+def test_codes_are_lent_by_a_home_from_before_there_were_parts_and_tokens(tree, tmp_path):
+    fill(tree, HashingEncoder())
+    store = VectorStore(tree.store.path.parent)
+    store._db.execute("DROP TABLE late")
+    store._db.execute("DROP TABLE part")
+    store.close()
+    vectors.lend(tree, tmp_path / "lent")
+    lent = VectorStore(tmp_path / "lent")
+    assert lent._db.execute("SELECT count(*) FROM vector").fetchone()[0]
+    lent.close()
+
+
 def test_a_file_of_vectors_from_before_there_were_parts_is_read(tree):
     encoder = HashingEncoder()
     fill(tree, encoder)

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import wayfind
-from wayfind.config import default_home
 from wayfind.errors import NotFound, StorageError, UsageError
 from wayfind.evaluate.baselines import Pool, System, check_system, default_systems, system
 from wayfind.evaluate.from_commits import commit_queries, commit_tree, cut
@@ -112,7 +111,7 @@ def evaluate(
                 pool = replace(pool, seed=seed)
                 learned, tree = pool.repo.adaptation(), pool.repo.tree.folder
                 run = replace(run, learned=learned, seen=_seen(learned, read_record(tree), _is_tuned(tree)), systems=tuple(systems) or default_systems(learned is not None))
-                lend(Path(home) if home else default_home(), run.folder / "home")
+                lend(pool.repo.tree, run.folder / "home")
                 if asked is not None:
                     sets = [_ask(spec_queries(asked, root, pool.chunks), pool, run)]
                 else:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import sqlite3
 import time
 import uuid
@@ -17,6 +18,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 
@@ -362,6 +364,18 @@ class VectorStore:
                 self._db.execute("VACUUM")
         return len(gone)
 
+    def take(self, source: Path, contents: Iterable[str]) -> None:
+        """Copy the codes of the named contents from another home's file."""
+        with self._errors():
+            self._db.execute("CREATE TEMP TABLE wanted(content TEXT PRIMARY KEY)")
+            self._db.executemany("INSERT INTO wanted VALUES (?)", [(content,) for content in set(contents)])
+            self._db.execute("ATTACH ? AS source", (f"file:{quote(os.fsencode(source))}?mode=rw",))
+            there = {name for (name,) in self._db.execute("SELECT name FROM source.sqlite_master")}
+            for table in sorted({"vector", "part", "late"} & there):
+                self._db.execute(f"INSERT INTO {table} SELECT * FROM source.{table} WHERE content IN (SELECT content FROM wanted)")
+            self._db.execute("DETACH source")
+            self._db.execute("DROP TABLE wanted")
+
     @contextlib.contextmanager
     def _errors(self):
         try:
@@ -373,10 +387,11 @@ class VectorStore:
             raise storage_error(error, self.path) from error
 
 
-def lend(home: Path, other: Path) -> None:
-    """Copy the stored codes of one home into another that has none yet, so that a copy of a tree encodes only what differs.
-    Raises StorageError."""
-    if not (home / VECTORS).exists() or (other / VECTORS).exists():
+def lend(tree: Tree, other: Path) -> None:
+    """Copy the stored codes of a tree's files into another home that has none yet, so that a copy of the tree encodes only what
+    differs. Raises StorageError, IndexDamaged."""
+    if not (source := tree.store.path.parent / VECTORS).exists() or (other / VECTORS).exists():
         return
-    with contextlib.closing(VectorStore(home)) as source, contextlib.closing(VectorStore(other)) as target, target._errors():
-        source._db.backup(target._db)
+    contents = {row.key for row in tree.catalogue.manifest().rows.values()}
+    with contextlib.closing(VectorStore(other)) as store:
+        store.take(source, contents)
