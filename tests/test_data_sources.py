@@ -246,6 +246,14 @@ def test_codesearchnet_in_each_language_without_its_test_part(tmp_path, language
     assert found.dropped == {"docstring: test part": 1}
 
 
+def test_codesearchnet_s_documentation_does_not_begin_with_the_name_that_is_asked_for(tmp_path):
+    """In Go it always does, so the first word of the question stood in the code."""
+    said = row("go", "train") | {"docstring": "lend gives a book to a reader for two weeks."}
+    publish(tmp_path, "go", {"train": [said]})
+    (pair,) = codesearchnet_pairs(str(tmp_path), "go", 0, 1.0, 0).pairs
+    assert pair.query == "gives a book to a reader for two weeks."
+
+
 def test_codesearchnet_is_capped_by_the_same_draw(tmp_path):
     publish(tmp_path, "go", {"train": [row("go", "train", number) for number in range(1, 30)]})
     found = [p.id for p in codesearchnet_pairs(str(tmp_path), "go", 5, 1.0, 0).pairs]

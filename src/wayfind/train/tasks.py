@@ -30,6 +30,7 @@ from wayfind.evaluate.scratch import git, git_bytes
 from wayfind.model.text import TEXT_VERSION
 from wayfind.train.pairs import Pair, Part, read_lines, to_line, write_shard
 from wayfind.train.recipe import CodeSearchNet, JsonLines, Recipe, TheStack
+from wayfind.train.sources.codesearchnet import READING as ROWS_READ
 from wayfind.train.sources.codesearchnet import codesearchnet_pairs
 from wayfind.train.sources.jsonl import jsonl_pairs
 from wayfind.train.sources.repository import Repository, Yield, repository_pairs
@@ -155,7 +156,7 @@ def state(task: Task, recipe: Recipe) -> tuple[str, str]:
     elif isinstance(source, JsonLines):
         files = hashlib.sha256(Path(source.jsonl).read_bytes()).hexdigest() if Path(source.jsonl).is_file() else "missing"
     else:
-        files = _listed(Path(source.codesearchnet if isinstance(source, CodeSearchNet) else source.the_stack))
+        files = ROWS_READ + _listed(Path(source.codesearchnet)) if isinstance(source, CodeSearchNet) else _listed(Path(source.the_stack))
     said = [READING, __version__, TEXT_VERSION, task, recipe.kinds, recipe.limits, recipe.seed, sorted(recipe.language_weights.items()), commit, files]
     return hashlib.sha256(repr(said).encode("utf-8", "surrogateescape")).hexdigest()[:16], commit
 

@@ -18,11 +18,14 @@ from wayfind.model.text import chunk_text
 from wayfind.train.pairs import Pair, json_rows
 from wayfind.train.quality import problem
 from wayfind.train.sources.hub import streamed
+from wayfind.train.sources.kinds import without_subject
 from wayfind.train.sources.masking import without_documentation
 from wayfind.train.sources.repository import Yield, rank
 from wayfind.train.sources.tree import of_record
 
 FILE = re.compile(r"(?P<language>[a-z]+)_(?P<part>train|valid|test)_\d+\.jsonl(?:\.gz)?$")
+READING = "2"
+"""Raised whenever the same rows give other pairs, so that no older spill is taken."""
 LICENCE = "unknown (CodeSearchNet names none for a function)"
 KEYS = {
     "code": ("whole_func_string", "original_string", "func_code_string", "code"),
@@ -87,7 +90,8 @@ def _spoken(code: str, path: str, name: str, docstring: str, language: str) -> t
                 lines = without_documentation(one)
                 said = one.chunk.target.text if one.chunk.target.provenance == "docstring" else ""
                 if lines is not None:
-                    return said or first_sentences(_prose(docstring)), chunk_text(path, name or None, "\n".join(lines))
+                    query = without_subject(said or first_sentences(_prose(docstring)), own)
+                    return query, chunk_text(path, name or None, "\n".join(lines))
     return "", None
 
 

@@ -70,8 +70,16 @@ def _said(one: Definition) -> str:
         text = documentation(replace(chunk, docstring=summary))
     else:
         text = chunk.target.text or documentation(chunk)
-    text = FORMULA.sub("", text).strip()
-    after = WORD_AFTER.match(text, len(name)) if text.startswith(name) else None  # Go's way: `Load reads a file`, but not `replace up to n parts`
+    return without_subject(FORMULA.sub("", text).strip(), name)
+
+
+def without_subject(text: str, name: str) -> str:
+    """A text without the name in front where that is its subject, Go's way.
+
+    >>> without_subject("Load reads a file", "Load"), without_subject("replace up to n parts", "replace")
+    ('reads a file', 'replace up to n parts')
+    """
+    after = WORD_AFTER.match(text, len(name)) if name and text.startswith(name) else None
     is_subject = after and after[1] not in PREPOSITIONS and (after[1] in THIRD_PERSONS or not is_verb(name.lower(), alone=False))
     return text[len(name) :].strip() if is_subject else text
 
