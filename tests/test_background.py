@@ -62,7 +62,7 @@ def test_a_background_is_made_of_training_pairs(tmp_path: Path) -> None:
     build = tmp_path / "pairs"
     (build / "train").mkdir(parents=True)
     write_shard(build / "train" / "pairs-00000.jsonl.gz", map(to_line, [*pairs("a", 3), *pairs("b", 3)]))
-    (build / "manifest.json").write_text('{"shards": ["train/pairs-00000.jsonl.gz"]}')
+    (build / "manifest.json").write_text('{"shards": {"train/pairs-00000.jsonl.gz": {}}}')
     made = add_background(bundle.BASE, build, tmp_path / "made", size=4)
     assert Encoder(made).background.shape == (4, 384)
     assert made.encoder_id == bundle.load(bundle.BASE).encoder_id
