@@ -120,6 +120,11 @@ class Snapshot:
         return np.concatenate([np.zeros(0, np.uint32), *(segment.arrays[name] for segment in self.segments)])
 
     @cached_property
+    def file_of(self) -> dict[str, int]:
+        """Path -> number of the file."""
+        return {path: file for file, path in enumerate(self.paths)}
+
+    @cached_property
     def symbols(self) -> list[str]:
         """Symbol of each chunk, "" where it has none."""
         symbols = [symbol for segment in self.segments for symbol in segment.strings("symbol").all()]

@@ -151,13 +151,12 @@ def bm25(searcher: Searcher, text: str, k: int = 10) -> list[tuple[int, float]]:
 def chunk_at(snapshot: Snapshot, path: str, line: int) -> int:
     """The chunk that holds a line of a file. Raises NotFound when the file is not indexed or shorter."""
     path = path.removeprefix("./")
-    try:
-        file = snapshot.paths.index(path)
-    except ValueError:
+    file = snapshot.file_of.get(path)
+    if file is None:
         near = [p for p in snapshot.paths if p.endswith("/" + path.rsplit("/", 1)[-1])][:3]
         there = Path(snapshot.manifest.meta.get("root", "."), path).exists()
         hint = f"; did you mean {', '.join(near)}?" if near else "; `wayfind status` says what was skipped and why" if there else "; there is no such file"
-        raise NotFound(f"{path} is not in the index{hint}") from None
+        raise NotFound(f"{path} is not in the index{hint}")
     here = np.arange(*snapshot.chunk_file_first[file : file + 2])
     holding = here[(snapshot.start[here] <= line) & (snapshot.end[here] >= line)]
     if len(holding):

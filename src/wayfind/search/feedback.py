@@ -195,9 +195,9 @@ class Places:
 
     def _of_file(self, path: str) -> Sequence[int]:
         snapshot = self._snapshot
-        if path not in snapshot.paths:
+        file = snapshot.file_of.get(path)
+        if file is None:
             return ()
-        file = snapshot.paths.index(path)
         return range(int(snapshot.chunk_file_first[file]), int(snapshot.chunk_file_first[file + 1]))
 
 

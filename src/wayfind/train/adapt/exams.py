@@ -140,7 +140,7 @@ def gold_of(exam: Exam, asked: Query) -> list[int]:
     """The chunks of an exam's index that answer one of its questions, ascending."""
     snapshot = exam.snapshot
     places = {(gold.path, gold.symbol) for gold in asked.gold}
-    files = [snapshot.paths.index(path) for path, _ in sorted(places)]
+    files = [snapshot.file_of[path] for path, _ in sorted(places)]
     return sorted(
         {
             chunk
