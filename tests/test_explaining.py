@@ -20,6 +20,7 @@ from safetensors.torch import load_file  # noqa: E402
 from wayfind.errors import UsageError  # noqa: E402
 from wayfind.model.explainer import COVERED, Explainer as Served, Rules  # noqa: E402
 from wayfind.model.reading import places, reading  # noqa: E402
+from wayfind.serve.training import train_command  # noqa: E402
 from wayfind.train.decoder import generate  # noqa: E402
 from wayfind.train.explainer import Explainer, Readings, padded  # noqa: E402
 from wayfind.train.explaining import ExplainerConfig, Material, Training, Words, is_explainer, manual_lessons, network_of, prepared, read_config, target_ids, train_explainer  # noqa: E402
@@ -224,3 +225,11 @@ def test_sentences_become_pieces_with_an_end(tmp_path: Path) -> None:
     pieces = training.words.pieces.split("\n")
     assert [pieces[number] for number in ids] == ["load", "##s", "the", "file", "from", "[NAME]", "home", "path", ".", "[SEP]"]
     assert reading(*function("load", "file", "user"), "python")
+
+
+def test_a_decoder_has_no_scores_to_write(tmp_path: Path) -> None:
+    """`train --scores` trained it instead."""
+    for more, said in (["--scores"], "trains a decoder"), (["--scores", "--prepare"], "one of --prepare and --scores"):
+        with pytest.raises(UsageError, match=said):
+            train_command.main(["--config", str(laid(tmp_path)), "--output", str(tmp_path / "out"), *more], standalone_mode=False)
+    assert not (tmp_path / "out").exists()

@@ -34,7 +34,11 @@ def train_command(config_path: str, output: str | None, resume: bool, prepare: b
     from wayfind.train.run import prepare as write_shards
     from wayfind.train.run import train_stages, write_teacher
 
+    if prepare and scores:
+        raise UsageError("give one of --prepare and --scores")
     if is_explainer(Path(config_path)):
+        if scores:
+            raise UsageError(f"--scores is what a cross-encoder says of pairs; {config_path} trains a decoder")
         return _train_explainer(Path(config_path), output, resume, prepare, _lines if as_json else _words)
     stages = read_configs(Path(config_path))
     folder = Path(output or f"models/{stages[0].name}")
