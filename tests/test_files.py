@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from wayfind.errors import StorageError
-from wayfind.files import replace_file
+from wayfind.files import replace_file, rewrite_file
 
 
 def test_a_file_is_replaced_and_only_its_owner_may_read_it(tmp_path: Path) -> None:
@@ -34,3 +34,24 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StorageError, match="cannot write"):
         replace_file(tmp_path / "file" / "below", b"")
+
+
+def test_a_file_of_the_users_is_written_where_it_links_to_and_keeps_its_mode(tmp_path: Path) -> None:
+    (tmp_path / "dotfiles").mkdir()
+    (tmp_path / "dotfiles" / "settings").write_bytes(b"old")
+    (tmp_path / "dotfiles" / "settings").chmod(0o640)
+    (tmp_path / "link").symlink_to(tmp_path / "dotfiles" / "settings")
+    rewrite_file(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "dotfiles" / "settings").read_bytes() == b"new"
+    assert (tmp_path / "dotfiles" / "settings").stat().st_mode & 0o777 == 0o640
+    assert os.listdir(tmp_path / "dotfiles") == ["settings"]
+
+
+def test_a_new_file_of_the_users_has_the_mode_that_the_user_asks_for(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        rewrite_file(tmp_path / "new" / "settings", b"new")
+        assert os.umask(0o027) == 0o027
+    finally:
+        os.umask(before)
+    assert (tmp_path / "new" / "settings").stat().st_mode & 0o777 == 0o640

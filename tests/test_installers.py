@@ -363,13 +363,21 @@ def test_a_read_only_file_is_refused_and_nothing_is_half_done(repo: Path) -> Non
     assert not (repo / ".mcp.json").exists() and (repo / "CLAUDE.md").read_text() == "mine\n"
 
 
-def test_where_the_second_file_cannot_be_written_the_first_is_put_back(repo: Path) -> None:
+def test_where_the_second_file_cannot_be_written_the_first_is_put_back(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(repo, {"one.json": "{}\n"})
-    longest = repo / ("x" * 250)  # the file can be, but not the temporary one beside it, whose name is longer
-    changes = [installing(JsonMember(repo / "one.json", PATH, ENTRY), "cursor project"), installing(Block(longest, "x"), "cursor project")]
+    second = repo / "RULES.md"
+    changes = [installing(JsonMember(repo / "one.json", PATH, ENTRY), "cursor project"), installing(Block(second, "x"), "cursor project")]
+    replace = os.replace
+
+    def refused(source, target):
+        if Path(target) == second:
+            raise OSError(28, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", refused)
     with pytest.raises(StorageError, match="nothing was changed"):
         make(changes)
-    assert (repo / "one.json").read_text() == "{}\n" and not longest.exists() and not records()
+    assert (repo / "one.json").read_text() == "{}\n" and not second.exists() and not records()
 
 
 def test_a_linked_file_is_written_where_it_leads_and_stays_a_link(repo: Path, own_home: Path, tmp_path: Path) -> None:

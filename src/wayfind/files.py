@@ -1,9 +1,10 @@
-"""Files that are there whole or not at all, and that only their owner may read."""
+"""Files that are there whole or not at all: Wayfind's own, which only their owner may read, and the user's."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,21 +17,40 @@ def replace_file(path: Path, data: bytes) -> None:
     one or the new one. Raises StorageError; then nothing was changed."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")  # of mode 0600; a refresh sweeps what ends in .tmp
-        try:
-            with open(handle, "wb") as written:
-                written.write(data)
-                written.flush()
-                os.fsync(written.fileno())
-            os.replace(name, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(name)
-            raise
+        _replace(path, data, 0o600)
     except OSError as error:
         raise StorageError(
             f"cannot write {path}: {error.strerror}; nothing was changed. Free space or set WAYFIND_HOME to another folder."
         ) from error
+
+
+def rewrite_file(path: Path, data: bytes) -> None:
+    """Write a file of the user's, who may have linked it to another: that one is written, and its mode stays. Whoever reads it
+    meanwhile sees the old one or the new one. Raises OSError; then nothing was changed."""
+    path = Path(os.path.realpath(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _replace(path, data, stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666 & ~_umask())
+
+
+def _replace(path: Path, data: bytes, mode: int) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")  # of mode 0600; a refresh sweeps what ends in .tmp
+    try:
+        with open(handle, "wb") as written:
+            written.write(data)
+            written.flush()
+            os.fsync(written.fileno())
+        os.chmod(name, mode)
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
 
 
 @contextlib.contextmanager

@@ -12,12 +12,12 @@ import hashlib
 import json
 import os
 import stat
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wayfind.errors import StorageError, UsageError
+from wayfind.files import rewrite_file
 from wayfind.serve.clients.jsonc import Malformed
 from wayfind.serve.clients.part import File, Part
 
@@ -223,32 +223,7 @@ def _write(file: Path, data: bytes | None) -> None:
     if data is None:
         file.unlink(missing_ok=True)
     else:
-        replace_file(file, data)
-
-
-def replace_file(file: Path, data: bytes) -> None:
-    """Write a file whole: whoever reads it meanwhile sees the old one or the new one. Its mode stays. Raises OSError."""
-    file = Path(os.path.realpath(file))
-    file.parent.mkdir(parents=True, exist_ok=True)
-    mode = stat.S_IMODE(file.stat().st_mode) if file.exists() else 0o666 & ~_umask()
-    number, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    try:
-        with os.fdopen(number, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(name, mode)
-        os.replace(name, file)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(name)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
+        rewrite_file(file, data)
 
 
 def _keep(file: Path, kept: Record | None) -> None:

@@ -132,9 +132,9 @@ def _change(setting: Setting, value: str | None, file: Path) -> int:
 
 
 def _write(file: Path, text: str) -> None:
-    from wayfind.serve.installed import replace_file
+    from wayfind.files import rewrite_file
 
     try:
-        replace_file(file, text.encode("utf-8"))
+        rewrite_file(file, text.encode("utf-8"))
     except OSError as error:
         raise StorageError(f"{file}: {error.strerror}; nothing was written") from error
