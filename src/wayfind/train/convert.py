@@ -26,7 +26,7 @@ from wayfind.errors import UsageError, WayfindError
 from wayfind.model import bundle
 from wayfind.model.foreign import layout, tokenizer_of
 from wayfind.train.encoder import pretrained
-from wayfind.train.export import OPSET, _bare, captured
+from wayfind.train.export import OPSET, bare, captured
 from wayfind.train.heads import read_tensors
 
 ACTIVATIONS = {"Identity": nn.Identity, "Tanh": nn.Tanh, "ReLU": nn.ReLU, "GELU": nn.GELU}
@@ -105,7 +105,7 @@ def _graph(model: Foreign, longest: int) -> Any:
         ).model_proto  # fmt: skip
     if made.ByteSize() > LARGEST:
         raise UsageError(f"the encoder takes {made.ByteSize():,} bytes; an ONNX file holds {LARGEST:,} at most")
-    return _bare(made)
+    return bare(made)
 
 
 def _dense(folder: Path) -> nn.Module:

@@ -28,7 +28,7 @@ from wayfind.train.decoder import StepGraph, TransformerState
 from wayfind.train.explainer import Explainer, Readings, conditions
 from wayfind.train.explaining import MOMENTS, ExplainerConfig, Words, network_of
 from wayfind.train.explaining_data import read_lessons
-from wayfind.train.export import OPSET, _bare
+from wayfind.train.export import OPSET, bare
 from wayfind.train.quantise import LARGEST, quantised
 from wayfind.train.recipe import record
 
@@ -168,7 +168,7 @@ def _onnx(module: nn.Module, given: tuple[Tensor, ...], inputs: list[str], outpu
         program = torch.onnx.export(
             module.eval(), given, dynamo=True, input_names=inputs, output_names=outputs, opset_version=OPSET, dynamic_shapes=shapes, external_data=False, verbose=False
         )
-    return _bare(program.model_proto)
+    return bare(program.model_proto)
 
 
 def add_part(base: Path, part: Path, folder: Path) -> bundle.Bundle:

@@ -70,7 +70,7 @@ def to_onnx(model: RetrievalModel, longest: int) -> Any:
             captured(_Served(model).eval(), (ids, mask), shapes), dynamo=True, input_names=["ids", "mask"], output_names=outputs_of(model), opset_version=OPSET,
             dynamic_shapes=shapes, external_data=False, verbose=False,
         )
-    return _bare(program.model_proto)
+    return bare(program.model_proto)
 
 
 def captured(served: nn.Module, given: tuple[Tensor, Tensor], shapes: tuple[dict[int, Any], ...]) -> torch.export.ExportedProgram:
@@ -82,7 +82,7 @@ def captured(served: nn.Module, given: tuple[Tensor, Tensor], shapes: tuple[dict
         return torch.export.export(served, given, dynamic_shapes=shapes, strict=True)
 
 
-def _bare(graph: Any) -> Any:
+def bare(graph: Any) -> Any:
     """The graph without what the exporter noted for debugging: stack traces with paths of the machine, inner shapes."""
     del graph.metadata_props[:], graph.graph.metadata_props[:], graph.graph.value_info[:]
     for one in [*graph.graph.node, *graph.graph.initializer, *graph.graph.input, *graph.graph.output]:
