@@ -11,7 +11,7 @@ import click
 
 from wayfind.errors import IndexError_, UsageError
 from wayfind.serve.exits import FOUND
-from wayfind.serve.learning_latent import LatentOptions, check_installed, latent_options, learn_on
+from wayfind.serve.learning_latent import LatentOptions, check_installed, latent_options, learn_on, learning_alone
 from wayfind.serve.place import new_index, opened, whole
 from wayfind.serve.progress import meter
 from wayfind.serve.screen import counted, shown
@@ -66,7 +66,8 @@ def index_command(path: str | None, output: str | None, manual: str | None, rebu
         if home is None and (tidied := _tidied()):
             click.echo(f"  {tidied}")
         if learn or learning.any:
-            return learn_on(place.repository, learning, progress)
+            with learning_alone(place.repository.learned_folder):
+                return learn_on(place.repository, learning, progress)
     return FOUND
 
 

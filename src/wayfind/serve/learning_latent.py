@@ -117,17 +117,16 @@ def learn_at(path: str | None, home: Path | None, options: LatentOptions, as_jso
 
     if not options.drop:
         check_installed(options)
-    with opened(path, home) as place, meter() as progress:
+    with opened(path, home) as place, meter() as progress, learning_alone(place.repository.learned_folder):
         if not options.drop:
             place.repository.refresh(progress)
         return learn_on(place.repository, options, progress, as_json)
 
 
 def learn_on(repository: Repository, options: LatentOptions, progress: Any, as_json: bool = False) -> int:
-    """Do what the options ask for on an open index that is fresh. Returns the exit code."""
+    """Do what the options ask for on an open index that is fresh, while `learning_alone` is held. Returns the exit code."""
     if options.drop:
-        with learning_alone(repository.learned_folder):
-            return _drop(repository)
+        return _drop(repository)
     if options.full:
         repository.encode(progress)
         progress.clear()
@@ -162,8 +161,7 @@ def learn_full(repository: Repository, options: LatentOptions, progress: Any, as
 
     said = {"layers": options.layers, "epochs": options.epochs, "batch": options.batch_size, "rate": options.lr, "seed": options.seed, "minutes": options.minutes}
     teller = _Lines() if as_json else _Words(Path())
-    with learning_alone(repository.learned_folder):
-        found = tune(repository, Plan(**{name: value for name, value in said.items() if value is not None}, resume=options.resume), teller, progress)
+    found = tune(repository, Plan(**{name: value for name, value in said.items() if value is not None}, resume=options.resume), teller, progress)
     teller.clear()
     progress.clear()
     if found.verdict.kept:
@@ -204,7 +202,7 @@ def learn_latent(repository: Repository, options: LatentOptions, as_json: bool =
     log = folder_of(repository.snapshot().folder) / RUN / LOG
     teller = _Lines() if as_json else _Words(log)
     try:
-        with learning_alone(repository.learned_folder), enough_memory("--latent-dim, --hidden-dim, --layers or --batch-size"):
+        with enough_memory("--latent-dim, --hidden-dim, --layers or --batch-size"):
             outcome = learn(repository, checked(_wish(options)), teller)
     finally:
         teller.clear()
