@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from wayfind.model import bundle
 from wayfind.model.latent import LEVELS, PASSAGE_VERSION
-from wayfind.train.export import OPSET, _bare
+from wayfind.train.export import OPSET, bare
 from wayfind.train.latent_network import LatentNetwork
 from wayfind.train.quantise import quantised
 
@@ -44,7 +44,7 @@ def to_onnx(network: LatentNetwork) -> Any:
             _Served(network).eval().cpu(), (ids, mask), dynamo=True, input_names=["ids", "mask"], output_names=["vectors"], opset_version=OPSET,
             dynamic_shapes=({0: batch, 1: length}, {0: batch, 1: length}), external_data=False, verbose=False,
         )
-    return _bare(program.model_proto)
+    return bare(program.model_proto)
 
 
 def export(network: LatentNetwork, words: str, folder: Path, about: Mapping[str, Any]) -> bundle.Bundle:
