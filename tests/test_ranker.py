@@ -10,7 +10,7 @@ import wayfind
 from wayfind.search.asked import Asked, asked
 from wayfind.search.query import parse
 from wayfind.search.rank import profile, seats
-from wayfind.search.searcher import TEST_PATH, is_test_path, tested_packages
+from wayfind.search.searcher import TEST_PATH, is_test_path, tested_packages as packages_with_tests
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_a_word_that_ends_in_test_is_no_test(path: str) -> None:
 def test_a_go_package_called_mock_with_tests_of_its_own_is_what_they_test():
     """Of testify, mocks are what it is for; what a generator wrote into such a folder nobody tests."""
     paths = ["mock/mock.go", "mock/mock_test.go", "internal/mock/store.go", "testdata/mock/a.go", "testdata/mock/a_test.go", "web/mock/api.js", "web/mock/api.test.js", "mock.go", "mock_test.go"]
-    assert [path for path in paths if not is_test_path(path, tested_packages(paths))] == ["mock/mock.go", "mock.go"]
+    assert [path for path in paths if not is_test_path(path, packages_with_tests(paths))] == ["mock/mock.go", "mock.go"]
 
 
 @pytest.mark.parametrize("path", ["app/src/androidTest/java/Door.kt", "core/src/test/java/DoorIT.java", "tests/door.py", "src/door_test.go", "src/door.spec.ts", "src/DoorTest.java"])
