@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """What objectives, options, starts, the number of pairs and their mixture bring to an encoder: arms trained alike, asked the same.
 
-    training.py GROUP --pairs FOLDER --work FOLDER [--seeds 0,1] [--start FOLDER] [--domain LANGUAGE,…] [--arms NAME;…] [--table]
+    training.py GROUP --pairs FOLDER --work FOLDER [--seeds 0,1] [--start FOLDER] [--domain LANGUAGE,…] [--arms NAME;…]
+                [--beside NAME=FOLDER] [--table]
 
 GROUP       options (objectives, kinds of pairs, options), starts, curve, mixtures
 --pairs     a build of `wayfind data build`
 --work      token shards, checkpoints and figures; what is there is not made again
 --start     a general sentence encoder with the vocabulary of the package's bundle, as `transformers` saves it: for `starts`
+--beside    a bundle or a folder with `model.onnx` and `vocab.txt` (see dense.py), asked the same; may be given several times
 --domain    languages that matter most: for `mixtures`
 --table     only writes benchmarks/results/training_GROUP.txt of what is in --work
 
@@ -27,6 +29,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from dense import Dense, opened
 from measure import heading, write_result
 
 from wayfind.evaluate.intervals import Interval, bootstrap, paired
@@ -38,7 +41,7 @@ from wayfind.train.config import config_of, merged
 from wayfind.train.distill import write_vectors
 from wayfind.train.loop import train
 from wayfind.train.pairs import KINDS, Pair, read_pairs
-from wayfind.train.shards import Tokens, read_tokens, write_tokens
+from wayfind.train.shards import Tokens, parts_of, read_tokens, write_tokens
 from wayfind.train.validate import encoder_of, ranks_of, scores_of
 from wayfind.train.vocabulary import read_vocabulary
 
@@ -74,6 +77,7 @@ def main() -> None:
     parser.add_argument("--domain", type=lambda text: text.split(","), default=["go"])
     parser.add_argument("--seeds", type=lambda text: [int(one) for one in text.split(",")], default=[0, 1])
     parser.add_argument("--arms", type=lambda text: text.split(";"), help="only these")
+    parser.add_argument("--beside", action="append", default=[], metavar="NAME=FOLDER")
     parser.add_argument("--table", action="store_true")
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -86,6 +90,9 @@ def main() -> None:
                     target.parent.mkdir(parents=True, exist_ok=True)
                     target.write_text(json.dumps(figures(stages, seed, asked, given.work / "runs" / f"{given.group}-{target.stem}")))
                     print(time.strftime("%H:%M"), arm, seed, flush=True)
+        for name, _, folder in (one.partition("=") for one in given.beside):
+            for seed in given.seeds:
+                place(given, name, seed).write_text(json.dumps(ready(opened(name, Path(folder), 1), asked, given)))
     report(given)
 
 
@@ -258,9 +265,24 @@ def figures(stages: list[Changes], seed: int, asked: list[Asked], folder: Path) 
     return found | {"seconds": seconds, "parameters": sum(p.numel() for p in model.parameters())}
 
 
+def ready(system: Dense, asked: list[Asked], given: argparse.Namespace) -> Changes:
+    """What an encoder that nobody trains here says to the same questions; it reads as much of a code as it can."""
+    found: Changes = {"rank": {}, "language": {}, "seconds": 0.0}
+    for part, one in zip(HELD_OUT, asked):
+        pairs = drawn(given.pairs, part, 0)
+        for name, rows in one.pools.items():
+            some, tokens = [pairs[row] for row in rows], one.tokens
+            codes = [(path, symbol or None, lines) for path, symbol, lines in map(parts_of, some)]
+            scores = system.questions([pair.query for pair in some]) @ system.documents(codes).T
+            query, code = tokens.query_key[rows], tokens.code_key[rows]
+            found["rank"][name] = ranks_of(scores, (query[:, None] == query[None]) | (code[:, None] == code[None])).tolist()
+            found["language"][name] = [tokens.languages[row] for row in tokens.language[rows]]
+    return found
+
+
 def report(given: argparse.Namespace) -> None:
     """A line an arm: MRR over all questions, difference to the first arm, of each kind, of the domain."""
-    found = {arm: [json.loads(path.read_text()) for seed in given.seeds if (path := place(given, arm, seed)).exists()] for arm in arms(given)}
+    found = {arm: [json.loads(path.read_text()) for seed in given.seeds if (path := place(given, arm, seed)).exists()] for arm in [*arms(given), *(one.partition("=")[0] for one in given.beside)]}
     found = {arm: runs for arm, runs in found.items() if runs}
     first = next(iter(found))
     domain = given.domain if given.group == "mixtures" else []
