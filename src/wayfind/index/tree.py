@@ -16,7 +16,6 @@ from wayfind.index.store import CORPUS_VERSION, REVISIONS, ContentStore
 from wayfind.index.tokens import TOKENS_VERSION
 
 
-
 def versions() -> str:
     """What makes an index: the versions of extraction and terms, and the revisions of single languages."""
     return " ".join([CORPUS_VERSION, TOKENS_VERSION, *(f"{language}.{revision}" for language, revision in sorted(REVISIONS.items()))])

@@ -67,13 +67,17 @@ def from_line(line: str, where: str = "line") -> Pair:
     >>> from_line('{"query": "add two numbers", "code": "def add(a, b): ..."}').kind
     'pair'
     """
+    return from_values(_object(line, where), where)
+
+
+def _object(line: str, where: str) -> dict[str, Any]:
     try:
         values = json.loads(line)
     except ValueError as problem:
         raise UsageError(f"{where}: not a line of JSON: {problem}") from None
     if not isinstance(values, dict):
-        raise UsageError(f"{where}: expected an object with `query` and `code`, found {type(values).__name__}")
-    return from_values(values, where)
+        raise UsageError(f"{where}: expected an object, found {type(values).__name__}")
+    return values
 
 
 def from_values(values: Mapping[str, Any], where: str) -> Pair:
@@ -119,14 +123,7 @@ def text_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 def json_rows(path: Path) -> Iterator[dict[str, Any]]:
     """The objects of a file of JSON lines, packed by gzip or plain. Raises UsageError."""
-    for number, line in text_lines(path):
-        try:
-            row = json.loads(line)
-        except ValueError as problem:
-            raise UsageError(f"{path}:{number}: not a line of JSON: {problem}") from None
-        if not isinstance(row, dict):
-            raise UsageError(f"{path}:{number}: expected an object, found {type(row).__name__}")
-        yield row
+    yield from (_object(line, f"{path}:{number}") for number, line in text_lines(path))
 
 
 def read_pairs(folder: Path, part: Part | None = None) -> Iterator[Pair]:
