@@ -55,10 +55,11 @@ def matryoshka(
 
 def similarities(
     query: Float[Tensor, "batch term dim"], code: Float[Tensor, "code token dim"], code_mask: Bool[Tensor, "code token"]
-) -> Float[Tensor, "batch code term token"]:
+) -> Float[Tensor, "batch term code token"]:
     """Cosine of every query token with every code token; -inf at padding."""
-    found = torch.einsum("bqd,ckd->bcqk", query, code)
-    return found.masked_fill(~code_mask[None, :, None, :], -torch.inf)
+    found = query.flatten(0, 1) @ code.flatten(0, 1).T
+    padding = torch.where(code_mask, 0.0, -torch.inf).to(found.dtype)
+    return found.view(*query.shape[:2], *code.shape[:2]) + padding
 
 
 def maxsim(
@@ -67,8 +68,9 @@ def maxsim(
 ) -> Float[Tensor, "batch code"]:
     """Mean over the query's tokens of the best cosine in the code (Khattab & Zaharia, "ColBERT", 2020,
     https://arxiv.org/abs/2004.12832). The paper's sum, divided by the query's length, so that one temperature fits all."""
-    best = similarities(query, code, code_mask).amax(dim=-1)
-    return _mean_over_terms(best, query_mask)
+    best = similarities(query, code, code_mask).max(dim=-1).values
+    counted = query_mask[:, :, None]
+    return torch.where(counted, best, 0.0).sum(dim=1) / counted.sum(dim=1).clamp_min(1)
 
 
 def xtr_scores(
@@ -82,15 +84,11 @@ def xtr_scores(
     A code of which nothing was retrieved scores 0 and has no gradient. k is at most the number of tokens there are.
     """
     found = similarities(query, code, code_mask)
-    batch, codes, terms, tokens = found.shape
-    flat = found.permute(0, 2, 1, 3).reshape(batch, terms, codes * tokens)
-    k = min(k, int(code_mask.sum()))
-    least = flat.detach().topk(k, dim=-1).values[..., -1]
-    retrieved = found >= least[:, None, :, None]
-    best = torch.where(retrieved, found, -torch.inf).amax(dim=-1)
-    hit = torch.isfinite(best) & query_mask[:, None, :]
-    total = torch.where(hit, best, 0.0).sum(dim=-1)
-    return total / hit.sum(dim=-1).clamp_min(1)
+    flat = found.detach().flatten(2)
+    least = flat.kthvalue(flat.shape[2] - min(k, int(code_mask.sum())) + 1).values
+    best = found.max(dim=-1).values
+    hit = (best >= least[:, :, None]) & query_mask[:, :, None]
+    return torch.where(hit, best, 0.0).sum(dim=1) / hit.sum(dim=1).clamp_min(1)
 
 
 def distillation(
@@ -110,8 +108,3 @@ def distillation(
     wanted = torch.log_softmax(teacher, dim=-1)
     said = torch.log_softmax((query @ code.T / temperature).masked_fill(~judged, -torch.inf), dim=-1)
     return weighted_mean((wanted.exp() * (wanted - said).masked_fill(~judged, 0.0)).sum(dim=-1), weight)
-
-
-def _mean_over_terms(best: Float[Tensor, "batch code term"], mask: Bool[Tensor, "batch term"]) -> Float[Tensor, "batch code"]:
-    counted = mask[:, None, :]
-    return torch.where(counted, best, 0.0).sum(dim=-1) / counted.sum(dim=-1).clamp_min(1)
