@@ -213,15 +213,15 @@ def speed(tasks: Sequence[Task], systems: Sequence[Dense], texts: int = 64, roun
 
 
 def cosqa(options: argparse.Namespace) -> Iterator[Task]:
-    """Questions asked of a web search; development half."""
-    corpus = [json.loads(line) for line in open(options.bench / "data" / "cosqa.corpus.jsonl", encoding="utf-8")]
-    number = {row["id"]: place for place, row in enumerate(corpus)}
+    """Questions asked of a web search, of functions without their docstrings; development half."""
     asked = [json.loads(line) for line in open(options.bench / "data" / "cosqa.queries.jsonl", encoding="utf-8")]
+    files = sorted((options.corpora / "cosqa").glob("*.py"))
+    number = {int(file.stem): place for place, file in enumerate(files)}
     documents: list[Document] = []
-    for row in corpus:
-        record = extract((row["code"] + "\n").encode("utf-8", "replace"), f"{row['id']}.py")
+    for file in files:
+        record = extract(file.read_bytes(), file.name)
         symbols = [] if isinstance(record, str) else [chunk.symbol for chunk in record.chunks if chunk.symbol]
-        documents.append(("", symbols[0] if symbols else None, row["code"]))
+        documents.append(("", symbols[0] if symbols else None, file.read_text(encoding="utf-8")))
     questions = [Question(row["query"], frozenset([number[row["gold"]]])) for row in asked]
     yield Task("cosqa, development half", "MRR@10", {"cosqa": Pool(documents, questions, list(range(len(documents))))})
 
