@@ -18,6 +18,7 @@ from wayfind.model import bundle
 from wayfind.model.encoder import Encoder
 from wayfind.model.text import chunk_text, plain
 from wayfind.search import latents
+from wayfind.search.rank import WEIGHTS
 
 MOST_BYTES = 25_000_000
 FILES = {
@@ -111,6 +112,24 @@ def test_a_question_without_a_word_of_the_code_finds_it_at_the_first_search(shop
         again = repository.search(question)
         assert again.index.encoded == 1.0 and again.index.model == bundle.load(bundle.BASE).name
         assert [r.symbol for r in again.results[:2]] == [r.symbol for r in answer.results[:2]]
+
+
+@pytest.mark.parametrize("question, read", [
+    ("python forget something that was to be bought", "forget something that was to be bought"),
+    ("take a thing out in Python", "take a thing out"),
+    ("find the python interpreter", "find the python interpreter"),
+    ("python cart", "python cart"),
+    ("take a thing out in ruby", "take a thing out in ruby"),
+])
+def test_a_model_reads_a_question_without_the_name_of_the_language_that_all_is_in(shop, tmp_path, question, read):
+    with wayfind.open(shop, home=tmp_path / "home") as repository:
+        repository.encode()
+        answer, searcher = repository.search(question), repository.searcher()
+        near, snapshot = searcher.meanings.nearness(read), searcher.snapshot
+    for result in answer.results:
+        chunk = next(at for at in range(snapshot.chunks) if (snapshot.paths[snapshot.file[at]], snapshot.start[at]) == (result.path, result.start_line))
+        assert result.signals.get("meaning", 0.0) == pytest.approx(WEIGHTS["meaning"] * near[chunk], abs=1e-6)
+    assert answer.results and "python" not in answer.reason.lower()
 
 
 def test_it_works_with_sockets_blocked_and_without_torch(shop, tmp_path):

@@ -20,7 +20,7 @@ from wayfind.search.explain import Mode, explain
 from wayfind.search.filters import allowed
 from wayfind.search.lexical import Lexical, idf, plain_bm25, score
 from wayfind.search.query import Filters, Query, Term, parse
-from wayfind.search.rank import NONE, Ranked, features, ordered
+from wayfind.search.rank import NONE, Ranked, features, named_language, ordered, without_language
 from wayfind.search.reason import only_filters, reason_for
 from wayfind.search.searcher import Searcher
 from wayfind.search.why import Met, snippet, why
@@ -77,8 +77,10 @@ def answer(searcher: Searcher, query: Query, ask: Ask, stale_files: int = 0) -> 
     snapshot, adaptation = searcher.snapshot, searcher.adaptation
     searcher = searcher.suited(query.text)
     mask = allowed(snapshot, query.filters)
+    query = without_language(searcher, query)
     query = searcher.learned.reworded(query) if searcher.learned else query
     lexical = score(snapshot, searcher.scales, query)
+    lexical = replace(lexical, missing=tuple(word for word in lexical.missing if word.lower() not in named_language(searcher, query)))
     k = min(ask.k, MOST_RESULTS)
     candidates = features(searcher, query, lexical, mask) if query.terms else NONE
     scored = ordered(searcher, query, candidates, enough(k))

@@ -31,13 +31,14 @@ from a file that has one already is damped. Every addend is in the answer (`sign
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from wayfind.index.tokens import terms_of
+from wayfind.index.tokens import STOP_WORDS, WORD, terms_of
 from wayfind.search.expansion import widened
 from wayfind.search.learned import REMEMBERED
 from wayfind.search.lexical import Lexical, idf
@@ -335,8 +336,22 @@ def profile(searcher: Searcher, query: Query) -> str:
         return "long"
     if query.kind != "question":
         return ""
-    named = {"go" if word == "golang" else word for word in query.written & _LANGUAGES}
-    return "outside" if searcher.meanings is not None and searcher.main_language in named else "question"
+    return "outside" if searcher.meanings is not None and named_language(searcher, query) else "question"
+
+
+def without_language(searcher: Searcher, query: Query) -> Query:
+    """What a model reads of a question that names the repository's main language: it without that name, which tells none of its chunks
+    from another, if two words and more are left. The words that are looked up stay as they are."""
+    if profile(searcher, query) != "outside":
+        return query
+    name = "|".join(named_language(searcher, query))
+    text = " ".join(re.sub(rf"(?i)\b(?:(?:in|with|using|for|on|from|by)\s+)?(?:{name})\b", " ", query.text).split())
+    return replace(query, text=text) if len({word.lower() for word in WORD.findall(text)} - STOP_WORDS) > 1 else query
+
+
+def named_language(searcher: Searcher, query: Query) -> list[str]:
+    """The words of a query that name the repository's main language."""
+    return sorted(word for word in query.written & _LANGUAGES if ("go" if word == "golang" else word) == searcher.main_language)
 
 
 def damp(files: np.ndarray, scores: np.ndarray, k: int, damping: float = DAMPING[""]) -> tuple[list[int], list[float]]:
