@@ -11,13 +11,13 @@ transformers = pytest.importorskip("transformers")
 
 from training import configuration, lines, random_texts, write_lines  # noqa: E402
 
-from wayfind.errors import UsageError  # noqa: E402
+from wayfind.errors import NotFound, UsageError  # noqa: E402
 from wayfind.model.text import plain  # noqa: E402
 from wayfind.train import checkpoint  # noqa: E402
 from wayfind.train.batches import read_material  # noqa: E402
 from wayfind.train.config import EncoderConfig  # noqa: E402
 from wayfind.train.encoder import build_encoder  # noqa: E402
-from wayfind.train.heads import build_model  # noqa: E402
+from wayfind.train.heads import build_model, read_projection  # noqa: E402
 from wayfind.train.loop import train  # noqa: E402
 from wayfind.train.vocabulary import learn_vocabulary  # noqa: E402
 
@@ -138,6 +138,36 @@ def test_xtr_comes_with_its_own_projection(tmp_path, form):
     texts = random_texts(2, 9, 300, 0)
     reference = transformers.T5EncoderModel.from_pretrained(tmp_path / "xtr").eval()(input_ids=texts.ids, attention_mask=texts.mask.long()).last_hidden_state
     assert torch.allclose(model(*texts).tokens, torch.nn.functional.normalize(reference @ weight.T, dim=-1), atol=1e-5)
+
+
+def hub(monkeypatch, folder, offline: bool = False):
+    """The hub as it answers with one repository, `folder`: a file of it; that there is none; or, out of reach, what only its cache says."""
+    library = pytest.importorskip("huggingface_hub")
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    def download(name: str, file: str) -> str:
+        if (folder / file).is_file():
+            return str(folder / file)
+        raise LocalEntryNotFoundError("outgoing traffic has been disabled") if offline else EntryNotFoundError("404")
+
+    monkeypatch.setattr(library, "hf_hub_download", download)
+
+
+@pytest.mark.parametrize("form", ["bin", "safetensors"])
+@pytest.mark.parametrize("offline", [False, True])
+def test_a_projection_comes_from_the_hub_or_its_cache(tmp_path, monkeypatch, form, offline):
+    weight = xtr_layout(tmp_path / "xtr", form)
+    hub(monkeypatch, tmp_path / "xtr", offline)
+    assert torch.equal(read_projection("acme/xtr"), weight)
+
+
+def test_a_repository_without_projection_is_told_from_a_hub_out_of_reach(tmp_path, monkeypatch):
+    """Without network the miss in the cache was taken for an encoder without projection, and a random one was served."""
+    hub(monkeypatch, tmp_path)
+    assert read_projection("acme/plain") is None
+    hub(monkeypatch, tmp_path, offline=True)
+    with pytest.raises(NotFound, match=r"acme/xtr: .*cannot be reached.*hf download acme/xtr.*encoder\.folder"):
+        read_projection("acme/xtr")
 
 
 def other_tokenizer(path, kind: str) -> None:

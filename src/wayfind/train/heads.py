@@ -3,6 +3,7 @@ were read together; and the models that hold them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wayfind.errors import UsageError
+from wayfind.errors import NotFound, UsageError
 from wayfind.train.config import TrainConfig
 from wayfind.train.encoder import PretrainedEncoder, build_encoder
 
@@ -111,12 +112,12 @@ def build_model(config: TrainConfig, vocabulary: int, description: dict[str, Any
         both = replace(config.encoder, code_length=config.encoder.code_length + config.encoder.query_length)
         return CrossEncoder(build_encoder(both, vocabulary, description))
     encoder = build_encoder(config.encoder, vocabulary, description)
-    own = None if description or not config.encoder.folder else read_projection(config.encoder.folder)
     tokens = config.heads.tokens
-    if own is not None and tokens and own.shape != (tokens, encoder.hidden):
+    own = read_projection(config.encoder.folder) if tokens and config.encoder.folder and not description else None
+    if own is not None and own.shape != (tokens, encoder.hidden):
         raise UsageError(f"{config.encoder.folder} projects {own.shape[1]} to {own.shape[0]} dimensions, heads.tokens is {tokens}: set it to {own.shape[0]}")
     model = RetrievalModel(encoder, config.heads.vector, tokens)
-    if own is not None and tokens:
+    if own is not None:
         with torch.no_grad():
             model.tokens.weight.copy_(own)
     return model
@@ -146,8 +147,8 @@ def read_projection(folder: str) -> Float[Tensor, "dim hidden"] | None:
 
 
 def read_tensors(folder: str | Path, part: str = ".") -> dict[str, Tensor] | None:
-    """The tensors of a folder's part, or of a hub repository's, None where it has none. Nothing is unpickled but tensors."""
-    found = next((path for name in ("model.safetensors", "pytorch_model.bin") if (path := _found(str(folder), name if part == "." else f"{part}/{name}"))), None)
+    """The tensors of a folder's part, or of a hub repository's, None where it has none. Nothing is unpickled but tensors. Raises NotFound."""
+    found = _first(str(folder), [name if part == "." else f"{part}/{name}" for name in ("model.safetensors", "pytorch_model.bin")])
     if found is None:
         return None
     if found.suffix == ".safetensors":
@@ -157,14 +158,23 @@ def read_tensors(folder: str | Path, part: str = ".") -> dict[str, Tensor] | Non
     return torch.load(found, map_location="cpu", weights_only=True)
 
 
-def _found(folder: str, name: str) -> Path | None:
-    """A file of a folder, or of a hub repository if `folder` is none."""
+def _first(folder: str, names: Sequence[str]) -> Path | None:
+    """The first file there is of a folder, or of a hub repository if `folder` is none. Raises NotFound where the hub could not be
+    asked and its cache has none of them: then nobody knows whether there is one."""
     if Path(folder).is_dir():
-        return path if (path := Path(folder) / name).is_file() else None
+        return next((path for name in names if (path := Path(folder) / name).is_file()), None)
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
-    try:
-        return Path(hf_hub_download(folder, name))
-    except EntryNotFoundError:
-        return None
+    unasked: LocalEntryNotFoundError | None = None
+    for name in names:
+        try:
+            return Path(hf_hub_download(folder, name))
+        except LocalEntryNotFoundError as problem:  # a subclass of the other, but it says nothing of what the repository has
+            unasked = problem
+        except EntryNotFoundError:
+            continue
+    if unasked is not None:
+        said = f"{folder}: whether it has {' or '.join(names)} is not known: the hub cannot be reached, and its cache has neither"
+        raise NotFound(f"{said}. Fetch the whole repository (hf download {folder}) and name the folder that it prints as encoder.folder") from unasked
+    return None
