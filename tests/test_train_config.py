@@ -53,6 +53,36 @@ def test_values_that_cannot_be_meant_are_refused(values, said):
         config_of({"name": "t", "data": {"train": ["x"]}, **values})
 
 
+MAXSIM_ALONE = {"contrastive": {"weight": 0.0}, "maxsim": {"weight": 1.0}}
+
+
+@pytest.mark.parametrize("values, said", [
+    ({"heads": {"tokens": 64}}, "heads.tokens is 64, but no objective trains token vectors: set heads.tokens to 0, or give maxsim or xtr a weight"),
+    ({"heads": {"tokens": 64}, "objectives": MAXSIM_ALONE}, "heads.vector is 256, but no objective trains a text vector: set heads.vector to -1"),
+])
+def test_a_head_that_nothing_trains_is_refused(values, said):
+    """It was exported and served as it was drawn, and a random vector decided when a training of token vectors stopped."""
+    with pytest.raises(UsageError, match=said):
+        config_of({"name": "t", "data": {"train": ["x"]}, **values})
+
+
+@pytest.mark.parametrize("values", [
+    {"heads": {"tokens": 64}, "start": "checkpoint"}, {"heads": {"tokens": 64}, "encoder": {"folder": "acme/xtr"}}, {"heads": {"vector": 0, "tokens": 64}, "objectives": MAXSIM_ALONE},
+    {"heads": {"vector": -1, "tokens": 64}, "objectives": MAXSIM_ALONE}, {"objectives": {"contrastive": {"weight": 0.0}, "distillation": {"weight": 1.0, "teacher": "x"}}},
+], ids=["of a checkpoint", "of a folder", "the mean of the states", "none", "distilled"])
+def test_a_head_without_weights_or_with_those_of_another_needs_no_objective(values):
+    assert config_of({"name": "t", "data": {"train": ["x"]}, **values})
+
+
+def test_a_later_stage_needs_no_objective_for_what_the_one_before_trained(tmp_path):
+    text = "name: two\ndata: {train: [a]}\nheads: {tokens: 8}\nobjectives: {maxsim: {weight: 1.0}}\nstages:\n- {}\n- objectives: {maxsim: {weight: 0}}\n"
+    (tmp_path / "two.yaml").write_text(text)
+    assert read_configs(tmp_path / "two.yaml")[1].objectives.maxsim.weight == 0
+    (tmp_path / "two.yaml").write_text(text.replace("- {}\n", ""))
+    with pytest.raises(UsageError, match="no objective trains token vectors"):
+        read_configs(tmp_path / "two.yaml")
+
+
 def test_a_number_with_an_exponent_needs_no_point(tmp_path):
     """YAML 1.1 takes 1e-3 for a text."""
     (tmp_path / "one.yaml").write_text("name: one\ndata: {train: [a]}\nloop: {rate: 1e-3, warmup: 1E-1}\n")
@@ -128,8 +158,13 @@ def test_a_stage_is_what_differs_and_starts_where_the_one_before_ended(tmp_path)
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=[path.stem for path in SHIPPED])
-def test_shipped_configurations_are_read(path):
-    assert read_configs(path)
+def test_shipped_configurations_read_the_pairs_that_shipped_files_give(path):
+    for source in (source for config in read_configs(path) for source in (*config.data.train, *config.data.valid)):
+        name = Path(source.path).name
+        recipe = path.parent / "data" / f"{name}.yaml"
+        assert read_recipe(recipe).sources
+        line = next(line for line in recipe.read_text().splitlines() if "wayfind data build" in line)
+        assert f"build training/data/{name}.yaml" in line and line.endswith(f"--output training/data/{name}")
 
 
 def test_the_rate_rises_and_falls_along_half_a_cosine():
