@@ -134,7 +134,7 @@ CLONES = {
 
 
 def test_the_priority_pairs_are_weighted_once_and_some_are_held_out(tmp_path):
-    """Both shipped configurations weighed formal methods five times, so 25 times, and no project fell into the part that is held out."""
+    """Pairs and configurations weighed formal methods five times each, so 25 times, and no project fell into the part that is held out."""
     pytest.importorskip("rensa")
     for name, files in CLONES.items():
         plant(tmp_path / "clones" / name, files)
@@ -142,12 +142,13 @@ def test_the_priority_pairs_are_weighted_once_and_some_are_held_out(tmp_path):
     recipe = read_recipe(path)
     own, others = recipe.sources
     sources = [replace(own, repositories=[str(tmp_path / "clones" / "own")]), replace(others, folders=str(tmp_path / "clones"))]
-    build(replace(recipe, sources=sources), path, tmp_path / "data" / "priority")
-    (config,) = read_configs(path.parent.parent / "priority.yaml")
-    train = [replace(one, path=str(tmp_path / one.path)) for one in config.data.train]
-    material = read_material(replace(config, data=replace(config.data, train=train, vocabulary_size=300)))
-    assert set(material.train.weight.tolist()) == {1.0, 3.0, 5.0}
-    assert len(material.valid) and set(material.valid.languages) == {"tlaplus"}
+    build(replace(recipe, sources=sources), path, tmp_path / "priority")
+    for name in ("priority", "two-stage"):
+        last = read_configs(path.parent.parent / f"{name}.yaml")[-1]
+        train, valid = ([replace(one, path=str(tmp_path / "priority")) for one in part if Path(one.path).name == "priority"] for part in (last.data.train, last.data.valid))
+        material = read_material(replace(last, data=replace(last.data, train=train, valid=valid, vocabulary_size=300)))
+        assert set(material.train.weight.tolist()) == {1.0, 3.0, 5.0}
+        assert len(material.valid) and set(material.valid.languages) == {"tlaplus"}
 
 
 def test_a_stage_is_what_differs_and_starts_where_the_one_before_ended(tmp_path):
