@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from wayfind.corpus.documents import first_paragraph, object_name, plain, sections
 from wayfind.corpus.entries import Malformed, entries, json_keys, yaml_keys
+from wayfind.corpus.extract import extract
 from wayfind.corpus.windows import WINDOW, at_most, token_count, windows
 from wayfind.types import Chunk
 
@@ -290,3 +291,11 @@ def test_fewer_windows_are_larger_ones() -> None:
 
 def test_a_giant_line_is_one_window() -> None:
     assert names(windows("x\n" + "a " * 5_000 + "\ny")) == [(None, 1, 1), (None, 2, 2), (None, 3, 3)]
+
+
+def test_a_section_of_very_many_lines_keeps_its_heading_and_every_line_in_parts() -> None:
+    lines = ["# All of it", "", *(f"line {n}" if n % 7 else "" for n in range(130_000))]
+    record = extract("\n".join(lines).encode(), "long.md")
+    covered = [number for chunk in record.chunks for number in range(chunk.start_line, chunk.end_line + 1)]
+    assert len(covered) == len(set(covered)) and set(covered) >= {number for number, line in enumerate(lines, 1) if line}
+    assert {chunk.symbol for chunk in record.chunks} == {"All of it"}

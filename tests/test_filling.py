@@ -13,7 +13,8 @@ import pytest
 from conftest import command, plant
 
 import wayfind
-from wayfind.serve.filling import _alone, fill_behind
+from wayfind.serve.filling import alone, fill_behind
+from wayfind.serve.processes import python
 
 FILES = {f"shop/part_{n}.py": f"def verb_{n}(thing):\n    return thing.{name}()\n" for n, name in enumerate("wrap ship pay count weigh fold send keep".split())}
 ON = {"WAYFIND_MODEL": "base", "WAYFIND_BACKGROUND_VECTORS": "on", "WAYFIND_RESIDENT": "off"}
@@ -60,7 +61,7 @@ def test_a_home_that_is_named_from_the_current_folder_is_the_same_for_the_proces
 def test_while_one_works_no_other_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[list[str]] = []
     monkeypatch.setattr(subprocess, "Popen", lambda line, **how: started.append(line))
-    with _alone(tmp_path):
+    with alone(tmp_path):
         assert not fill_behind(tmp_path, tmp_path)
     assert fill_behind(tmp_path, tmp_path) and len(started) == 1
 
@@ -80,7 +81,7 @@ def test_a_folder_that_cannot_be_written_stops_no_search(tmp_path: Path) -> None
 
 
 def test_the_process_ends_quietly_where_there_is_nothing_to_do(tmp_path: Path) -> None:
-    line = [sys.executable, "-m", "wayfind.serve.filling", str(tmp_path / "gone")]
+    line = python("wayfind.serve.filling", tmp_path / "gone")
     ran = subprocess.run(line, capture_output=True, env={**os.environ, "WAYFIND_HOME": str(tmp_path / "home")}, check=False, timeout=120)
     assert ran.returncode == 0 and not ran.stdout
 
@@ -91,3 +92,31 @@ def test_a_program_that_searches_starts_nothing(tmp_path: Path, monkeypatch: pyt
     with wayfind.open(plant(tmp_path / "shop", FILES), home=tmp_path / "home") as repository:
         assert repository.search("how are parcels packed").index.encoded == 0.0
     assert not list(tmp_path.rglob("filling.lock"))
+
+
+def test_two_kinds_of_process_that_make_vectors_do_not_work_in_one_folder_at_once(tmp_path: Path) -> None:
+    root, home = plant(tmp_path / "shop", FILES), tmp_path / "home"
+    command("search", "parcels", root, home=home, env={**ON, "WAYFIND_BACKGROUND_VECTORS": "off"})
+    (index,) = (home / "trees").iterdir()
+    surroundings = {**os.environ, **ON}
+    line = python("wayfind.serve.encoding", root, home, str(os.getpid()))
+    with alone(index):
+        subprocess.run(line, env=surroundings, check=False, timeout=120)
+        assert coverage(root, home) == 0
+    subprocess.run(line, env=surroundings, check=True, timeout=120)
+    assert coverage(root, home) == 1
+
+
+MODULES = ("building", "encoding", "filling", "cli")
+PLANTED = ("json", "numpy", "click", "wayfind", "subprocess", "tree_sitter", "onnxruntime")
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_process_of_ours_imports_nothing_from_the_folder_it_stands_in(tmp_path: Path, module: str) -> None:
+    """A repository may have a `json.py` of its own, or one that is meant to be run."""
+    root, home = plant(tmp_path / "shop", FILES | {f"{name}.py": "open('ran', 'w')\nraise SystemExit(9)\n" for name in PLANTED}), tmp_path / "home"
+    order = {"root": str(root), "home": str(home), "manual": None, "commits": 0, "workers": 1, "wait": 60.0}
+    arguments = {"building": [json.dumps(order)], "encoding": [root, home, str(os.getpid())], "filling": [root], "cli": ["index", root]}[module]
+    ran = subprocess.run(python(f"wayfind.serve.{module}", *arguments), cwd=root, env={**os.environ, **ON, "WAYFIND_HOME": str(home)}, capture_output=True, check=False, timeout=300)
+    assert ran.returncode == 0, ran.stderr
+    assert not (root / "ran").exists()

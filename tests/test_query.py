@@ -95,3 +95,16 @@ def test_a_query_of_stop_words_alone_still_has_terms():
 def test_hundred_kilobytes_are_read_in_part_and_capped():
     query = parse("alpha beta gamma " * 6000 + " ".join(f"w{i}" for i in range(1000)))
     assert 0 < len(query.terms) <= 256
+
+
+@pytest.mark.parametrize(("text", "names"), [
+    ("where is get_user", ("get_user",)),
+    ("where is get_user?", ("get_user", "get_user?")),
+    ("what calls get_user()?", ("get_user", "get_user?")),
+    ("see HttpClient.", ("HttpClient",)),
+    ("who uses HttpClient.get(), and why", ("HttpClient.get",)),
+    ("what does save_all! do", ("save_all", "save_all!")),
+    ("admin?", ("admin?",)),
+])
+def test_signs_behind_a_name_are_none_of_it_but_may_be_in_ruby(text, names):
+    assert parse(text).identifiers == names

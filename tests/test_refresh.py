@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -429,6 +430,12 @@ def test_commits_one_by_one_give_the_history_from_nothing(repository: Path, home
         refreshed(repository, home, Options())
     refreshed(repository, tmp_path / "fresh", Options())
     assert history_terms(repository, home) == history_terms(repository, tmp_path / "fresh") != {}
+    assert commits_read(repository, home) == commits_read(repository, tmp_path / "fresh") > 5
+
+
+def commits_read(repository: Path, home: Path) -> int:
+    with contextlib.closing(open_tree(repository, home)) as tree:
+        return int(tree.catalogue.manifest().meta["commits"])
 
 
 def test_a_renamed_file_keeps_its_history(repository: Path, home: Path, tmp_path: Path) -> None:

@@ -417,6 +417,8 @@ def test_filters_know_every_spelling_of_a_name(names, query, symbols):
         ("[id]", {"app/[id]/page.py"}),
         ("app/[id]/page.py", {"app/[id]/page.py"}),
         ("**/page.py", {"app/[id]/page.py"}),
+        ("[user-id]", set()),
+        ("app/[[...slug]]", set()),
         ("./client.py", set()),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from conftest import plant
 from indexes import PLAIN, write
 
 import wayfind
@@ -98,3 +99,18 @@ def test_an_issue_that_quotes_a_trace_is_more_than_its_frames(tmp_path: Path) ->
         places = Places(repository.snapshot())
         assert max(places.mentioned(trace)[1].values()) == FRAMES_FIRST
         assert max(places.mentioned(prose + "\n" + trace)[1].values()) == 1
+
+
+@pytest.mark.parametrize("line", ['  File ".", line 3, in f', '  File "/", line 3, in f', f'  File "a.py", line {"1" * 5000}, in f'])
+def test_a_frame_that_can_be_nowhere_is_passed_over(tmp_path: Path, line: str) -> None:
+    plant(tmp_path / "repo", {"a.py": "def f():\n    raise KeyError(1)\n"})
+    with wayfind.open(tmp_path / "repo", home=tmp_path / "home") as repository:
+        trace = f'Traceback (most recent call last):\n{line}\n  File "a.py", line 2, in f\nKeyError: 1'
+        assert repository.search(trace).results[0].path == "a.py"
+
+
+def test_each_place_that_a_diff_changes_is_found_however_many_there_are(tmp_path: Path) -> None:
+    plant(tmp_path / "repo", {"lib/a.py": "".join(f"def part_{n}():\n    return {n}\n\n\n" for n in range(6)), "app/a.py": "x = 1\n"})
+    diff = "--- a/lib/a.py\n+++ b/lib/a.py\n" + "".join(f"@@ -{n * 4 + 2},1 +{n * 4 + 2},1 @@\n-    return 0\n+    return {n}\n" for n in (1, 3))
+    with wayfind.open(tmp_path / "repo", home=tmp_path / "home") as repository:
+        assert {result.symbol for result in repository.search(diff, k=2).results} == {"part_1", "part_3"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import subprocess
 import threading
@@ -286,6 +287,24 @@ def test_two_that_fill_at_once_end_with_one_whole_index(tree, tmp_path):
     assert not failed
     assert codes_of(tree, HashingEncoder()) == expected(tree, HashingEncoder())
     other.close()
+
+
+def test_who_commits_right_after_another_keeps_the_file_that_it_named(tree, monkeypatch):
+    encoder, real, other = HashingEncoder(), vectors.held, open_tree(tree.root, tree.store.path.parent)
+    fill(tree, encoder)
+    with contextlib.closing(VectorStore(tree.store.path.parent)) as store, contextlib.closing(other):
+
+        @contextlib.contextmanager
+        def held(*given, **how):
+            with real(*given, **how):
+                yield
+            monkeypatch.setattr(vectors, "held", real)
+            vectors.commit(other, store, encoder)
+
+        monkeypatch.setattr(vectors, "held", held)
+        vectors.commit(tree, store, encoder)
+    assert (tree.folder / matrix_name(tree.catalogue.manifest(), encoder.id)).exists()
+    assert codes_of(tree, encoder) == expected(tree, encoder)
 
 
 def test_rows_are_found_as_by_looking_one_by_one():

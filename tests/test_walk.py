@@ -269,6 +269,23 @@ def test_a_worktree_may_lead_to_its_repository_by_a_relative_path(tmp_path: Path
     assert (admitted(root), refused(root)) == (["a.py"], {"trees/b/": "worktree"})
 
 
+def test_worktrees_side_by_side_in_a_linked_one_or_below_a_folder_of_the_repository_are_not_indexed_again(tmp_path: Path) -> None:
+    root, linked = plant(tmp_path / "root", {"sub/a.py": "x = 1\n"}), tmp_path / "linked"
+    for command in (["init", "-q"], ["add", "."], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "one"], ["worktree", "add", "-q", str(linked)]):
+        subprocess.run(["git", *command], cwd=root, env=GIT, check=True, capture_output=True)
+    subprocess.run(["git", "worktree", "add", "-q", "trees/two"], cwd=linked, env=GIT, check=True, capture_output=True)
+    subprocess.run(["git", "worktree", "add", "-q", "sub/three"], cwd=root, env=GIT, check=True, capture_output=True)
+    assert (admitted(linked), refused(linked)) == (["sub/a.py"], {"trees/two/": "worktree"})
+    assert (admitted(root / "sub"), refused(root / "sub")) == (["a.py"], {"three/": "worktree"})
+
+
+@pytest.mark.parametrize("place", [".git", "inner/.git"])
+def test_a_git_file_of_zeros_stops_nothing(tmp_path: Path, place: str) -> None:
+    """What a power failure leaves."""
+    root = plant(tmp_path / "root", {"a.py": "x = 1\n", "inner/b.py": "y = 1\n", place: "\0" * 64})
+    assert admitted(root) == ["a.py", "inner/b.py"]
+
+
 def test_a_root_that_is_no_folder_is_the_users_mistake(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="no such folder"):
         walk(tmp_path / "nowhere")

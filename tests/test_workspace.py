@@ -498,3 +498,12 @@ def test_close_ends_every_thread_and_process(tmp_path: Path) -> None:
         workspace.open(root)
     with pytest.raises(IndexBusy), entry.searching():
         pass
+
+
+def test_more_repositories_than_stay_in_memory_are_searched_all_the_same(tmp_path: Path) -> None:
+    roots = [aged_plant(tmp_path / name, {"a.py": f"def apple_{name}():\n    return 1\n"}) for name in ("one", "two", "three", "four")]
+    with Workspace(tmp_path / "home", PLAIN, most=2, watching=False) as workspace:
+        for _ in range(2):
+            found = workspace.search(roots, Ask("apple"))
+            assert {(part.root, part.answer is not None) for part in found.parts} == {(root, True) for root in roots}
+            assert {item.root for item in found.results} == set(roots)

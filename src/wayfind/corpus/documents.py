@@ -88,20 +88,22 @@ def _symbol(above: Sequence[Mark]) -> str | None:
 
 def _split(chunk: Chunk, lines: Sequence[str]) -> Iterator[Chunk]:
     """The chunk without blank ends, in parts of at most `PART` lines; a later part has its own first paragraph."""
-    start, end = chunk.start_line, chunk.end_line
+    start, end = _without_blank_ends(lines, chunk.start_line, chunk.end_line)
+    while end - start >= PART:
+        cut = _blank_line(lines, start, end)
+        yield replace(chunk, start_line=start, end_line=_without_blank_ends(lines, start, cut)[1])
+        chunk = replace(chunk, docstring=first_paragraph(lines[cut:end]))
+        start, end = _without_blank_ends(lines, cut + 1, end)
+    if start <= end:
+        yield replace(chunk, start_line=start, end_line=end)
+
+
+def _without_blank_ends(lines: Sequence[str], start: int, end: int) -> tuple[int, int]:
     while start <= end and not lines[start - 1].strip():
         start += 1
     while end >= start and not lines[end - 1].strip():
         end -= 1
-    if start > end:
-        return
-    if end - start < PART:
-        yield replace(chunk, start_line=start, end_line=end)
-        return
-    cut = _blank_line(lines, start, end)
-    yield from _split(replace(chunk, start_line=start, end_line=cut), lines)
-    below = first_paragraph(lines[cut:end])
-    yield from _split(replace(chunk, start_line=cut + 1, end_line=end, docstring=below), lines)
+    return start, end
 
 
 def _blank_line(lines: Sequence[str], start: int, end: int) -> int:

@@ -84,11 +84,11 @@ def rules_above(root: str) -> Rules:
 
     Nothing when they ignore the root itself: who names a folder wants it searched.
     """
-    top = _work_tree(root)
+    top = work_tree(root)
     if top is None:
         return Rules()
     parts = [] if root == top else os.path.relpath(root, top).split(os.sep)
-    rules = Rules(git=(IgnoreFile(_lines(_exclude_file(top)), ""),))
+    rules = Rules(git=(IgnoreFile(_lines(os.path.join(git_folder(top), "info", "exclude")), ""),))
     for depth, part in enumerate(parts):
         folder = "".join(f"{above}/" for above in parts[:depth])
         for name in _NAMES:
@@ -157,11 +157,11 @@ def _lines(file: str) -> list[str]:
     try:
         with open(file, encoding="utf-8-sig", errors="surrogateescape", newline="\n") as stream:
             return [line.removesuffix("\n").removesuffix("\r") for line in stream]
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a path with a zero in it, read from a damaged file
         return []
 
 
-def _work_tree(folder: str) -> str | None:
+def work_tree(folder: str) -> str | None:
     """The nearest folder at or above this one that has a `.git`."""
     while not os.path.lexists(os.path.join(folder, ".git")):
         parent = os.path.dirname(folder)
@@ -171,11 +171,11 @@ def _work_tree(folder: str) -> str | None:
     return folder
 
 
-def _exclude_file(top: str) -> str:
-    """Path of `info/exclude`; in a linked work tree or a submodule `.git` is a file that leads there."""
+def git_folder(top: str) -> str:
+    """The folder of git that a work tree shares with its linked ones; in those and in a submodule `.git` is a file that leads there."""
     git = os.path.join(top, ".git")
     for pointer, key in ((git, "gitdir:"), ("commondir", "")):
         file = os.path.join(git, pointer)
         if os.path.isfile(file):
             git = os.path.join(os.path.dirname(file), "".join(_lines(file)[:1]).removeprefix(key).strip())
-    return os.path.join(git, "info", "exclude")
+    return git

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
-from wayfind.corpus.ignore import Verdict, rules_above
+from wayfind.corpus.ignore import Verdict, git_folder, rules_above, work_tree
 from wayfind.errors import NotFound, UsageError
 from wayfind.types import FileStat, Skip
 
@@ -181,10 +181,10 @@ def _is_worktree_of(top: str, entries: Sequence[os.DirEntry[str]]) -> bool:
             try:
                 with open(entry.path, "rb") as file:
                     leads = file.read(4096).decode("utf-8", "surrogateescape")
-            except OSError:
+                target = os.path.realpath(os.path.join(os.path.dirname(entry.path), leads.removeprefix("gitdir:").strip()))
+            except (OSError, ValueError):  # a file of zeros, as a power failure leaves it
                 return False
-            target = os.path.realpath(os.path.join(os.path.dirname(entry.path), leads.removeprefix("gitdir:").strip()))
-            return target.startswith(os.path.join(top, ".git", "worktrees") + os.sep)
+            return target.startswith(os.path.join(os.path.realpath(git_folder(work_tree(top) or top)), "worktrees") + os.sep)
     return False
 
 

@@ -263,7 +263,9 @@ class _Work:
             if made.since is None:  # read from the beginning
                 retouched |= {touch.path for touch in catalogue.touches()}
             catalogue.write_touches(made.touches, replace=made.since is None)
-            catalogue.write_meta({"commits": str(made.commits), "commits_complete": str(int(made.complete))})
+            known = self.manifest.meta if made.since is not None else {}
+            read, whole = made.commits + int(known.get("commits", "0")), made.complete and known.get("commits_complete", "1") == "1"
+            catalogue.write_meta({"commits": str(read), "commits_complete": str(int(whole))})
         if made is None or made.since is not None:
             self._follow_names(changed, made.paths if made else ())
         by_path: dict[str, list[Touch]] = defaultdict(list)

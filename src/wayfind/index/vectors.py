@@ -194,10 +194,10 @@ def commit(tree: Tree, store: VectorStore, encoder: Encoder, wait: float = 60.0)
         late = lay(tree.folder, manifest, store, encoder.id, encoder.late_dim, keys) if encoder.late_dim else {"late": "{}"}
         tree.catalogue.write_meta({"vectors": json.dumps({encoder.id: name}), **late, "generation": str(manifest.generation + 1)})
         named = {name, *late_names(tree.catalogue.manifest()), *matrix_names(manifest), *late_names(manifest)}
-    for old in [*tree.folder.glob("*.vec"), *tree.folder.glob("*.late")]:
-        if old.name not in named:  # the last ones stay for those who read them now
-            with contextlib.suppress(OSError):
-                old.unlink()
+        for old in [*tree.folder.glob("*.vec"), *tree.folder.glob("*.late")]:  # within the lock: another one's are not named before
+            if old.name not in named:  # the last ones stay for those who read them now
+                with contextlib.suppress(OSError):
+                    old.unlink()
 
 
 def connect_nearest(tree: Tree, model: str) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterable
 
 import numpy as np
-from pathspec import GitIgnoreSpec
+from pathspec import GitIgnoreSpec, Pattern
 
 from wayfind.corpus.languages import canonical
 from wayfind.errors import UsageError
@@ -57,10 +58,7 @@ def _paths(snapshot: Snapshot, patterns: tuple[str, ...]) -> np.ndarray:
 def path_matcher(patterns: tuple[str, ...]) -> Callable[[str], bool]:
     """Whether a path matches a pattern as a glob or holds it as text (`[id]` may be both), letter case aside."""
     rooted = [pattern.removeprefix(".") if pattern.startswith("./") else pattern for pattern in patterns]
-    try:
-        globs = GitIgnoreSpec.from_lines(pattern.lower() for pattern in rooted if re.search(r"[*?\[]", pattern))
-    except ValueError as error:
-        raise UsageError(f"cannot read a pattern for paths: {error}") from error
+    globs = GitIgnoreSpec([one for pattern in rooted if re.search(r"[*?\[]", pattern) for one in _glob(pattern.lower())])
     begins = tuple(text.lower() for text, given in zip(rooted, patterns) if text != given)
     holds = [text.lower() for text, given in zip(rooted, patterns) if text == given]
 
@@ -69,6 +67,18 @@ def path_matcher(patterns: tuple[str, ...]) -> Callable[[str], bool]:
         return whole.startswith(begins) or any(text in whole for text in holds) or globs.match_file(whole[1:])
 
     return passes
+
+
+def _glob(pattern: str) -> Iterable[Pattern]:
+    """A pattern as a glob; nothing where it is none, as `[user-id]`, the name of a folder."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of `[[...slug]]`, what a later Python will take for a set
+        try:
+            return GitIgnoreSpec.from_lines([pattern]).patterns
+        except re.error:
+            return ()
+        except ValueError as error:
+            raise UsageError(f"cannot read a pattern for paths: {error}") from error
 
 
 def _symbols(snapshot: Snapshot, names: tuple[str, ...]) -> np.ndarray:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from wayfind.index.snapshot import Snapshot
-from wayfind.search.trace import Frame, frames, is_report
+from wayfind.search.trace import Frame, frames, is_report, line_of
 
 _PATH = re.compile(r"(?P<path>[\w@.+-]*(?:[/\\][\w@.+-]+)*\.\w{1,8})(?:\"?, line |:|\()?(?P<line>\d+)?")
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
@@ -44,9 +44,10 @@ class Places:
         files, chunks = np.zeros(self.snapshot.files), {}
         framed, rest = frames(text)
         pasted = is_report(text) or sum(len(row) for row in rest.split("\n") if row[:1].strip()) <= MOST_ELSE * len(text)
-        written = [(_parts(match["path"]), int(match["line"] or 0)) for match in _ends(_PATH, rest)]
+        written = [(_parts(match["path"]), line_of(match["line"] or "0")) for match in _ends(_PATH, rest)]
         changed = [(_parts(path), line) for path, line in changed_lines(rest)]
-        named = [(*self._ending_in(parts, self._by_name, parts[-1] if parts else ""), line, 1.0) for parts, line in [*written, *changed]]
+        places = {tuple(parts): self._ending_in(parts, self._by_name, parts[-1] if parts else "") for parts, _ in [*written, *changed]}
+        named = [(*places[tuple(parts)], line, 1.0) for parts, line in [*written, *changed]]
         for found, value, line, nearness in [*self._framed(framed), *named]:
             for file in found:
                 files[file] = max(files[file], value * nearness)
@@ -72,7 +73,7 @@ class Places:
         depth = 0
         for frame in framed[:_MOST]:
             parts = list(frame.path)
-            found, value = self._ending_in(parts, self._by_name, parts[-1])
+            found, value = self._ending_in(parts, self._by_name, parts[-1] if parts else "")
             if not found:
                 continue
             path = self.snapshot.paths[found[0]]
@@ -106,7 +107,7 @@ def changed_lines(text: str) -> Iterator[tuple[str, int]]:
         if row.startswith("+++ "):
             path, at = row[4:].split("\t")[0].strip().removeprefix("b/"), 0
         elif hunk := _HUNK.match(row):
-            at, gone = int(hunk["line"]), False
+            at, gone = line_of(hunk["line"]), False
         elif at and row[:1] in ("+", " ", ""):
             if row[:1] == "+" or gone:
                 yield path, at if row[:1] == "+" else max(at - 1, 1)

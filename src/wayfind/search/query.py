@@ -39,6 +39,8 @@ _TRACE = re.compile(
 _CODE_LINE = re.compile(
     r"[;{}]\s*$|^\s*(?:def|class|import|from|return|func|fn|let|const|var|if|for|while|public|private)\b.*[(:={]"
 )
+_AROUND = "().,:;?!"
+"""What may stand before and behind a name in a sentence."""
 _CODE_LIKE = re.compile(r"_|[a-z0-9][A-Z]|[A-Z]{2,}[a-z]|\.\w|::|\w\(")
 
 
@@ -124,7 +126,7 @@ def parse(text: str, filters: Filters = Filters()) -> Query:
     found = WORD.findall(free)
     kept = [word for word in found if word.lower() not in STOP_WORDS] or found
     identifiers = tuple(
-        dict.fromkeys(word.strip("()") for word in re.split(r"[\s,;`'\"<>\[\]{}]+", free) if _looks_like_name(word))
+        dict.fromkeys(name for word in re.split(r"[\s,;`'\"<>\[\]{}]+", free) if _looks_like_name(word) for name in _named(word))
     )
     if kind == "identifier" and not identifiers and found:
         identifiers = (free.strip().removesuffix("()"),)
@@ -230,6 +232,12 @@ def kind_of(text: str) -> QueryKind:
     return "text" if len(text) > _LONGEST_WITH_SYNTAX or len(lines) > 2 else "question"
 
 
+def _named(word: str) -> list[str]:
+    """The names that a word may be: `get_user()?` asks for `get_user`, in Ruby perhaps for `get_user?`."""
+    name = word.strip(_AROUND)
+    return [name, *(name + mark for mark in word.rstrip(".,:;")[-1:] if mark in "?!")]
+
+
 def _looks_like_name(word: str) -> bool:
-    word = word.strip("().,:;?!")
+    word = word.strip(_AROUND)
     return bool(_IDENTIFIER.fullmatch(word) and _CODE_LIKE.search(word))

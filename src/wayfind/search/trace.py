@@ -87,11 +87,16 @@ def frames(text: str) -> tuple[list[Frame], str]:
     return list(dict.fromkeys(_frame(found[place][0]) for place in order)), "".join([*rest, text[end:]])
 
 
+def line_of(digits: str) -> int:
+    """The number of a line, of which no file has more than nine digits."""
+    return int(digits[:9])
+
+
 def _frame(match: re.Match[str]) -> Frame:
     owner = match.groupdict().get("owner")
     folders = owner.split(".")[:-2] if owner else []
     parts = (*folders, *(part for part in re.split(r"[/\\]", match["path"]) if part not in ("", ".", "..")))
-    return Frame(parts, int(match["line"]), _STANDARD.match("/".join(parts)) is not None)
+    return Frame(parts, line_of(match["line"]), _STANDARD.match("/".join(parts)) is not None)
 
 
 _STANDARD = re.compile(

@@ -1,7 +1,7 @@
 """An index brought up to date by a process of its own: a root in, progress out.
 
 So a process that serves keeps neither the memory of extraction nor the interpreter's lock for it, and forks no workers
-while its own threads run. `python -m wayfind.serve.building` is that process; its output is for `build` alone.
+while its own threads run. The module's `main` is that process; its output is for `build` alone.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wayfind import errors
+from wayfind.serve.processes import python
 
 if TYPE_CHECKING:
     from wayfind.index.refresh import Options
@@ -33,7 +34,7 @@ def build(root: Path, home: Path, options: Options, progress: Progress, started:
         "root": os.fspath(root), "home": os.fspath(home), "manual": options.manual and os.fspath(options.manual), "commits": options.commits,
         "workers": options.workers, "wait": options.wait,
     }  # fmt: skip
-    line = [sys.executable, "-m", "wayfind.serve.building", json.dumps(order)]
+    line = python("wayfind.serve.building", json.dumps(order))
     try:
         child = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     except OSError as error:
@@ -80,7 +81,3 @@ def main() -> int:
     except BrokenPipeError:  # nobody waits any more
         os._exit(1)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

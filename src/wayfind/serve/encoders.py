@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 from wayfind.errors import ModelError, NotFound, UsageError
+from wayfind.serve.processes import python
 
 VARIABLE = "WAYFIND_MODEL"
 
@@ -36,7 +36,7 @@ def _converted(folder: Path) -> Path:
 
 
 def _convert(folder: Path, place: Path) -> None:
-    done = subprocess.run([sys.executable, "-m", "wayfind.train.convert", folder, place], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run(python("wayfind.train.convert", folder, place), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     if done.returncode:
         said = done.stderr.strip().splitlines()
         missing = next((line for line in said if "No module named" in line), "")

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from wayfind.api import Repository
+from wayfind.config import value_of
 from wayfind.errors import IndexBusy, StorageError, UsageError, WayfindError
 from wayfind.index.refresh import Options, refresh
 from wayfind.index.tree import Tree, open_tree
@@ -285,7 +286,8 @@ class Entry:
             if bundle is None or "encoder" not in bundle.parts:
                 return
             with self._reading:
-                lacking = not self._closed and self._has_index and lacks_vectors(self._reader, bundle.encoder_id, late_dim(bundle) > 0)
+                wanted = value_of("background-vectors") == "on"
+                lacking = wanted and not self._closed and self._has_index and lacks_vectors(self._reader, bundle.encoder_id, late_dim(bundle) > 0)
         except WayfindError:
             return
         with self._turn:

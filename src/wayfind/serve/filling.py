@@ -1,6 +1,6 @@
 """Vectors made behind a search that lacked them: by a process of its own, at the lowest priority, that ends when they are there.
 
-The answer itself never waits. `python -m wayfind.serve.filling ROOT` is that process; a folder has one at a time.
+The answer itself never waits. The module's `main` is that process; a folder has one at a time.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wayfind.config import environment, value_of
+from wayfind.serve.processes import python
 
 if TYPE_CHECKING:
     from wayfind.search.searcher import Searcher
@@ -34,8 +35,8 @@ def fill_behind(root: Path, index: Path) -> bool:
     The lock is taken here and inherited: it ends with the process, however that ends.
     """
     try:
-        with _alone(index) as lock:
-            line = [sys.executable, "-m", "wayfind.serve.filling", os.fspath(root)]
+        with alone(index) as lock:
+            line = python("wayfind.serve.filling", root)
             subprocess.Popen(  # noqa: S603
                 line, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, cwd=os.path.abspath(os.sep),
                 env=environment(), pass_fds=(lock,),
@@ -46,8 +47,8 @@ def fill_behind(root: Path, index: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _alone(index: Path) -> Iterator[int]:
-    """Be the one that works here; the lock's file descriptor. Raises OSError where another one is."""
+def alone(index: Path) -> Iterator[int]:
+    """Be the one that makes vectors here; the lock's file descriptor. Raises OSError where another one does."""
     handle = os.open(index / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -65,7 +66,3 @@ def main() -> int:
     with contextlib.suppress(WayfindError, OSError), wayfind.open(sys.argv[1]) as repository:
         repository.encode()
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from wayfind.errors import IndexBusy, ModelError, NotFound, StorageError, UsageE
 from wayfind.serve.exits import FOUND, NOTHING, note
 from wayfind.serve.learning_latent import OPTION, UNSAID, LatentOptions, check_installed, latent_options, learn_at, learning_alone
 from wayfind.serve.place import folder_around, home_of, is_begun, opened, whole
+from wayfind.serve.processes import python
 from wayfind.serve.progress import meter
 from wayfind.serve.screen import counted, shown
 
@@ -282,7 +282,7 @@ def _begin(repository: Repository, path: str | None, index: str | None, said: di
     """Start a process that learns as was said, option by option, and return at once."""
     if _busy(repository.learned_folder):
         raise IndexBusy("another process learns here already; `wayfind learn --status` says how it stands")
-    line = [sys.executable, "-m", "wayfind", "learn", os.path.abspath(os.path.expanduser(path or "."))]
+    line = python("wayfind.serve.cli", "learn", os.path.abspath(os.path.expanduser(path or ".")))
     for name, value in ({"index": index} | said).items():
         for one in value if isinstance(value, tuple) else [value]:
             if one not in UNSAID:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from wayfind.errors import NotFound, UsageError
 from wayfind.index.home import CATALOGUE, CONTENT
+from wayfind.search.trace import line_of
 from wayfind.serve.exits import note
 
 if TYPE_CHECKING:
@@ -143,10 +144,10 @@ def split_place(place: str) -> tuple[str, int]:
     match = _PLACE.fullmatch(place)
     if match is None:
         raise UsageError("expected FILE:LINE, for example src/app.py:12")
-    line = int(match["line"] or 1)
+    line = line_of(match["line"] or "1")
     if line < 1:
         raise UsageError(f"lines count from 1; found {place}")
-    if match["last"] and int(match["last"]) < line:
+    if match["last"] and line_of(match["last"]) < line:
         raise UsageError(f"{place} ends before it begins; write FILE:FIRST-LAST, for example {match['file']}:{match['last']}-{line}")
     return match["file"], line
 

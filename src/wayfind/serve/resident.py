@@ -13,7 +13,6 @@ import secrets
 import signal
 import socketserver
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +27,7 @@ from wayfind.config import environment
 from wayfind.errors import StorageError, UsageError, WayfindError
 from wayfind.serve.client import exchange
 from wayfind.serve.exits import FOUND, NOTHING, note
+from wayfind.serve.processes import python
 from wayfind.serve.protocol import LONGEST_REQUEST, VERSION, Address, ProtocolError, address, is_private, receive, send, settings, uses_ports
 from wayfind.serve.request import Request
 from wayfind.serve.screen import counted, shown
@@ -290,7 +290,7 @@ def _begin(place: Address, roots: list[str], idle: float, jobs: int) -> int:
         return _say(exchange(place, lambda: {"do": "status"}), "serving already:")
     except (OSError, ProtocolError):
         pass
-    line = [sys.executable, "-m", "wayfind", "serve", "--foreground", f"--idle-seconds={idle}", f"--jobs={jobs}", "--", *roots]
+    line = python("wayfind.serve.cli", "serve", "--foreground", f"--idle-seconds={idle}", f"--jobs={jobs}", "--", *roots)
     from wayfind.index.database import private_folder
 
     private_folder(place.folder)

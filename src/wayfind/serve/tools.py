@@ -67,7 +67,7 @@ def _value(name: str, value: Any, argument: Argument) -> str | int:
         if not isinstance(value, str):
             raise UsageError(f"{name} must be a string, not {_kind_of(value)}")
         return value
-    if isinstance(value, str) and value.strip().isdecimal() or isinstance(value, float) and value.is_integer():
+    if isinstance(value, str) and value.strip().isdecimal() and len(value) < 20 or isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise UsageError(f"{name} must be an integer, not {_kind_of(value)}")

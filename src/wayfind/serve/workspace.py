@@ -114,7 +114,8 @@ class Workspace:
         parts = []
         for entry in entries:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            parts.append(entry.answer(whole, left, refresh))
+            ready = self.open(entry.root) if entry.closed else entry  # there are more of them than stay in memory
+            parts.append(ready.answer(whole, left, refresh))
         results = merged([(part.root, part.answer) for part in parts if part.answer is not None], ask.k)
         if whole is not ask and ask.max_tokens is not None:
             results = _fitted(results, ask.max_tokens)
