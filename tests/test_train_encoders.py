@@ -140,6 +140,16 @@ def test_xtr_comes_with_its_own_projection(tmp_path, form):
     assert torch.allclose(model(*texts).tokens, torch.nn.functional.normalize(reference @ weight.T, dim=-1), atol=1e-5)
 
 
+def test_token_vectors_that_neither_a_folder_nor_an_objective_makes_are_refused(folder, tmp_path):
+    given = dict(encoder=EncoderConfig(folder=str(folder), layers=1, code_length=40), heads__tokens=8, objectives__maxsim__weight=0.0)
+    with pytest.raises(UsageError, match="no projection of its own: set heads.tokens to 0"):
+        build_model(configuration(tmp_path / "none", **given), 300)
+    assert build_model(configuration(tmp_path / "none", start="checkpoint", **given), 300).token_dim == 8
+    xtr_layout(tmp_path / "xtr", "bin")
+    given["encoder"] = EncoderConfig(folder=str(tmp_path / "xtr"), layers=0)
+    assert build_model(configuration(tmp_path / "none", **given), 300).token_dim == 8
+
+
 def hub(monkeypatch, folder, offline: bool = False):
     """The hub as it answers with one repository, `folder`: a file of it; that there is none; or, out of reach, what only its cache says."""
     library = pytest.importorskip("huggingface_hub")

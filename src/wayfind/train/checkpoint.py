@@ -109,7 +109,7 @@ def read_state(folder: Path) -> dict[str, Any]:
 def load_model(folder: Path) -> tuple[RetrievalModel | CrossEncoder, TrainConfig]:
     """The model of a checkpoint as it was saved, and how it was trained; neither pairs nor the encoder's folder is needed."""
     state = read_state(folder)
-    config = config_of(state["config"], f"{folder}/state.json")
+    config = config_of(state["config"], f"{folder}/state.json", begun=True)
     model = build_model(config, state["vocabulary_size"], state["encoder"] or None) if state["encoder"] else build_model(_without_table(config), state["vocabulary_size"])
     load_weights(folder, model)
     return model.eval(), config
@@ -137,7 +137,7 @@ def load_training(folder: Path, model: RetrievalModel | CrossEncoder, optimizer:
     from safetensors.torch import load_file
 
     state = read_state(folder)
-    check_same(config_of(state["config"], f"{folder}/state.json").as_mapping(), config.as_mapping(), folder)
+    check_same(config_of(state["config"], f"{folder}/state.json", begun=True).as_mapping(), config.as_mapping(), folder)
     if state["pairs"] != pairs:
         raise UsageError(f"{folder} was trained on other pairs, with another vocabulary or teacher than {', '.join(one.path for one in config.data.train)} gives now")
     load_weights(folder, model)

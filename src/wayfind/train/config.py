@@ -252,7 +252,7 @@ def read_configs(path: Path) -> list[TrainConfig]:
     stages = values.pop("stages", [{}])
     if not isinstance(stages, list) or not stages or not all(isinstance(stage, dict) for stage in stages):
         raise UsageError(f"{path}: `stages` must be a list of mappings")
-    return [_config(merged(values, stage), path, f"{path}: stages[{number}]" if len(stages) > 1 else str(path)) for number, stage in enumerate(stages)]
+    return [_config(merged(values, stage), path, f"{path}: stages[{number}]" if len(stages) > 1 else str(path), begun=number > 0) for number, stage in enumerate(stages)]
 
 
 def merged(values: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
@@ -267,8 +267,8 @@ def merged(values: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any
     return both
 
 
-def config_of(values: Mapping[str, Any], where: str = "configuration") -> TrainConfig:
-    """The configuration of given values. Raises UsageError."""
+def config_of(values: Mapping[str, Any], where: str = "configuration", *, begun: bool = False) -> TrainConfig:
+    """The configuration of given values. Raises UsageError. begun: its weights are those of a checkpoint, so that no head is a random one."""
     values = {**values, "data": dict(values["data"])} if isinstance(values.get("data"), Mapping) else dict(values)
     for part in ("train", "valid"):
         listed = values["data"].get(part) if isinstance(values.get("data"), Mapping) else None
@@ -276,11 +276,24 @@ def config_of(values: Mapping[str, Any], where: str = "configuration") -> TrainC
             values["data"][part] = [one if is_dataclass(one) else record(Source, {"path": one} if isinstance(one, str) else one, f"{where}: data.{part}[{n}]") for n, one in enumerate(listed)]
     config = record(TrainConfig, values, where)
     _check(config, where)
+    if not begun and not config.start:
+        _check_trained(config, where)
     return config
 
 
-def _config(values: dict[str, Any], path: Path, where: str) -> TrainConfig:
-    config = config_of(values, where)
+def untrained(config: TrainConfig) -> list[str]:
+    """The heads with weights that no objective reaches: as they were drawn they would be judged, exported and served.
+
+    >>> untrained(TrainConfig("t", DataConfig([]), heads=HeadsConfig(vector=256, tokens=64)))
+    ['tokens']
+    """
+    wanted = config.objectives
+    reached = {"vector": wanted.contrastive.weight or wanted.distillation.weight, "tokens": wanted.maxsim.weight or wanted.xtr.weight}
+    return [name for name in reached if getattr(config.heads, name) > 0 and not reached[name]]
+
+
+def _config(values: dict[str, Any], path: Path, where: str, begun: bool) -> TrainConfig:
+    config = config_of(values, where, begun=begun)
     data = config.data
     train, valid = ([replace(one, path=_placed(one.path, path)) for one in part] for part in (data.train, data.valid))
     return replace(
@@ -355,6 +368,15 @@ def _check_heads(config: TrainConfig, where: str) -> None:
         raise UsageError(f"{where}: every objective has the weight 0: nothing would be learned")
     if heads.vector > 0 and any(not 0 < size < heads.vector for size in wanted.contrastive.dimensions):
         raise UsageError(f"{where}: contrastive.dimensions must lie between 0 and heads.vector ({heads.vector}), found {wanted.contrastive.dimensions}")
+
+
+def _check_trained(config: TrainConfig, where: str) -> None:
+    """Refuse heads that stay random. Whether a folder brings its own projection of tokens is known where it is read (`train.heads`)."""
+    heads, random = config.heads, untrained(config)
+    if "vector" in random:
+        raise UsageError(f"{where}: heads.vector is {heads.vector}, but no objective trains a text vector: set heads.vector to -1 (none) or 0 (the mean of the states), or give contrastive or distillation a weight")
+    if "tokens" in random and not config.encoder.folder:
+        raise UsageError(f"{where}: heads.tokens is {heads.tokens}, but no objective trains token vectors: set heads.tokens to 0, or give maxsim or xtr a weight")
 
 
 def _check_cross(config: TrainConfig, where: str) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wayfind.errors import NotFound, UsageError
-from wayfind.train.config import TrainConfig
+from wayfind.train.config import TrainConfig, untrained
 from wayfind.train.encoder import PretrainedEncoder, build_encoder
 
 
@@ -106,7 +106,7 @@ class CrossEncoder(nn.Module):
 
 def build_model(config: TrainConfig, vocabulary: int, description: dict[str, Any] | None = None) -> RetrievalModel | CrossEncoder:
     """The model of a configuration, drawn from its seed: a cross-encoder where the objective is `listwise`. A folder's own
-    projection of token vectors (XTR) is taken with it."""
+    projection of token vectors (XTR) is taken with it. Raises UsageError, NotFound."""
     torch.manual_seed(config.seed)
     if config.objectives.listwise.weight:
         both = replace(config.encoder, code_length=config.encoder.code_length + config.encoder.query_length)
@@ -116,6 +116,8 @@ def build_model(config: TrainConfig, vocabulary: int, description: dict[str, Any
     own = read_projection(config.encoder.folder) if tokens and config.encoder.folder and not description else None
     if own is not None and own.shape != (tokens, encoder.hidden):
         raise UsageError(f"{config.encoder.folder} projects {own.shape[1]} to {own.shape[0]} dimensions, heads.tokens is {tokens}: set it to {own.shape[0]}")
+    if own is None and not description and not config.start and config.encoder.folder and "tokens" in untrained(config):
+        raise UsageError(f"heads.tokens is {tokens}, but no objective trains token vectors and {config.encoder.folder} has no projection of its own: set heads.tokens to 0, or give maxsim or xtr a weight")
     model = RetrievalModel(encoder, config.heads.vector, tokens)
     if own is not None:
         with torch.no_grad():
