@@ -4,16 +4,17 @@
     training.py GROUP --pairs FOLDER --work FOLDER [--seeds 0,1] [--start FOLDER] [--domain LANGUAGE,…] [--arms NAME;…]
                 [--beside NAME=FOLDER] [--table]
 
-GROUP       options (objectives, kinds of pairs, options), starts, curve, mixtures
+GROUP       options (objectives, kinds of pairs, options), starts, sizes, curve, mixtures
 --pairs     a build of `wayfind data build`
 --work      token shards, checkpoints and figures; what is there is not made again
---start     a general sentence encoder with the vocabulary of the package's bundle, as `transformers` saves it: for `starts`
+--start     a general sentence encoder with the vocabulary of the package's bundle, as `transformers` saves it: for `starts`, `sizes`
 --beside    a bundle or a folder with `model.onnx` and `vocab.txt` (see dense.py), asked the same; may be given several times
 --domain    languages that matter most: for `mixtures`
 --table     only writes benchmarks/results/training_GROUP.txt of what is in --work
 
 An arm is a small encoder of one configuration but for what its name says. Asked are held-out pairs of other projects, each kind
-among the codes of its kind and part: MRR by int8 codes as they serve, or by MaxSim where there are only token vectors.
+among the codes of its kind and part: MRR by int8 codes as they serve, or by MaxSim where there are only token vectors. Arms of
+`sizes` are exported and asked as bundles, and the time that a code takes is taken with them.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from wayfind.train import checkpoint
 from wayfind.train.batches import Table, read_material
 from wayfind.train.config import config_of, merged
 from wayfind.train.distill import write_vectors
+from wayfind.train.export import export
 from wayfind.train.loop import train
 from wayfind.train.pairs import KINDS, Pair, read_pairs
 from wayfind.train.shards import Tokens, parts_of, read_tokens, write_tokens
@@ -70,7 +72,7 @@ WEIGHTED = {"docstring": 1.5, "section": 1.5, "commit": 1.0, "comment": 1.0, "te
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("group", choices=("options", "starts", "curve", "mixtures"))
+    parser.add_argument("group", choices=("options", "starts", "sizes", "curve", "mixtures"))
     parser.add_argument("--pairs", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--start", type=Path)
@@ -88,7 +90,7 @@ def main() -> None:
                 target = place(given, arm, seed)
                 if not target.exists() and (not given.arms or arm in given.arms):
                     target.parent.mkdir(parents=True, exist_ok=True)
-                    target.write_text(json.dumps(figures(stages, seed, asked, given.work / "runs" / f"{given.group}-{target.stem}")))
+                    target.write_text(json.dumps(figures(stages, seed, asked, given, given.work / "runs" / f"{given.group}-{target.stem}")))
                     print(time.strftime("%H:%M"), arm, seed, flush=True)
         for name, _, folder in (one.partition("=") for one in given.beside):
             for seed in given.seeds:
@@ -103,7 +105,7 @@ def place(given: argparse.Namespace, arm: str, seed: int) -> Path:
 
 def arms(given: argparse.Namespace) -> dict[str, list[Changes]]:
     """The stages of each arm of a group, the one that the others are compared with first."""
-    made = {"options": options, "starts": starts, "curve": curve, "mixtures": mixtures}[given.group](given)
+    made = {"options": options, "starts": starts, "sizes": sizes, "curve": curve, "mixtures": mixtures}[given.group](given)
     return {arm: stages if isinstance(stages, list) else [stages] for arm, stages in made.items()}
 
 
@@ -155,6 +157,15 @@ def starts(given: argparse.Namespace) -> dict[str, Changes]:
     }
 
 
+def sizes(given: argparse.Namespace) -> dict[str, Changes]:
+    """The general encoder's first layers, each trained for about as long: steps by the inverse of the layers."""
+    wide = {"data": data(shards(given, "train", 0)), "loop": {"precision": "bfloat16", "rate": 1e-4}}
+    return {
+        f"first {layers} of its layers" if layers < 6 else "all six layers": merged(merged(WIDE, wide), {"encoder": {"folder": str(given.start), "layers": layers}, "loop": {"steps": 480 // layers}})
+        for layers in (6, 4, 3, 2, 1)
+    }
+
+
 def curve(given: argparse.Namespace) -> dict[str, Changes]:
     folder = shards(given, "train", 0)
     every = len(read_tokens(folder))
@@ -167,6 +178,9 @@ def curve(given: argparse.Namespace) -> dict[str, Changes]:
 
 def mixtures(given: argparse.Namespace) -> dict[str, Changes | list[Changes]]:
     folder = str(shards(given, "train", 0))
+    tokens = read_tokens(Path(folder))
+    inside = np.isin(tokens.language, [tokens.languages.index(language) for language in given.domain])
+    of_all = round(float(inside.mean()) * BATCH * STEPS)
 
     def arm(train: list[Changes], **loop: float) -> Changes:
         return merged(SMALL, {"data": data(Path(folder)) | {"train": train}, "loop": loop})
@@ -175,7 +189,7 @@ def mixtures(given: argparse.Namespace) -> dict[str, Changes | list[Changes]]:
     share = STEPS // 4
     return {
         "all languages": arm([every]),
-        "all languages, the domain five times": arm([every, {**own, "weight": 4.0}]),
+        "all languages, the domain five times": arm([every, {**own, "weight": 4.0, "limit": of_all}]),
         "six languages": arm([{"path": folder, "languages": SIX, "limit": BATCH * STEPS}]),
         "the domain alone": arm([own]),
         "all languages, then the domain": [arm([every], steps=STEPS - share), arm([own], steps=share, rate=3e-4)],
@@ -244,7 +258,7 @@ def questions(given: argparse.Namespace) -> list[Asked]:
     return found
 
 
-def figures(stages: list[Changes], seed: int, asked: list[Asked], folder: Path) -> Changes:
+def figures(stages: list[Changes], seed: int, asked: list[Asked], given: argparse.Namespace, folder: Path) -> Changes:
     """Train the stages of an arm one after another and ask the last."""
     shutil.rmtree(folder, ignore_errors=True)
     began, start = time.process_time(), ""
@@ -253,6 +267,12 @@ def figures(stages: list[Changes], seed: int, asked: list[Asked], folder: Path) 
         material = read_material(config)
         start = str(train(config, material, folder / str(number)).best)
     seconds, (model, config) = time.process_time() - began, checkpoint.load_model(Path(start))
+    counted = {"seconds": seconds, "parameters": sum(p.numel() for p in model.parameters())}
+    if given.group == "sizes":
+        export(Path(start), folder / "bundle")
+        counted = ready(opened("arm", folder / "bundle", 1), asked, given) | counted
+        shutil.rmtree(folder)
+        return counted
     words, found = material.vocabulary, {"rank": {}, "language": {}}
     for one in asked:
         table = Table(one.tokens, (words.before, words.after, words.pad), (config.encoder.query_length, config.encoder.code_length))
@@ -262,22 +282,26 @@ def figures(stages: list[Changes], seed: int, asked: list[Asked], folder: Path) 
             found["rank"][name] = ranks_of(scores, (query[:, None] == query[None]) | (code[:, None] == code[None])).tolist()
             found["language"][name] = [one.tokens.languages[row] for row in one.tokens.language[rows]]
     shutil.rmtree(folder)
-    return found | {"seconds": seconds, "parameters": sum(p.numel() for p in model.parameters())}
+    return found | counted
 
 
 def ready(system: Dense, asked: list[Asked], given: argparse.Namespace) -> Changes:
     """What an encoder that nobody trains here says to the same questions; it reads as much of a code as it can."""
     found: Changes = {"rank": {}, "language": {}, "seconds": 0.0}
+    spent, count = 0.0, 0
     for part, one in zip(HELD_OUT, asked):
         pairs = drawn(given.pairs, part, 0)
         for name, rows in one.pools.items():
             some, tokens = [pairs[row] for row in rows], one.tokens
             codes = [(path, symbol or None, lines) for path, symbol, lines in map(parts_of, some)]
-            scores = system.questions([pair.query for pair in some]) @ system.documents(codes).T
+            began = time.process_time()
+            documents = system.documents(codes)
+            spent, count = spent + time.process_time() - began, count + len(codes)
+            scores = system.questions([pair.query for pair in some]) @ documents.T
             query, code = tokens.query_key[rows], tokens.code_key[rows]
             found["rank"][name] = ranks_of(scores, (query[:, None] == query[None]) | (code[:, None] == code[None])).tolist()
             found["language"][name] = [tokens.languages[row] for row in tokens.language[rows]]
-    return found
+    return found | {"milliseconds": 1000 * spent / count}
 
 
 def report(given: argparse.Namespace) -> None:
@@ -286,13 +310,13 @@ def report(given: argparse.Namespace) -> None:
     found = {arm: runs for arm, runs in found.items() if runs}
     first = next(iter(found))
     domain = given.domain if given.group == "mixtures" else []
-    lines = [f"{'arm':<44}{'MRR':<24}{f'less “{first}”':<28}{'by seed':<18}" + "".join(f"{kind:>11}" for kind in ASKED) + "  seconds"]
+    lines = [f"{'arm':<44}{'MRR':<24}{f'less “{first}”':<28}{'by seed':<18}" + "".join(f"{kind:>11}" for kind in ASKED) + "  seconds" + ("  ms a code" if given.group == "sizes" else "")]
     for arm, runs in found.items():
         both, own = reciprocal(runs), reciprocal(found[first])
         same = [f"{np.mean(reciprocal([run])) - np.mean(reciprocal([other])):+.3f}" for run, other in zip(runs, found[first])]
         kinds = "".join(f"{np.mean(reciprocal(runs, kind)):>11.3f}" for kind in ASKED)
         change = "" if arm == first else signed(paired(both, own))
-        lines.append(f"{arm:<44}{ends(bootstrap(both)):<24}{change:<28}{' '.join(same) if arm != first else '':<18}{kinds}{np.mean([run['seconds'] for run in runs]):>9.0f}")
+        lines.append(f"{arm:<44}{ends(bootstrap(both)):<24}{change:<28}{' '.join(same) if arm != first else '':<18}{kinds}{np.mean([run['seconds'] for run in runs]):>9.0f}" + (f"{np.mean([run['milliseconds'] for run in runs]):>11.1f}" if given.group == "sizes" else ""))
         if domain:
             inside, outside = (paired(reciprocal(runs, languages=domain, inside=side), reciprocal(found[first], languages=domain, inside=side)) for side in (True, False))
             level = np.mean(reciprocal(runs, languages=domain))
@@ -306,10 +330,13 @@ def report(given: argparse.Namespace) -> None:
 
 
 def shape(group: str) -> str:
+    if group == "sizes":
+        return "encoder: 384 wide, 64 tokens of a code; batches of 128, 480 steps divided by the layers, rate 1e-4; bfloat16, one thread; seconds of processor time; ms a code: as the bundle encodes the asked codes, one thread, at most 128 tokens; MiniLM float32, at most 256"
     base = WIDE if group == "starts" else SMALL
     encoder, loop = base["encoder"], base["loop"]
     steps = "one epoch" if group == "curve" else f"{loop['steps']} steps"
-    return f"encoder: {encoder['layers']} layers, {encoder['hidden']} wide, {encoder['code_length']} tokens of a code; batches of {loop['batch']}, {steps}, rate {loop['rate']}; float32, one thread; seconds of processor time"
+    beside = "; encoders beside read as long as they do, base 128, MiniLM 256 tokens" if group == "curve" else ""
+    return f"encoder: {encoder['layers']} layers, {encoder['hidden']} wide, {encoder['code_length']} tokens of a code; batches of {loop['batch']}, {steps}, rate {loop['rate']}; float32, one thread; seconds of processor time{beside}"
 
 
 def reciprocal(runs: list[Changes], kind: str = "", languages: list[str] | None = None, inside: bool = True) -> list[float]:
