@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -60,6 +64,53 @@ def test_a_training_out_of_time_leaves_a_checkpoint_to_go_on_from(config, tmp_pa
     train(config, material, tmp_path / "parts", resume=True)
     train(config, material, tmp_path / "whole")
     assert files(tmp_path / "whole") == files(tmp_path / "parts")
+
+
+TOGETHER = """
+import json, sys
+from datetime import timedelta
+from pathlib import Path
+
+import torch.distributed as distributed
+from training import changed, configuration
+from wayfind.train import loop
+from wayfind.train.batches import read_material
+from wayfind.train.validate import Figures
+
+distributed.init_process_group("gloo", timeout=timedelta(seconds=120))
+folder, rank, said = Path(sys.argv[1]), distributed.get_rank(), []
+config = configuration(folder / "pairs.jsonl")
+material = read_material(config)
+
+
+def trained(name, clock=None, resume=False, **changes):
+    done = loop.train(changed(config, changes), material, folder / name, resume=resume, **({"clock": clock} if clock else {}))
+    said.append([done.finished, done.progress.step, done.progress.best_step])
+    distributed.barrier()
+
+
+ticks, rising = iter(range(0, 10**6, 100 if rank else 5)), iter(range(1, 100))
+trained("parts", lambda: float(next(ticks)), loop__minutes=1.0)
+trained("parts", resume=True)
+trained("whole")
+loop.figures = lambda *given: Figures(next(rising) / 100 if rank else 0.5, 0.5, 20, 8.0)
+trained("patient", loop__patience=1, loop__evaluate_every=1)
+(folder / f"{rank}.json").write_text(json.dumps(said))
+"""
+
+
+def test_several_processes_stop_at_the_same_step_by_the_clock_and_the_figures_of_the_first(tmp_path):
+    """Each asked its own: the one that left first let the others wait for ever."""
+    write_lines(tmp_path / "pairs.jsonl")
+    (tmp_path / "together.py").write_text(TOGETHER)
+    start = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr=127.0.0.1", "--nproc-per-node=2")
+    done = subprocess.run([*start, tmp_path / "together.py", tmp_path], capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent)})
+    assert done.returncode == 0, done.stderr[-3000:]
+    first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
+    assert first == second
+    stopped, resumed, whole, patient = first
+    assert not stopped[0] and 1 < stopped[1] < 8 and resumed[:2] == whole[:2] == [True, 8] and patient[1:] == [2, 1]
+    assert files(tmp_path / "parts") == files(tmp_path / "whole")
 
 
 def test_a_training_is_not_begun_over_another_nor_resumed_with_other_options(config, tmp_path):

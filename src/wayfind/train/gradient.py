@@ -175,6 +175,15 @@ def processes() -> int:
     return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
 
 
+def from_first(values: Sequence[float], device: torch.device) -> list[float]:
+    """Numbers as the first process has them. What all must decide alike, when to stop say, goes by its clock and its figures."""
+    if processes() == 1:
+        return list(values)
+    told = torch.tensor(values, dtype=torch.float64, device=device)
+    distributed.broadcast(told, 0)
+    return told.tolist()
+
+
 def _gathered(sides: Sequence[Represented]) -> Represented:
     """The representations of all processes: of each side in the order of the ranks, own ones with their graph.
 

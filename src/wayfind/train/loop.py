@@ -7,7 +7,6 @@ second, seconds left), `evaluation` (held-out MRR), `mined`, `done`.
 from __future__ import annotations
 
 import json
-
 import math
 import os
 import time
@@ -27,7 +26,7 @@ from wayfind.train.batches import Batch, Material, Table, batches_of, batches_of
 from wayfind.train.checkpoint import Progress
 from wayfind.train.config import MPS_BATCH, Loop, TrainConfig
 from wayfind.train.distill import teacher_of
-from wayfind.train.gradient import Contrasted, Precision, backward, processes
+from wayfind.train.gradient import Contrasted, Precision, backward, from_first, processes
 from wayfind.train.heads import CrossEncoder, RetrievalModel, Texts, build_model
 from wayfind.train.lowrank import add_updates
 from wayfind.train.negatives import Miner, mine
@@ -151,7 +150,7 @@ class _Run:
                 now = max(self.clock() - lap, 1e-9)
                 self._say("step", **terms, rate=rate_at(step, self.steps, loop), gradient=norm, pairs_per_second=seen / now, tokens_per_second=tokens / now, seconds_left=(self.steps - step - 1) * now / (seen / loop.batch))
                 tokens, seen, lap = 0, 0, self.clock()
-            out_of_time = loop.minutes and self.clock() - began > 60 * loop.minutes
+            out_of_time = loop.minutes and from_first([self.clock() - began > 60 * loop.minutes], self.device)[0]
             if (step + 1) % loop.evaluate_every == 0 or step + 1 == self.steps:
                 self._evaluate()
             elif out_of_time:
@@ -255,7 +254,9 @@ class _Run:
             self.candidates = miner.nearest(miner.pool, cross.RERANKED)
 
     def _evaluate(self) -> None:
-        found = self._figures()
+        own = self._figures()
+        mrr, recall, directions = from_first((own.mrr, own.recall_at_10, own.effective_rank), self.device)
+        found = replace(own, mrr=mrr, recall_at_10=recall, effective_rank=directions)
         better = found.mrr > self.progress.best
         history = [*self.progress.history, [float(self.progress.step), found.mrr]]
         self.progress = replace(self.progress, history=history, stale=0 if better else self.progress.stale + 1, **(dict(best=found.mrr, best_step=self.progress.step) if better else {}))
