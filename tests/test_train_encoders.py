@@ -9,16 +9,18 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from training import configuration, lines, random_texts, write_lines  # noqa: E402
+from training import changed, configuration, lines, random_texts, write_lines  # noqa: E402
 
 from wayfind.errors import NotFound, UsageError  # noqa: E402
 from wayfind.model.text import plain  # noqa: E402
 from wayfind.train import checkpoint  # noqa: E402
-from wayfind.train.batches import read_material  # noqa: E402
+from wayfind.train.batches import read_material, vocabulary_of  # noqa: E402
 from wayfind.train.config import EncoderConfig  # noqa: E402
 from wayfind.train.encoder import build_encoder  # noqa: E402
 from wayfind.train.heads import build_model, read_projection  # noqa: E402
 from wayfind.train.loop import train  # noqa: E402
+from wayfind.train.pairs import from_values  # noqa: E402
+from wayfind.train.shards import write_tokens  # noqa: E402
 from wayfind.train.vocabulary import learn_vocabulary  # noqa: E402
 
 SIZES = dict(vocab_size=300, hidden_size=32, num_hidden_layers=3, num_attention_heads=2, intermediate_size=48)
@@ -70,6 +72,44 @@ def test_it_trains_and_its_checkpoint_loads_without_the_folder(folder, tmp_path)
         path.unlink()
     model, _ = checkpoint.load_model(done.best)
     assert len(model.encoder.network.state_dict()) > 10 and model(*random_texts(2, 9, 200, 0)).vector.shape == (2, 16)
+
+
+@pytest.fixture
+def shards(tmp_path):
+    """Token shards, and beside them an encoder whose folder has the vocabulary they were made with."""
+    words, pairs = learn_vocabulary([line["code"] for line in lines()], 280), [from_values(line, "test") for line in lines()]
+    for part in ("train", "valid"):
+        write_tokens(tmp_path / "tokens" / part, [pair for pair in pairs if pair.part == part], words, 16, 40)
+    torch.manual_seed(0)
+    MAKES["bert"]().save_pretrained(tmp_path / "encoder")
+    words.write(tmp_path / "encoder")
+    return configuration(tmp_path / "tokens", encoder=EncoderConfig(folder=str(tmp_path / "encoder"), layers=1, code_length=40, query_length=16)), tmp_path / "encoder", words
+
+
+def test_token_shards_of_the_encoder_s_own_vocabulary_are_read_in_whatever_form_it_has_it(shards):
+    config, folder, words = shards
+    assert vocabulary_of(config).digest == words.digest
+    (folder / "vocab.txt").unlink()
+    words._tokenizer.save(str(folder / "tokenizer.json"))
+    assert vocabulary_of(config).digest == words.digest
+
+
+def test_token_shards_of_another_vocabulary_than_the_encoder_s_are_refused_unless_it_is_named(shards, tmp_path):
+    """Every id was another piece to the encoder, and nothing said so."""
+    config, folder, words = shards
+    (folder / "vocab.txt").write_text("\n".join([*words.content.decode().split("\n")[:5], *words.content.decode().split("\n")[:4:-1]]))
+    with pytest.raises(UsageError, match=r"another vocabulary than that of encoder\.folder.*set data\.vocabulary to .*vocab\.txt"):
+        read_material(config)
+    named = changed(config, {"data.vocabulary": str(tmp_path / "tokens" / "train" / "vocab.txt")})
+    assert read_material(named).vocabulary.digest == words.digest
+    (folder / "vocab.txt").unlink()
+    with pytest.raises(NotFound, match=r"nothing says whether encoder\.folder reads these ids.*set data\.vocabulary"):
+        read_material(config)
+
+
+def test_a_vocabulary_with_more_tokens_than_the_encoder_s_table_is_refused(folder):
+    with pytest.raises(UsageError, match="vectors of 300 tokens, the vocabulary has 301: set data.vocabulary"):
+        build_encoder(EncoderConfig(folder=str(folder), layers=1), 301)
 
 
 @pytest.mark.parametrize("folder", ["bert", "t5"], indirect=True)

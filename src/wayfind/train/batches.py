@@ -227,18 +227,34 @@ def read_material(config: TrainConfig) -> Material:
 
 
 def vocabulary_of(config: TrainConfig) -> Vocabulary:
-    """The vocabulary that the configuration names, or that comes with token shards or the encoder; else one is learned."""
+    """The vocabulary that the configuration names, or that comes with token shards or the encoder; else one is learned. Raises
+    UsageError where the encoder's folder has the pieces of token shards under other ids, unless the configuration names the vocabulary."""
     if config.data.vocabulary:
         return read_vocabulary(Path(config.data.vocabulary))
     if config.start and Path(config.start).is_dir():
         return read_vocabulary(Path(config.start))
     for source in config.data.train:
         if (Path(source.path) / MANIFEST).is_file() or (Path(source.path) / "train" / MANIFEST).is_file():
-            return vocabulary_in(_shards_of(Path(source.path), "train"))
+            return _of_shards(_shards_of(Path(source.path), "train"), config.encoder.folder)
     if config.encoder.folder:
         return read_vocabulary(_vocabulary_of_encoder(config.encoder.folder))
     texts = (text for source in config.data.train for pair in _some(source, LEARNED_FROM) for text in (pair.query, pair.code))
     return learn_vocabulary(texts, config.data.vocabulary_size)
+
+
+def _of_shards(shards: Path, folder: str) -> Vocabulary:
+    """The vocabulary of token shards, if the encoder of the folder reads their ids as they were meant. Raises UsageError."""
+    words = vocabulary_in(shards)
+    if not folder:
+        return words
+    named = f"set data.vocabulary to {shards / words.name} if the encoder's table has its rows in that order"
+    try:
+        own = read_vocabulary(_vocabulary_of_encoder(folder))
+    except NotFound as problem:
+        raise NotFound(f"{shards}: nothing says whether encoder.folder reads these ids: {problem}; {named}") from None
+    if not words.agrees(own):
+        raise UsageError(f"{shards}: token shards of another vocabulary than that of encoder.folder ({folder}); make them again with its own, or {named}")
+    return words
 
 
 def _vocabulary_of_encoder(folder: str) -> Path:

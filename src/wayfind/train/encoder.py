@@ -134,6 +134,8 @@ def build_encoder(config: EncoderConfig, vocabulary: int, description: dict[str,
     network, longest = _pretrained(config.folder, config.dropout), max(config.code_length, config.query_length)
     if 0 < (places := getattr(network.config, "max_position_embeddings", 0)) < longest:
         raise UsageError(f"{config.folder} has positions for {places} tokens, this configuration asks for {longest}: lower encoder.code_length")
+    if (rows := len(network.get_input_embeddings().weight)) < vocabulary:
+        raise UsageError(f"{config.folder} has vectors of {rows} tokens, the vocabulary has {vocabulary}: set data.vocabulary to the encoder's own, and make token shards of another one again")
     return PretrainedEncoder(network, config.layers)
 
 

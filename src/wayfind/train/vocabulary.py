@@ -51,6 +51,10 @@ class Vocabulary:
         """SHA-256 of the vocabulary's file."""
         return hashlib.sha256(self.content).hexdigest()
 
+    def agrees(self, other: Vocabulary) -> bool:
+        """Whether both give the same pieces the same ids, as `vocab.txt` and `tokenizer.json` of one encoder do."""
+        return self.digest == other.digest or self._tokenizer.get_vocab() == other._tokenizer.get_vocab()
+
     def ids(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Ids of each text, int32, without special tokens."""
         found = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
