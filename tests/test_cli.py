@@ -467,3 +467,20 @@ def test_doctor_finds_nothing_in_a_sound_index(ask, library: Path) -> None:
 def test_shell_completion_knows_the_commands(home: Path) -> None:
     ran = command(home=home, env={"_WAYFIND_COMPLETE": "bash_complete", "COMP_WORDS": "wayfind sta", "COMP_CWORD": "1"})
     assert b"status" in ran.stdout
+
+
+def test_with_an_expression_a_folder_in_the_place_of_the_text_is_searched(ask, tmp_path: Path) -> None:
+    plant(tmp_path / "there", {"a.py": "def walrus():\n    return 1\n"})
+    code, out, err = ask("search", "--regex", "def walrus", tmp_path / "there")
+    assert code == 0 and "a.py:1" in out and "taken for the folder" in err
+
+
+def test_names_between_commas_are_several(ask, own: Path) -> None:
+    both = ask("search", "book", own, "--lang", "python,markdown", "-l")
+    assert both == ask("search", "book", own, "--lang", "python", "--lang", "markdown", "-l") and both[0] == 0
+    assert ask("search", "book", own, "--kind", "function,klass")[0] == 2
+
+
+def test_doctor_of_a_folder_without_an_index_says_so(ask, tmp_path: Path) -> None:
+    code, _, err = ask("doctor", tmp_path / "nowhere")
+    assert code == 2 and "is not indexed" in err

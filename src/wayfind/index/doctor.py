@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from wayfind.corpus import identity, languages
-from wayfind.errors import IndexDamaged, IndexError_, IndexVersion, StorageError
+from wayfind.errors import IndexDamaged, IndexError_, IndexVersion, NotFound, StorageError
 from wayfind.index.catalogue import Catalogue, Manifest
 from wayfind.index.database import remove_database
 from wayfind.index.home import CATALOGUE, CONTENT, EXPLANATIONS, VECTORS, TreeSize, root_of, trees, used
@@ -51,8 +51,10 @@ def doctor(home: Path, root: str | os.PathLike[str] | None = None, repair: bool 
     """What is wrong with a home folder, and with the index of `root` or, without it, of every tree. Reads everything.
 
     With `repair` damaged parts are deleted, and the next refresh makes them again: nothing but cached work is lost.
-    Raises IndexBusy (repair beside a refresh that does not end), StorageError.
+    Raises IndexBusy (repair beside a refresh that does not end), StorageError, NotFound where `root` has no index.
     """
+    if root is not None and identity.tree_id(root) not in {tree.folder.name for tree in trees(home)}:
+        raise NotFound(f"{os.path.abspath(root)} is not indexed in {home}; `wayfind doctor` alone checks every index")
     findings = [*_check_grammars()]
     if not home.is_dir():
         return findings

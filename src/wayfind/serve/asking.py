@@ -19,7 +19,7 @@ from wayfind.serve.exits import note
 from wayfind.serve.place import home_of, opened, prefix_of, root_around, split_place, whole, within
 from wayfind.serve.progress import meter
 from wayfind.serve.request import Printed, Request, Shape
-from wayfind.serve.screen import paint
+from wayfind.serve.screen import paint, shown
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 MODES = ("source", "generated", "auto", "none")
@@ -113,9 +113,12 @@ def search_command(
     """
     if from_file is not None and text is not None:
         text, path, more = None, text, (*filter(None, [path]), *more)  # what stands in TEXT's place is a PATH then
+    elif regex and text is not None and path is None and os.path.isdir(os.path.expanduser(text)):
+        text, path = None, text
+        note(f"{shown(path)} is taken for the folder to search, not for a word; where it is one, write a PATH behind it")
     asked = _read(from_file) if from_file is not None else _question(text, bool(regex))
     request = Request(
-        "search", (), asked, k=top_k, languages=lang, paths=only_path, kinds=kind, regex=regex, explain=form.explain, max_tokens=max_tokens, level=level or "", graph=graph, refresh=form.refresh,
+        "search", (), asked, k=top_k, languages=_each(lang), paths=only_path, kinds=_each(kind), regex=regex, explain=form.explain, max_tokens=max_tokens, level=level or "", graph=graph, refresh=form.refresh,
     )
     return _answer(request, [path or _around(form), *more], form)
 
@@ -208,6 +211,11 @@ def _alone(request: Request, paths: Sequence[str | None], form: Form) -> Printed
             if begun:
                 answered = replace(answered, notes=(*answered.notes, "making all vectors in the background, with which searches by meaning find more"))
         return answered
+
+
+def _each(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Names between commas too, as `lang:a,b` in a query."""
+    return tuple(name for value in values for name in value.split(","))
 
 
 def _question(text: str | None, has_regex: bool) -> str:

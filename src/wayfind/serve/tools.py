@@ -152,7 +152,7 @@ EXPLAIN = Tool(
     {"place": _PLACE, "max_tokens": _TOKENS},
     _output(
         explanation={"type": "string"},
-        source={"type": "string", "description": "manual, docstring, comment, header, synthetic or code"},
+        source={"type": "string", "description": "manual, docstring, comment, header, generated, synthetic or code"},
         commits={"type": "array", "items": {"type": "string"}, "description": "newest first"},
     ),
 )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from wayfind.errors import UsageError
+from wayfind.index.lock import held
 from wayfind.serve.exits import FOUND, NOTHING
 from wayfind.serve.place import folder_around, home_of, opened
 from wayfind.serve.progress import meter
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from wayfind.search.searcher import Searcher
     from wayfind.search.vocabulary import Edits, Meaning, Vocabulary, Word
 
+WAIT = 5.0
+"""Seconds to wait for another process that edits."""
 SHOWN = 40
 """Words that are listed unless all are asked for."""
 BRIEF = 4
@@ -60,14 +64,15 @@ def vocabulary_command(
         searcher = place.ready(True, progress)
         progress.clear()
         folder = place.tree.folder
-        before = edits = read_edits(folder)
-        for change, said, term in changes:
-            after = getattr(edits, change)(said, term)
-            if change == "undo" and after == edits:
-                raise UsageError(f"nothing was pinned or forgotten of {said}{'=' + term if term else ''}; `wayfind vocabulary --edits` lists what was")
-            edits = after
-        if edits != before:
-            write_edits(folder, edits)
+        with held(folder, alone=True, wait=WAIT) if changes else nullcontext():
+            before = edits = read_edits(folder)
+            for change, said, term in changes:
+                after = getattr(edits, change)(said, term)
+                if change == "undo" and after == edits:
+                    raise UsageError(f"nothing was pinned or forgotten of {said}{'=' + term if term else ''}; `wayfind vocabulary --edits` lists what was")
+                edits = after
+            if edits != before:
+                write_edits(folder, edits)
         if as_json:
             from wayfind.serve.machine import dumps
 
