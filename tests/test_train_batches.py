@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -15,6 +18,7 @@ from wayfind.train.batches import batches_of, batches_of_neighbours, epoch_order
 from wayfind.train.config import DataConfig, Negatives, Source  # noqa: E402
 from wayfind.train.pairs import Pair, from_values  # noqa: E402
 from wayfind.train.shards import chosen, joined, parts_of, read_tokens, tokenise, write_tokens  # noqa: E402
+from wayfind.train.validate import judged  # noqa: E402
 from wayfind.train.vocabulary import learn_vocabulary, read_vocabulary  # noqa: E402
 
 
@@ -185,6 +189,32 @@ def test_every_option_of_a_source_changes_what_is_learned_from(config, change, s
     else:
         assert 0 < len(after) < len(before)
         assert sign == "count" or len(set(getattr(after, sign))) == 1
+
+
+def test_held_out_pairs_are_judged_of_every_source_and_all_where_they_are_few(config, tmp_path):
+    """The first `loop.pool` rows were judged: those of the first source."""
+    written = [json.loads(line) for line in Path(config.data.train[0].path).read_text().splitlines()]
+    (tmp_path / "more.jsonl").write_text("".join(json.dumps(line | {"language": "rust"}) + "\n" for line in written))
+    sources = [config.data.train[0], Source(str(tmp_path / "more.jsonl"))]
+    both = changed(config, {"data.valid": sources})
+    valid = read_material(both).valid
+    few = judged(valid, changed(both, {"loop.pool": 12}))
+    assert len(few) == 12 and {few.languages[row] for row in few.language} >= {"rust"} and len(set(few.language)) > 1
+    assert (few.query_key == judged(valid, changed(both, {"loop.pool": 12})).query_key).all()
+    assert not (few.query_key == judged(valid, changed(both, {"loop.pool": 12, "seed": 1})).query_key).all()
+    assert judged(valid, changed(both, {"loop.pool": len(valid)})) is valid
+
+
+@pytest.mark.parametrize("wrong, nearest", [("pyton", "python"), ("golang", "go"), ("klingo", "klingon")])
+def test_an_unknown_language_of_a_source_names_the_nearest(tmp_path, wrong, nearest):
+    """It was left out without a word where another language had pairs."""
+    some = [{**line, "language": "klingon" if number == 1 else line["language"]} for number, line in enumerate(lines())]
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in some))
+    config = configuration(tmp_path / "pairs.jsonl")
+    with pytest.raises(UsageError, match=f"no language is called `{wrong}`; did you mean `{nearest}`"):
+        read_material(changed(config, {"data.train": [Source(str(tmp_path / "pairs.jsonl"), languages=["go", wrong])]}))
+    known = Source(str(tmp_path / "pairs.jsonl"), languages=["klingon", "rust", "go"])
+    assert read_material(changed(config, {"data.train": [known], "data.valid": [Source(known.path)]})).train
 
 
 def test_a_vocabulary_is_the_same_each_time_it_is_learned(pairs):

@@ -117,10 +117,9 @@ def score_of(model: CrossEncoder, table: Table, precision: Precision = Precision
     return score
 
 
-def candidates_of(table: Table, pool: int, seed: int) -> Int[np.ndarray, "pair candidate"]:
-    """For each of the first `pool` pairs RERANKED codes of the others, drawn; equal codes and those of equal questions are left out."""
-    rows = np.arange(min(pool, len(table)))
-    query, code = (table.key[side][rows] for side in ("query", "code"))
+def candidates_of(table: Table, seed: int) -> Int[np.ndarray, "pair candidate"]:
+    """For each pair RERANKED codes of the others, drawn; equal codes and those of equal questions are left out."""
+    query, code = (table.key[side][: len(table)] for side in ("query", "code"))
     allowed = (query[:, None] != query[None]) & (code[:, None] != code[None])
     return _first(allowed, generator(seed, 8).random(allowed.shape), RERANKED)
 

@@ -27,7 +27,7 @@ from wayfind.train.checkpoint import load_model, read_state
 from wayfind.train.heads import CrossEncoder, RetrievalModel, Texts, masked_mean
 from wayfind.train.quantise import quantised
 from wayfind.train.shards import Tokens
-from wayfind.train.validate import Encoder, encoded, encoder_of, figures
+from wayfind.train.validate import Encoder, encoded, encoder_of, figures, judged
 from wayfind.train.vocabulary import Vocabulary, read_vocabulary
 
 FORMS = ("int8", "float32")
@@ -106,8 +106,8 @@ def export(checkpoint: Path, folder: Path, valid: Tokens | None = None, form: st
     data = (quantised(graph) if form == "int8" else graph).SerializeToString()
     measured: dict[str, Any] = {"megabytes": round((len(data) + len(vocabulary.content)) / 1e6, 3)}
     if valid is not None:
-        table = Table(valid, (vocabulary.before, vocabulary.after, vocabulary.pad), (config.encoder.query_length, config.encoder.code_length))
-        measured |= compare(onnx_encoder(data, model), encoder_of(model), table, config.loop.pool)
+        table = Table(judged(valid, config), (vocabulary.before, vocabulary.after, vocabulary.pad), (config.encoder.query_length, config.encoder.code_length))
+        measured |= compare(onnx_encoder(data, model), encoder_of(model), table)
     part = _part(model, vocabulary, config.encoder.query_length, config.encoder.code_length, form)
     about = {"training": config.as_mapping(), "progress": read_state(checkpoint)["progress"], "measured": measured, "licences": config.licences}
     late = {"late": {"dim": model.token_dim}} if model.token_dim else {}
@@ -115,11 +115,11 @@ def export(checkpoint: Path, folder: Path, valid: Tokens | None = None, form: st
     return measured
 
 
-def compare(served: Encoder, network: Encoder, table: Table, pool: int) -> dict[str, Any]:
+def compare(served: Encoder, network: Encoder, table: Table) -> dict[str, Any]:
     """Held-out figures of what is served and of the network, and how far their vectors are apart."""
-    found, own = figures(served, table, pool), figures(network, table, pool)
+    found, own = figures(served, table), figures(network, table)
     measured = {"mrr": found.mrr, "network_mrr": own.mrr, "pool": found.pool, "served": asdict(found)}
-    rows = np.arange(min(pool, len(table), 256))
+    rows = np.arange(min(len(table), 256))
     vectors = [encoded(encode, table, "code", rows)[0] for encode in (served, network)]
     if vectors[0].shape[1]:
         measured["worst_cosine"] = float((vectors[0] * vectors[1]).sum(axis=1).min())

@@ -30,7 +30,7 @@ from wayfind.train.gradient import Contrasted, Precision, backward, from_first, 
 from wayfind.train.heads import CrossEncoder, RetrievalModel, Texts, build_model
 from wayfind.train.lowrank import add_updates
 from wayfind.train.negatives import Miner, mine
-from wayfind.train.validate import Figures, encoder_of, figures
+from wayfind.train.validate import Figures, encoder_of, figures, judged
 
 
 Report = Callable[[dict[str, Any]], None]
@@ -110,7 +110,7 @@ class _Run:
         self.limits = limits_of(self.device.type)
         words = material.vocabulary
         frame, lengths = (words.before, words.after, words.pad), (config.encoder.query_length, config.encoder.code_length)
-        self.table, self.valid = (Table(tokens, frame, lengths, self.device) for tokens in (material.train, material.valid))
+        self.table, self.valid = (Table(tokens, frame, lengths, self.device) for tokens in (material.train, judged(material.valid, config)))
         self.rank, self.world = (distributed.get_rank(), processes()) if processes() > 1 else (0, 1)
         if config.loop.batch % self.world or len(self.table) < config.loop.batch:
             raise UsageError(f"loop.batch is {config.loop.batch}: it must be a multiple of the {self.world} processes and at most the {len(self.table)} pairs")
@@ -127,7 +127,7 @@ class _Run:
         self.steps = config.loop.steps or self.per_epoch * config.loop.epochs
         self.pairs = material.digest + (self.teacher.digest if self.teacher else "")
         self.mined: np.ndarray | None = None
-        self.candidates = cross.candidates_of(self.valid, config.loop.pool, config.seed) if config.objectives.listwise.weight else None
+        self.candidates = cross.candidates_of(self.valid, config.seed) if config.objectives.listwise.weight else None
         self.progress = Progress()
         self._epoch: tuple[int, list[np.ndarray]] | None = None
 
@@ -267,7 +267,7 @@ class _Run:
     def _figures(self) -> Figures:
         if self.candidates is not None:
             return cross.figures(cross.score_of(self.model, self.valid, self.precision), self.candidates)
-        return figures(encoder_of(self.model, self.precision), self.valid, self.config.loop.pool)
+        return figures(encoder_of(self.model, self.precision), self.valid)
 
     def _save(self) -> None:
         if self.rank == 0:

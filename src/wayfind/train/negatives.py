@@ -20,8 +20,7 @@ from wayfind.train.batches import Material, Table, generator, read_material
 from wayfind.train.checkpoint import best_in, load_model
 from wayfind.train.config import Negatives, TrainConfig
 from wayfind.train.gradient import Precision
-from wayfind.train.shards import chosen
-from wayfind.train.validate import Encoder, encoded, encoder_of
+from wayfind.train.validate import Encoder, encoded, encoder_of, judged
 from wayfind.train.vocabulary import read_vocabulary
 
 POOL = 32_768
@@ -45,8 +44,7 @@ class Miner:
             data = replace(config.data, vocabulary=str(folder / words.name))
             material = read_material(replace(config, data=data, encoder=trained.encoder))
         frame, lengths = (words.before, words.after, words.pad), (trained.encoder.query_length, trained.encoder.code_length)
-        pool = chosen(material.valid, np.arange(min(config.loop.pool, len(material.valid))))
-        self.train, self.pool = (Table(tokens, frame, lengths, device) for tokens in (material.train, pool))
+        self.train, self.pool = (Table(tokens, frame, lengths, device) for tokens in (material.train, judged(material.valid, config)))
         self._encode, self._config, self._seed = encoder_of(model.to(device), precision), config.negatives, config.seed
 
     def mine(self) -> Int[np.ndarray, "pair negative"]:

@@ -12,10 +12,12 @@ import numpy as np
 import torch
 
 from wayfind.model.codes import cosines, lengths_of, quantise
-from wayfind.train.batches import Table
+from wayfind.train.batches import Table, generator
 from wayfind.train.collapse import effective_rank
+from wayfind.train.config import TrainConfig
 from wayfind.train.gradient import Precision
 from wayfind.train.heads import RetrievalModel, Texts
+from wayfind.train.shards import Tokens, chosen
 
 TOKEN_POOL = 200
 """Pairs ranked by MaxSim at most: every token meets every other."""
@@ -38,12 +40,19 @@ class Figures:
     """Codes that each question was asked of, its own and those given; 0: all of the pool."""
 
 
-def figures(encode: Encoder, table: Table, pool: int) -> Figures:
-    """MRR and recall@10 over the first `pool` pairs of a table, whose codes are read whole, path and symbol included.
+def judged(valid: Tokens, config: TrainConfig) -> Tokens:
+    """The held-out pairs that are ranked among each other: all, or `loop.pool` of them (TOKEN_POOL of a model with token vectors alone),
+    drawn by the seed over all sources and kinds."""
+    most = min(config.loop.pool, TOKEN_POOL) if config.heads.vector < 0 < config.heads.tokens else config.loop.pool
+    return valid if len(valid) <= most else chosen(valid, generator(config.seed, 9).permutation(len(valid))[:most])
+
+
+def figures(encode: Encoder, table: Table) -> Figures:
+    """MRR and recall@10 over the pairs of a table, whose codes are read whole, path and symbol included.
 
     A code that equals the right one, or belongs to an equal question, is neither right nor wrong: it is left out.
     """
-    scores, rank = scores_of(encode, table, np.arange(min(pool, len(table))))
+    scores, rank = scores_of(encode, table, np.arange(len(table)))
     query, code = (table.key[side][: len(scores)] for side in ("query", "code"))
     ranks = ranks_of(scores, (query[:, None] == query[None]) | (code[:, None] == code[None]))
     return Figures(float((1 / ranks).mean()), float((ranks <= 10).mean()), len(scores), rank)
