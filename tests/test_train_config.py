@@ -83,6 +83,12 @@ def test_a_later_stage_needs_no_objective_for_what_the_one_before_trained(tmp_pa
         read_configs(tmp_path / "two.yaml")
 
 
+@pytest.mark.parametrize("encoder, layers", [({}, 3), ({"layers": 2}, 2), ({"folder": "acme/bert"}, 0), ({"folder": "acme/bert", "layers": 2}, 2)], ids=str)
+def test_all_layers_of_a_folder_are_kept_where_none_are_asked_for(encoder, layers):
+    """Three were, the default of an own encoder."""
+    assert config_of({"name": "t", "data": {"train": ["x"]}, "encoder": encoder}).encoder.layers == layers
+
+
 def test_a_number_with_an_exponent_needs_no_point(tmp_path):
     """YAML 1.1 takes 1e-3 for a text."""
     (tmp_path / "one.yaml").write_text("name: one\ndata: {train: [a]}\nloop: {rate: 1e-3, warmup: 1E-1}\n")

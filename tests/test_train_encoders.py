@@ -74,6 +74,17 @@ def test_it_trains_and_its_checkpoint_loads_without_the_folder(folder, tmp_path)
     assert len(model.encoder.network.state_dict()) > 10 and model(*random_texts(2, 9, 200, 0)).vector.shape == (2, 16)
 
 
+@pytest.mark.parametrize("given", [{"hidden": 64}, {"heads": 8}, {"inner": 64}, {"positions": "learned"}, {"table": "table.safetensors"}], ids=str)
+def test_an_option_of_an_own_encoder_beside_a_folder_is_refused(folder, given):
+    (name,) = given
+    with pytest.raises(UsageError, match=f"leave out encoder.{name}"):
+        build_encoder(EncoderConfig(folder=str(folder), layers=1, **given), 300)
+
+
+def test_options_that_say_what_a_folder_s_encoder_is_like_are_accepted(folder):
+    assert build_encoder(EncoderConfig(folder=str(folder), layers=1, hidden=32, heads=2, inner=48), 300).hidden == 32
+
+
 @pytest.fixture
 def shards(tmp_path):
     """Token shards, and beside them an encoder whose folder has the vocabulary they were made with."""

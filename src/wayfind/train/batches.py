@@ -19,6 +19,7 @@ from wayfind.errors import NotFound, UsageError
 from wayfind.train.config import DataConfig, Negatives, Source, TrainConfig
 from wayfind.train.heads import Texts
 from wayfind.train.pairs import KINDS, Pair, read_lines, read_pairs
+from wayfind.train.recipe import check_languages
 from wayfind.train.shards import MANIFEST, Tokens, chosen, joined, manifest_of, read_tokens, tokenise, vocabulary_in
 from wayfind.train.vocabulary import Vocabulary, learn_vocabulary, read_vocabulary
 
@@ -307,6 +308,7 @@ def _rows(tokens: Tokens, source: Source, seed: int, number: int) -> np.ndarray:
     """The pairs of a source that are taken, in their order."""
     kept = np.ones(len(tokens), bool)
     if source.languages:
+        check_languages(source.languages, f"{source.path}: languages", tokens.languages)
         kept &= np.isin(tokens.language, [row for row, name in enumerate(tokens.languages) if name in source.languages])
     if source.kinds:
         if unknown := [kind for kind in source.kinds if kind not in KINDS]:

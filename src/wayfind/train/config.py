@@ -63,7 +63,7 @@ class EncoderConfig:
 
     folder: str = ""
     layers: int = 3
-    """Of an own encoder; of a `transformers` one the first so many are kept, 0: all."""
+    """Of an own encoder; of a `transformers` one the first so many are kept, 0: all, which a file that names a folder and no layers means."""
     hidden: int = 256
     heads: int = 4
     inner: int = 0
@@ -274,6 +274,8 @@ def config_of(values: Mapping[str, Any], where: str = "configuration", *, begun:
         listed = values["data"].get(part) if isinstance(values.get("data"), Mapping) else None
         if isinstance(listed, list):
             values["data"][part] = [one if is_dataclass(one) else record(Source, {"path": one} if isinstance(one, str) else one, f"{where}: data.{part}[{n}]") for n, one in enumerate(listed)]
+    if isinstance(values.get("encoder"), Mapping) and values["encoder"].get("folder"):
+        values["encoder"] = {"layers": 0, **values["encoder"]}
     config = record(TrainConfig, values, where)
     _check(config, where)
     if not begun and not config.start:

@@ -132,11 +132,24 @@ def build_encoder(config: EncoderConfig, vocabulary: int, description: dict[str,
     if description:
         return PretrainedEncoder(_described(description, config.dropout))
     network, longest = _pretrained(config.folder, config.dropout), max(config.code_length, config.query_length)
+    _check_unused(config, network.config)
     if 0 < (places := getattr(network.config, "max_position_embeddings", 0)) < longest:
         raise UsageError(f"{config.folder} has positions for {places} tokens, this configuration asks for {longest}: lower encoder.code_length")
     if (rows := len(network.get_input_embeddings().weight)) < vocabulary:
         raise UsageError(f"{config.folder} has vectors of {rows} tokens, the vocabulary has {vocabulary}: set data.vocabulary to the encoder's own, and make token shards of another one again")
     return PretrainedEncoder(network, config.layers)
+
+
+OWN: dict[str, tuple[str, ...]] = {"hidden": ("hidden_size",), "heads": ("num_attention_heads",), "inner": ("intermediate_size", "d_ff", "hidden_dim"), "positions": (), "table": ()}
+"""Options of an own encoder, and what the configurations of `transformers` call the same."""
+
+
+def _check_unused(config: EncoderConfig, found: Any) -> None:
+    """Refuse options of an own encoder beside a folder, where they say anything else than the encoder is. Raises UsageError."""
+    usual = EncoderConfig()
+    said = {name: getattr(config, name) for name, theirs in OWN.items() if getattr(config, name) not in (getattr(usual, name), *(getattr(found, one, None) for one in theirs))}
+    if said:
+        raise UsageError(f"{config.folder} says itself what its encoder is like; leave out {', '.join(f'encoder.{name} ({value})' for name, value in said.items())}, which would act on nothing")
 
 
 def pretrained(folder: str) -> PretrainedEncoder:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -179,6 +179,15 @@ def check_keys(kind: type, values: Mapping[str, Any], where: str) -> None:
             raise UsageError(f"{where}: unknown key `{key}`" + (f"; did you mean `{near[0]}`?" if near else f"; known are {', '.join(known)}"))
 
 
+def check_languages(names: Iterable[str], where: str, also: Iterable[str] = ()) -> None:
+    """Raise UsageError on a name that no language has, with the nearest one. also: names that pairs have beside the known ones."""
+    known = sorted({*LANGUAGE_NAMES, *also})
+    for name in names:
+        if name not in known:
+            near = canonical(name) or next(iter(get_close_matches(name, known, 1)), None)
+            raise UsageError(f"{where}: no language is called `{name}`" + (f"; did you mean `{near}`?" if near else "; their names: wayfind languages"))
+
+
 def _source(values: Any, where: str) -> Source:
     if not isinstance(values, dict):
         raise UsageError(f"{where}: expected a mapping, found {type(values).__name__}")
@@ -238,7 +247,4 @@ def _check_amounts(recipe: Recipe, path: Path) -> None:
     for name, amount in amounts.items():
         if not 0 <= amount < float("inf"):
             raise UsageError(f"{path}: {name} must be a number that is 0 or more, found {amount}")
-    for name in recipe.language_weights:
-        if name not in LANGUAGE_NAMES:
-            near = canonical(name) or next(iter(get_close_matches(name, LANGUAGE_NAMES, 1)), None)
-            raise UsageError(f"{path}: language_weights: no language is called `{name}`" + (f"; did you mean `{near}`?" if near else "; their names: wayfind languages"))
+    check_languages(recipe.language_weights, f"{path}: language_weights")
