@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import random
@@ -119,6 +120,34 @@ def test_a_code_that_is_kept_out_may_hold_any_separator_of_lines(tmp_path):
     (tmp_path / "bench.jsonl").write_text("".join(json.dumps({"code": code}, ensure_ascii=False) + "\n" for code in codes), encoding="utf-8")
     read = read_recipe(recipe(tmp_path, duplicates={"keep_out": ["bench.jsonl"]}))
     assert list(_kept_out_texts(read, tmp_path / "small.yaml")) == codes
+
+
+def test_packed_lines_are_kept_out_and_what_holds_no_code_is_an_error(trees):
+    """Packed ones gave a traceback, and a folder of texts was kept out without a word."""
+    with gzip.open(trees / "bench.jsonl.gz", "wt") as file:
+        file.write(json.dumps({"code": function("count", "basket5")}) + "\n")
+    built(recipe(trees, duplicates={"keep_out": ["bench.jsonl.gz"]}), trees / "out")
+    assert ("acme/project5", "count_basket5") not in {(pair.origin, pair.symbol) for pair in read_pairs(trees / "out")}
+    (trees / "texts").mkdir()
+    (trees / "texts" / "readme.md").write_text("No code here.\n")
+    (trees / "empty.jsonl").write_text("\n")
+    for name, said in (("texts", "texts: to be kept out, and no definition in it"), ("empty.jsonl", "empty.jsonl: to be kept out, and without a line")):
+        with pytest.raises(UsageError, match=said):
+            built(recipe(trees, duplicates={"keep_out": [name]}), trees / "again")
+
+
+def test_the_published_test_files_of_codesearchnet_are_kept_out_of_every_source(trees):
+    for part, numbers in (("train", (1, 2, 3)), ("test", (5, 1))):
+        codes = [function("count", f"basket{number}") for number in numbers]
+        rows = [{"repo": f"csn/{part}{number}", "path": "a.py", "func_name": f"count_basket{number}", "code": code, "docstring": "", "partition": part} for number, code in zip(numbers, codes)]
+        with gzip.open(trees / f"python_{part}_0.jsonl.gz", "wt") as file:
+            file.writelines(json.dumps(row) + "\n" for row in rows)
+    sources = [{"codesearchnet": ".", "languages": ["python"]}, {"repositories": "repositories.yaml", "part": "base", "folders": "trees"}]
+    manifest = built(recipe(trees, sources=sources), trees / "out")
+    assert manifest["kept_out"] == {"codesearchnet test python": 2}
+    found = {(pair.origin, pair.symbol) for pair in read_pairs(trees / "out")}
+    assert not found & {("csn/train1", "count_basket1"), ("acme/project1", "count_basket1"), ("acme/project5", "count_basket5")}
+    assert ("acme/project5", "count_voucher5") in found and {origin for origin, symbol in found if symbol == "count_basket2"}
 
 
 def test_a_repository_without_a_work_tree_can_be_kept_out(trees):

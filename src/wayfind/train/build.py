@@ -28,8 +28,9 @@ from wayfind.model.text import TEXT_VERSION
 from wayfind.train.augment import augmented
 from wayfind.train.duplicates import Seen, body, code_only, definition_of, library, longest, signature
 from wayfind.train.exclude import Excluded, read_excluded
-from wayfind.train.pairs import MANIFEST, PARTS, Pair, Part, from_line, to_line, write_shard
+from wayfind.train.pairs import MANIFEST, PARTS, Pair, Part, from_line, text_lines, to_line, write_shard
 from wayfind.train.recipe import CodeSearchNet, JsonLines, Recipe, Repositories, TheStack, place, yaml_of
+from wayfind.train.sources.codesearchnet import held_out_languages
 from wayfind.train.sources.repository import Repository
 from wayfind.train.split import part_of, project, settled
 from wayfind.train.tasks import Done, Task, run_tasks
@@ -64,11 +65,14 @@ def build(recipe: Recipe, at: Path, output: Path, *, spill: Path | None = None, 
     tasks, missing = tasks_of(recipe, at, excluded)
     kept = spill or output / ".spill"
     done: list[Done] = []
-    for ended in run_tasks([*tasks, *kept_out_tasks(recipe, at)], recipe, kept, processes):
+    asked = [*kept_out_tasks(recipe, at), *tasks]  # what cannot be kept out is said before hours of reading
+    for ended in run_tasks(asked, recipe, kept, processes):
         done.append(ended)
         if ended.task.kept_out and ended.problem:
             raise UsageError(f"{ended.task.name}: {ended.problem}; what cannot be read cannot be kept out")
-        progress("reading", len(done), len(tasks))
+        if isinstance(ended.task.source, Repository) and ended.task.kept_out and not ended.pairs:
+            raise UsageError(f"{ended.task.source.folder}: to be kept out, and no definition in it: name the folder with its code, or do not name it")
+        progress("reading", len(done), len(asked))
     done.sort(key=lambda one: (one.task.name, one.task.language))
     parts = _parts([one for one in done if not one.task.kept_out], recipe)
     dealer = Dealer(recipe, parts, excluded)
@@ -194,19 +198,25 @@ def _kept_out_places(recipe: Recipe, at: Path) -> list[Path]:
 
 
 def kept_out_tasks(recipe: Recipe, at: Path) -> list[Task]:
-    return [Task(Repository(path.name, path), f"kept-out {path.name}", kept_out=True) for path in _kept_out_places(recipe, at) if path.is_dir()]
+    """What reads the code that no pair may be like: folders, and the test rows of CodeSearchNet where its published files are there."""
+    folders = [Task(Repository(path.name, path), f"kept-out {path.name}", kept_out=True) for path in _kept_out_places(recipe, at) if path.is_dir()]
+    published = {place(source.codesearchnet, at) for source in recipe.sources if isinstance(source, CodeSearchNet)}
+    rows = [Task(CodeSearchNet(str(folder)), "codesearchnet test", language, kept_out=True) for folder in sorted(published) for language in held_out_languages(folder)]
+    return folders + rows
 
 
 def _kept_out_texts(recipe: Recipe, at: Path) -> Iterator[str]:
-    """The codes of the files of JSON lines that are kept out."""
+    """The codes of the files of JSON lines, packed by gzip or plain, that are kept out."""
     for path in _kept_out_places(recipe, at):
         if path.is_file():
-            with open(path, encoding="utf-8", newline="\n") as lines:  # a text in JSON may hold other separators of lines
-                for number, line in enumerate(lines, 1):
-                    try:
-                        yield str(json.loads(line)["code"])
-                    except (ValueError, KeyError, TypeError):
-                        raise UsageError(f"{path}:{number}: to be kept out; expected an object with `code`") from None
+            number = 0
+            for number, line in text_lines(path):
+                try:
+                    yield str(json.loads(line)["code"])
+                except (ValueError, KeyError, TypeError):
+                    raise UsageError(f"{path}:{number}: to be kept out; expected an object with `code`") from None
+            if not number:
+                raise UsageError(f"{path}: to be kept out, and without a line; write or fetch the file again")
 
 
 def _parts(done: Iterable[Done], recipe: Recipe) -> dict[str, Part]:
@@ -350,7 +360,7 @@ def _manifest(recipe: Recipe, done: Sequence[Done], missing: dict[str, str], dea
         "commits": {one.task.name: one.commit for one in done if one.commit and not one.task.kept_out},
         "other_commits": {one.task.name: one.task.source.commit for one in done if isinstance(one.task.source, Repository) and one.task.source.commit not in ("", one.commit)},
         "missing": _missing(missing, done),
-        "kept_out": {one.task.source.name: one.pairs for one in done if one.task.kept_out and isinstance(one.task.source, Repository)},
+        "kept_out": {one.task.source.name if isinstance(one.task.source, Repository) else f"{one.task.name} {one.task.language}": one.pairs for one in done if one.task.kept_out},
         "origins": dict(sorted(dealer.by_origin.items())),
         "shards": listed,
     }

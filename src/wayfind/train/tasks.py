@@ -31,7 +31,7 @@ from wayfind.model.text import TEXT_VERSION
 from wayfind.train.pairs import Pair, Part, read_lines, to_line, write_shard
 from wayfind.train.recipe import CodeSearchNet, JsonLines, Recipe, TheStack
 from wayfind.train.sources.codesearchnet import READING as ROWS_READ
-from wayfind.train.sources.codesearchnet import codesearchnet_pairs
+from wayfind.train.sources.codesearchnet import codesearchnet_pairs, held_out
 from wayfind.train.sources.jsonl import jsonl_pairs
 from wayfind.train.sources.repository import Repository, Yield, repository_pairs
 from wayfind.train.sources.the_stack import the_stack_pairs
@@ -137,6 +137,8 @@ def pairs_of(task: Task, recipe: Recipe) -> Yield:
     source = task.source
     if task.kept_out and isinstance(source, Repository):
         return _definitions(source.folder)
+    if task.kept_out and isinstance(source, CodeSearchNet):
+        return held_out(Path(source.codesearchnet), task.language)
     if isinstance(source, Repository):
         return repository_pairs(source, recipe.kinds, recipe.limits, recipe.seed, recipe.language_weights)
     if isinstance(source, CodeSearchNet):

@@ -1,13 +1,14 @@
 """CodeSearchNet (H. Husain et al., 2019, https://arxiv.org/abs/1909.09436): its published files, or its name on the hub, to pairs.
 
 The published layout is LANGUAGE/final/jsonl/PART/LANGUAGE_PART_N.jsonl.gz; any folder with files so named will do. Rows of the
-test part are left out, whatever file they stand in. The set says no licence for each repository: they are recorded as unknown.
+test part are left out, whatever file they stand in, and those of its files are what no pair of any source may be like. The set says
+no licence for each repository: they are recorded as unknown.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -111,15 +112,30 @@ def _extension(language: str) -> str:
     return next((one.extensions.split()[0] for one in LANGUAGES if one.name == language and one.extensions), "txt")
 
 
-def file_rows(folder: Path, language: str) -> Iterator[Mapping[str, Any]]:
-    """The rows of a language's files below a folder, with the part that the file's name says where a row says none."""
-    files = [(path, found) for path in sorted(folder.rglob("*.jsonl*")) if (found := FILE.match(path.name)) and found["language"] == language]
+def file_rows(folder: Path, language: str, parts: Sequence[str] = ("train", "valid")) -> Iterator[Mapping[str, Any]]:
+    """The rows of a language's files of some parts below a folder, with the part that the file's name says where a row says none."""
+    files = [(path, part) for path, own, part in _files(folder) if own == language]
     if not files:
         raise NotFound(f"{folder}: no files named {language}_train_0.jsonl.gz in it; expected the published files of CodeSearchNet")
-    for path, found in files:
-        if found["part"] == "test":
-            continue
-        yield from ({"partition": found["part"]} | row for row in json_rows(path))
+    for path, part in files:
+        if part in parts:
+            yield from ({"partition": part} | row for row in json_rows(path))
+
+
+def _files(folder: Path) -> list[tuple[Path, str, str]]:
+    """The published files below a folder, each with its language and its part."""
+    return [(path, found["language"], found["part"]) for path in sorted(folder.rglob("*.jsonl*")) if (found := FILE.match(path.name))]
+
+
+def held_out_languages(folder: Path) -> list[str]:
+    """The languages whose published test files lie below a folder; none where it is no folder."""
+    return sorted({language for _, language, part in _files(folder) if part == "test"})
+
+
+def held_out(folder: Path, language: str) -> Yield:
+    """The codes of the published test files of one language, as the codes of pairs."""
+    codes = (code for row in file_rows(folder, language, ("test",)) if (code := _of(row, "code")).strip())
+    return Yield([Pair("-", code, language, origin="codesearchnet") for code in codes])
 
 
 def hub_rows(name: str, language: str) -> Iterator[Mapping[str, Any]]:
