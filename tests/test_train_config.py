@@ -8,18 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 
 from conftest import plant  # noqa: E402
-from training import changed, configuration, write_lines  # noqa: E402
+from training import changed, configuration, table_of, write_lines  # noqa: E402
 
 from wayfind.errors import Collapsed, NotFound, UsageError  # noqa: E402
-from wayfind.train import checkpoint  # noqa: E402
+from wayfind.train import checkpoint, cross  # noqa: E402
 from wayfind.train.batches import read_material  # noqa: E402
 from wayfind.train.build import build  # noqa: E402
 from wayfind.train.config import MPS_BATCH, Loop, config_of, read_configs  # noqa: E402
-from wayfind.train.loop import Limits, limits_of, micro_batch_of, rate_at, train  # noqa: E402
+from wayfind.train.device import Limits, limits_of  # noqa: E402
+from wayfind.train.loop import rate_at, train  # noqa: E402
+from wayfind.train.negatives import mine  # noqa: E402
 from wayfind.train.recipe import read_recipe  # noqa: E402
+from wayfind.train.validate import figures  # noqa: E402
 
 SHIPPED = [Path(__file__).parent.parent / "training" / f"{name}.yaml" for name in ("tiny", "codesearchnet", "priority", "two-stage", "base", "teacher")]
 
@@ -182,8 +185,32 @@ def test_the_rate_rises_and_falls_along_half_a_cosine():
 
 def test_an_apple_gpu_gets_small_batches_and_is_waited_for():
     assert limits_of("mps") == Limits(MPS_BATCH, True) and limits_of("cuda") == limits_of("cpu") == Limits()
-    assert [micro_batch_of(Loop(micro_batch=size), limits_of("mps")) for size in (0, 16, 500)] == [48, 16, 48]
-    assert micro_batch_of(Loop(micro_batch=500), limits_of("cuda")) == 500
+    assert [limits_of("mps").at_most(texts) for texts in (0, 16, 500)] == [48, 16, 48]
+    assert [limits_of("cuda").at_most(texts) for texts in (0, 16, 500)] == [0, 16, 500]
+
+
+@pytest.mark.parametrize("limits, most", [(Limits(), 64), (Limits(7, True), 7)], ids=["any device", "a small one"])
+def test_held_out_texts_hard_negatives_and_lists_are_encoded_as_many_at_a_time_as_the_device_takes(pairs, monkeypatch, limits, most):
+    """An Apple GPU got 64 where it takes 48."""
+    config, sizes = configuration(pairs), []
+    table = table_of(config)
+
+    def encode(texts):
+        sizes.append(len(texts.ids))
+        return np.eye(len(texts.ids), 8, dtype=np.float32), np.zeros((*texts.ids.shape, 0), np.float32)
+
+    def score(ids, mask):
+        sizes.append(len(ids))
+        return ids[:, 1].float()
+
+    for module in ("validate", "cross"):
+        monkeypatch.setattr(f"wayfind.train.{module}.limits_of", lambda device: limits)
+    figures(encode, table)
+    mine(encode, table, config.negatives, 0, 0)
+    network = torch.nn.Module()
+    network.forward = score
+    cross.score_of(network, table)(np.arange(70), np.arange(70))
+    assert max(sizes) == most
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from wayfind.train.batches import ROUND, Batch, Table, generator
+from wayfind.train.device import limits_of
 from wayfind.train.gradient import Precision, mixed, processes, rank, sum_over_processes
 from wayfind.train.heads import CrossEncoder, Texts
 from wayfind.train.scores import Score
@@ -102,6 +103,7 @@ def backward(
 
 def score_of(model: CrossEncoder, table: Table, precision: Precision = Precision(), at_a_time: int = AT_A_TIME) -> Score:
     """A network as what scores rows of a table, codes read whole; it is put into evaluation, without dropout."""
+    at_a_time = limits_of(table.device.type).at_most(at_a_time)
 
     @torch.no_grad()
     def score(query: np.ndarray, code: np.ndarray) -> np.ndarray:

@@ -25,11 +25,11 @@ from wayfind.model.wordpiece import WordPiece
 from wayfind.train.batches import generator
 from wayfind.train.collapse import Health, Pull, check_alive, health, pulls
 from wayfind.train.decoder import PAD, character_ids
+from wayfind.train.device import device_of
 from wayfind.train.latent import LatentBatch, LatentLosses
 from wayfind.train.latent_network import LatentNetwork, NetworkConfig
 from wayfind.train.latent_tokens import MARKED, Asked, Drill, Tokens, epoch_drills
 from wayfind.train.latent_words import table
-from wayfind.train.loop import device_of
 
 FORMAT = 2
 """Raised whenever what is read of a text changes: weights learned from other words are not gone on from."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -24,7 +23,8 @@ from wayfind.errors import Collapsed, TrainingError, UsageError
 from wayfind.train import checkpoint, cross
 from wayfind.train.batches import Batch, Material, Table, batches_of, batches_of_neighbours, epoch_order, neighbours
 from wayfind.train.checkpoint import Progress
-from wayfind.train.config import MPS_BATCH, Loop, TrainConfig
+from wayfind.train.config import Loop, TrainConfig
+from wayfind.train.device import device_of, limits_of
 from wayfind.train.distill import teacher_of
 from wayfind.train.gradient import Contrasted, Precision, backward, from_first, processes
 from wayfind.train.heads import CrossEncoder, RetrievalModel, Texts, build_model
@@ -43,34 +43,6 @@ class Outcome:
     best: Path
     progress: Progress
     finished: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a device asks for: texts encoded at a time at most (0: any), and whether each batch is waited for."""
-
-    texts: int = 0
-    synchronise: bool = False
-
-
-def limits_of(device: str) -> Limits:
-    """An Apple GPU gets small batches and a synchronisation after each: without them training was unstable there."""
-    return Limits(MPS_BATCH, True) if device == "mps" else Limits()
-
-
-def micro_batch_of(loop: Loop, limits: Limits) -> int:
-    """Texts encoded at a time on a device; 0 is all at once."""
-    wanted = loop.micro_batch
-    return min(wanted or limits.texts, limits.texts) if limits.texts else wanted
-
-
-def device_of(wanted: str) -> torch.device:
-    """The device that `loop.device` names, of several processes each its own. Raises UsageError where it is not there."""
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    name = wanted if wanted != "auto" else next(name for name in there if there[name])
-    if not there[name]:
-        raise UsageError(f"loop.device is {name}, which is not there; there is {', '.join(name for name in there if there[name])}")
-    return torch.device(name, int(os.environ.get("LOCAL_RANK", 0))) if name == "cuda" else torch.device(name)
 
 
 def rate_at(step: int, steps: int, loop: Loop) -> float:
@@ -211,7 +183,7 @@ class _Run:
         given = Contrasted(excluded, torch.from_numpy(whole.weight).to(self.device), told)
         encode = None if self.encode is None else (lambda texts: self.encode(*texts))
         terms = backward(
-            self.model, query, code, given, config.objectives, step=step, seed=config.seed, micro_batch=micro_batch_of(config.loop, self.limits), precision=self.precision, encode=encode,
+            self.model, query, code, given, config.objectives, step=step, seed=config.seed, micro_batch=self.limits.at_most(config.loop.micro_batch), precision=self.precision, encode=encode,
         )
         return terms, int(query.mask.sum()) + int(code.mask.sum())
 
@@ -228,7 +200,7 @@ class _Run:
         config = self.config
         lists = cross.lists_of(whole, self.table.excluded(whole).cpu().numpy(), config.objectives.listwise.others, config.seed, step)
         return cross.backward(
-            self.model, self.table, whole, lists, config.objectives.listwise.weight, step=step, seed=config.seed, micro_batch=micro_batch_of(config.loop, self.limits), precision=self.precision, encode=self.encode,
+            self.model, self.table, whole, lists, config.objectives.listwise.weight, step=step, seed=config.seed, micro_batch=self.limits.at_most(config.loop.micro_batch), precision=self.precision, encode=self.encode,
         )
 
     def _own(self, whole: Batch) -> tuple[Texts, Texts]:

@@ -17,8 +17,9 @@ from wayfind.model.bundle import digest_of
 from wayfind.train import checkpoint, cross
 from wayfind.train.batches import Table, pairs_of, read_material, vocabulary_of
 from wayfind.train.config import TrainConfig
+from wayfind.train.device import device_of
 from wayfind.train.gradient import Precision
-from wayfind.train.loop import Report, device_of, train
+from wayfind.train.loop import Report, train
 from wayfind.train.memory import enough_memory
 from wayfind.train.negatives import Miner
 from wayfind.train.scores import write_scores

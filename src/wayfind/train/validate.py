@@ -15,6 +15,7 @@ from wayfind.model.codes import cosines, lengths_of, quantise
 from wayfind.train.batches import Table, generator
 from wayfind.train.collapse import effective_rank
 from wayfind.train.config import TrainConfig
+from wayfind.train.device import limits_of
 from wayfind.train.gradient import Precision
 from wayfind.train.heads import RetrievalModel, Texts
 from wayfind.train.shards import Tokens, chosen
@@ -87,12 +88,12 @@ def ranks_of(scores: np.ndarray, left_out: np.ndarray | None = None) -> np.ndarr
 
 
 def encoded(encode: Encoder, table: Table, side: str, rows: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Vectors of some texts, and their token vectors without padding; encoded in the order of their length."""
-    order = np.argsort(table.sizes(side, rows), kind="stable")
+    """Vectors of some texts, and their token vectors without padding; encoded in the order of their length, as many at a time as the device takes."""
+    order, at_a_time = np.argsort(table.sizes(side, rows), kind="stable"), limits_of(table.device.type).at_most(AT_A_TIME)
     vectors: list[np.ndarray] = []
     tokens: list[np.ndarray] = []
-    for first in range(0, len(rows), AT_A_TIME):
-        texts = table.texts(side, rows[order[first : first + AT_A_TIME]])
+    for first in range(0, len(rows), at_a_time):
+        texts = table.texts(side, rows[order[first : first + at_a_time]])
         vector, token = encode(texts)
         vectors.append(vector)
         if token.shape[2]:
