@@ -221,6 +221,24 @@ def test_own_pairs_join_the_others_and_their_part_is_that_of_their_project(trees
     assert (own.kind, own.part, own.weight, own.licence) == ("pair", "test", 3.0, "CC0-1.0")
 
 
+def test_lines_of_no_origin_keep_the_part_they_give_or_are_dealt_out_by_their_code(trees):
+    """One line for `valid` held out the whole file, which was taken for one project."""
+    pairs = [{"query": f"how do I {verb} every {noun}", "code": function(verb, noun)} for verb in VERBS for noun in NOUNS]
+    pairs.append({"query": "what is counted at night", "code": function("count", "basket")})
+
+    def parts(lines: list[dict], **source: str) -> dict[str, str]:
+        (trees / "own.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        manifest = built(recipe(trees, sources=[{"jsonl": "own.jsonl", **source}]), trees / "out", spill=trees / "spill")
+        assert sum(manifest["pairs"].values()) == len(pairs) - 1 and list(manifest["origins"]) == [source.get("origin", "own")]
+        return {pair.query: pair.part for pair in read_pairs(trees / "out")}
+
+    given = parts([pairs[0] | {"part": "valid"}, pairs[1] | {"part": "test"}, *pairs[2:]])
+    assert {query: part for query, part in given.items() if part != "train"} == {pairs[0]["query"]: "valid", pairs[1]["query"]: "test"}
+    assert set(parts(pairs).values()) == {"train", "valid", "test"}
+    assert set(parts([pair | {"part": "train"} for pair in pairs]).values()) == {"train"}
+    assert set(parts([pairs[0] | {"part": "valid"}, *pairs[1:]], origin="me/mine").values()) == {"valid"}
+
+
 def test_a_repository_is_cloned_from_its_address_when_it_is_not_there(trees):
     address = f"file://{trees / 'trees' / 'acme+project7'}"
     built(recipe(trees, sources=[{"repositories": [address], "folders": "clones"}]), trees / "out")

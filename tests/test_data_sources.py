@@ -12,6 +12,7 @@ import pytest
 from wayfind.errors import NotFound, UsageError
 from wayfind.model.text import chunk_text
 from wayfind.train.pairs import Pair
+from wayfind.train.recipe import JsonLines, Split
 from wayfind.train.sources.codesearchnet import codesearchnet_pairs
 from wayfind.train.sources.commits import NOT_FUNCTION
 from wayfind.train.sources.hub import streamed
@@ -355,8 +356,8 @@ def test_codesearchnet_as_the_hub_keeps_it_is_streamed_by_the_library(offline, t
 def test_own_pairs_keep_what_they_say_and_are_given_what_they_lack(tmp_path):
     path = tmp_path / "own.jsonl"
     path.write_text('{"query": "q", "code": "c", "weight": 2, "negatives": ["n"]}\n{"query": "q", "code": "d", "origin": "mine/too", "licence": "MIT"}\n')
-    one, two = jsonl_pairs(path, "", "Apache-2.0", 3.0).pairs
-    assert (one.origin, one.licence, one.weight, one.negatives) == ("own", "Apache-2.0", 6.0, ("n",))
+    one, two = jsonl_pairs(JsonLines(str(path), licence="Apache-2.0", weight=3.0), Split(), 0).pairs
+    assert (one.origin, one.licence, one.weight, one.negatives) == ("", "Apache-2.0", 6.0, ("n",))
     assert (two.origin, two.licence, two.weight) == ("mine/too", "MIT", 3.0)
 
 

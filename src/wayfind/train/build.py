@@ -221,7 +221,7 @@ def _kept_out_texts(recipe: Recipe, at: Path) -> Iterator[str]:
 
 def _parts(done: Iterable[Done], recipe: Recipe) -> dict[str, Part]:
     """Project -> its part: by the hash of its name, or as a source published it where that holds it out further."""
-    given = [(origin, part) for one in done for origin, part in one.origins.items()]
+    given = [(origin, part) for one in done for origin, part in one.origins.items() if origin]
     drawn = [(origin, part_of(origin, recipe.split.valid, recipe.split.test, recipe.seed)) for origin, _ in given]
     return settled([*given, *drawn])
 
@@ -245,22 +245,23 @@ class Dealer:
         seen = Seen(self.recipe.duplicates.threshold)
         for part in reversed(PARTS):
             for number, one in enumerate(done):
-                if not one.task.kept_out and any(self.parts[project(origin)] == part for origin in one.origins):
+                if not one.task.kept_out and any(not origin or self.parts[project(origin)] == part for origin in one.origins):
                     yield from self._of(one, part, kept_out, seen)
                 progress(f"comparing ({part})", number + 1, len(done))
 
     def _of(self, one: Done, part: Part, kept_out: Seen, seen: Seen) -> Iterator[Pair]:
         groups: defaultdict[tuple[str, ...], list[Pair]] = defaultdict(list)
         for pair in one.read():
-            if self.parts[project(pair.origin)] == part:
-                groups[definition_of(pair)].append(pair)
+            if part == (self.parts[project(pair.origin)] if pair.origin else pair.part):
+                placed = replace(pair, part=part, origin=pair.origin or _name_of(one.task))
+                groups[definition_of(placed)].append(placed)
         fresh = []
         for key in sorted(groups):
             pairs = groups[key]
             if reason := self._problem(pairs, kept_out, seen, fresh):
                 self.dropped[reason] += len(pairs)
                 continue
-            yield from (replace(pair, part=part) for pair in pairs)
+            yield from pairs
             self._count(one, pairs)
         for made in fresh:
             seen.add(made)
@@ -281,8 +282,15 @@ class Dealer:
 
     def _count(self, one: Done, pairs: Sequence[Pair]) -> None:
         for pair in pairs:
-            entry = self.by_origin.setdefault(pair.origin, {"pairs": 0, "licence": pair.licence, "source": _source_of(one.task), "part": self.parts[project(pair.origin)]})
+            entry = self.by_origin.setdefault(pair.origin, {"pairs": 0, "licence": pair.licence, "source": _source_of(one.task), "part": pair.part})
             entry["pairs"] += 1
+            if entry["part"] != pair.part:
+                entry["part"] = "several"  # lines of no origin, each with its own
+
+
+def _name_of(task: Task) -> str:
+    """The origin that is written where a pair has none."""
+    return Path(task.source.jsonl).name.partition(".")[0] if isinstance(task.source, JsonLines) else task.name
 
 
 def _source_of(task: Task) -> str:

@@ -108,8 +108,7 @@ def read_lines(path: Path) -> Iterator[Pair]:
     """The pairs of one file of lines, packed by gzip or plain. Raises NotFound, UsageError."""
     if not path.is_file():
         raise NotFound(f"{path}: no such file of pairs")
-    for number, line in text_lines(path):
-        yield from_line(line, f"{path}:{number}")
+    yield from (from_values(values, where) for where, values in placed_rows(path))
 
 
 def text_lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -123,7 +122,12 @@ def text_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 def json_rows(path: Path) -> Iterator[dict[str, Any]]:
     """The objects of a file of JSON lines, packed by gzip or plain. Raises UsageError."""
-    yield from (_object(line, f"{path}:{number}") for number, line in text_lines(path))
+    yield from (values for _, values in placed_rows(path))
+
+
+def placed_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The objects of a file of JSON lines, each with its place, FILE:LINE. Raises UsageError."""
+    yield from ((f"{path}:{number}", _object(line, f"{path}:{number}")) for number, line in text_lines(path))
 
 
 def read_pairs(folder: Path, part: Part | None = None) -> Iterator[Pair]:

@@ -69,7 +69,7 @@ class JsonLines:
 
     jsonl: str
     origin: str = ""
-    """For lines without one; the file's name if empty."""
+    """For lines without one, which are then one project; empty: each of them has a part of its own, and the file's name is noted."""
     licence: str = ""
     weight: float = 1.0
 

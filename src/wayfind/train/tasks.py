@@ -65,7 +65,7 @@ class Done:
     spill: Path
     pairs: int
     origins: dict[str, Part]
-    """Origin -> the part that the source itself gives it, train where it gives none."""
+    """Origin -> the part that the source itself gives it, train where it gives none; under "" what is of no origin."""
     dropped: Counter[str] = field(default_factory=Counter)
     commit: str = ""
     problem: str = ""
@@ -145,7 +145,7 @@ def pairs_of(task: Task, recipe: Recipe) -> Yield:
         return codesearchnet_pairs(source.codesearchnet, task.language, source.cap, source.weight, recipe.seed)
     if isinstance(source, TheStack):
         return the_stack_pairs(source.the_stack, task.language, source.cap, source.weight)
-    return jsonl_pairs(Path(source.jsonl), source.origin, source.licence, source.weight)
+    return jsonl_pairs(source, recipe.split, recipe.seed)
 
 
 def state(task: Task, recipe: Recipe) -> tuple[str, str]:
@@ -156,7 +156,7 @@ def state(task: Task, recipe: Recipe) -> tuple[str, str]:
         commit = ask(source.folder, "rev-parse", "HEAD") or ""
         files = repr([(file.path, file.size, file.mtime_ns) for file in walk(source.folder).files]) if _is_changed(source.folder, commit) else ""
     elif isinstance(source, JsonLines):
-        files = hashlib.sha256(Path(source.jsonl).read_bytes()).hexdigest() if Path(source.jsonl).is_file() else "missing"
+        files = f"{recipe.split} {hashlib.sha256(Path(source.jsonl).read_bytes()).hexdigest()}" if Path(source.jsonl).is_file() else "missing"
     else:
         files = ROWS_READ + _listed(Path(source.codesearchnet)) if isinstance(source, CodeSearchNet) else _listed(Path(source.the_stack))
     said = [READING, __version__, TEXT_VERSION, task, recipe.kinds, recipe.limits, recipe.seed, sorted(recipe.language_weights.items()), commit, files]
