@@ -201,8 +201,9 @@ def test_token_vectors_that_neither_a_folder_nor_an_objective_makes_are_refused(
     assert build_model(configuration(tmp_path / "none", **given), 300).token_dim == 8
 
 
-def hub(monkeypatch, folder, offline: bool = False):
-    """The hub as it answers with one repository, `folder`: a file of it; that there is none; or, out of reach, what only its cache says."""
+def hub(monkeypatch, folder, offline: bool = False, absent: tuple[str, ...] = ()):
+    """The hub as it answers with one repository, `folder`: a file of it; that there is none; or, out of reach, what only its cache says,
+    where it is noted of some files that they are `absent`."""
     library = pytest.importorskip("huggingface_hub")
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
@@ -212,6 +213,7 @@ def hub(monkeypatch, folder, offline: bool = False):
         raise LocalEntryNotFoundError("outgoing traffic has been disabled") if offline else EntryNotFoundError("404")
 
     monkeypatch.setattr(library, "hf_hub_download", download)
+    monkeypatch.setattr(library, "try_to_load_from_cache", lambda name, file: library._CACHED_NO_EXIST if file in absent else None)
 
 
 @pytest.mark.parametrize("form", ["bin", "safetensors"])
@@ -229,6 +231,27 @@ def test_a_repository_without_projection_is_told_from_a_hub_out_of_reach(tmp_pat
     hub(monkeypatch, tmp_path, offline=True)
     with pytest.raises(NotFound, match=r"acme/xtr: .*cannot be reached.*hf download acme/xtr.*encoder\.folder"):
         read_projection("acme/xtr")
+    hub(monkeypatch, tmp_path, offline=True, absent=("2_Dense/model.safetensors", "2_Dense/pytorch_model.bin"))
+    assert read_projection("acme/plain") is None
+
+
+@pytest.mark.parametrize("offline", [False, True])
+def test_a_projection_of_the_pooled_vector_is_none_of_tokens(tmp_path, monkeypatch, offline):
+    """sentence-t5 and LaBSE have one in the same place."""
+    xtr_layout(tmp_path / "pooled", "safetensors")
+    (tmp_path / "pooled" / "1_Pooling").mkdir()
+    (tmp_path / "pooled" / "1_Pooling" / "config.json").write_text('{"pooling_mode_mean_tokens": true}')
+    hub(monkeypatch, tmp_path / "pooled", offline)
+    assert read_projection(str(tmp_path / "pooled")) is None and read_projection("acme/pooled") is None
+
+
+@pytest.mark.parametrize("bias, activation", [(True, "torch.nn.modules.linear.Identity"), (False, "torch.nn.modules.activation.Tanh")])
+def test_a_projection_that_is_no_linear_map_is_refused(tmp_path, bias, activation):
+    weight = xtr_layout(tmp_path / "xtr", "bin")
+    (tmp_path / "xtr" / "2_Dense" / "config.json").write_text(json.dumps({"activation_function": activation}))
+    torch.save({"linear.weight": weight, **({"linear.bias": torch.zeros(8)} if bias else {})}, tmp_path / "xtr" / "2_Dense" / "pytorch_model.bin")
+    with pytest.raises(UsageError, match="expected the key `linear.weight` alone.*" + ("linear.bias" if bias else "Tanh")):
+        read_projection(str(tmp_path / "xtr"))
 
 
 def other_tokenizer(path, kind: str) -> None:

@@ -3,6 +3,7 @@ were read together; and the models that hold them."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -132,20 +133,33 @@ def describe(model: RetrievalModel | CrossEncoder) -> dict[str, Any] | None:
 
 PROJECTION = "2_Dense"
 """Folder of the projection in the layout of sentence-transformers, as `google/xtr-base-en` has it: key `linear.weight`, 768 to 128."""
+POOLING = "1_Pooling/config.json"
+"""Where this is, the states are pooled before they are projected, as in sentence-t5 and LaBSE: to the text's vector, not to the tokens'."""
 
 
 def read_projection(folder: str) -> Float[Tensor, "dim hidden"] | None:
-    """The projection to token vectors that an encoder's folder or hub repository carries, None where it has none.
+    """The projection to token vectors that an encoder's folder or hub repository carries, None where it has none. Raises UsageError
+    where it is no linear map, and NotFound.
 
     Source of the layout: the repository of `google/xtr-base-en`, read as XTR and WARP read it (J. Lee et al., "Rethinking the
     Role of Token Retrieval in Multi-Vector Retrieval", 2023, https://arxiv.org/abs/2304.01982).
     """
-    weights = read_tensors(folder, PROJECTION)
+    weights = None if _pools(folder) else read_tensors(folder, PROJECTION)
     if weights is None:
         return None
-    if "linear.weight" not in weights or weights["linear.weight"].ndim != 2:
-        raise UsageError(f"{folder}/{PROJECTION}: expected the key `linear.weight`, found {', '.join(weights) or 'none'}")
+    said = _first(folder, [f"{PROJECTION}/config.json"])
+    activation = str(json.loads(said.read_text(encoding="utf-8")).get("activation_function", "Identity") if said else "Identity").rpartition(".")[2]
+    if list(weights) != ["linear.weight"] or weights["linear.weight"].ndim != 2 or activation != "Identity":
+        found = f"{', '.join(weights) or 'none'} and the activation {activation}"
+        raise UsageError(f"{folder}/{PROJECTION}: expected the key `linear.weight` alone, a matrix, found {found}; to begin with a random projection, name a copy of the folder without {PROJECTION}")
     return weights["linear.weight"].float()
+
+
+def _pools(folder: str) -> bool:
+    try:
+        return _first(folder, [POOLING]) is not None
+    except NotFound:
+        return False  # a cache that has the projection was asked for this before it, or has the whole repository
 
 
 def read_tensors(folder: str | Path, part: str = ".") -> dict[str, Tensor] | None:
@@ -165,7 +179,7 @@ def _first(folder: str, names: Sequence[str]) -> Path | None:
     asked and its cache has none of them: then nobody knows whether there is one."""
     if Path(folder).is_dir():
         return next((path for name in names if (path := Path(folder) / name).is_file()), None)
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import _CACHED_NO_EXIST, hf_hub_download, try_to_load_from_cache
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
     unasked: LocalEntryNotFoundError | None = None
@@ -173,10 +187,10 @@ def _first(folder: str, names: Sequence[str]) -> Path | None:
         try:
             return Path(hf_hub_download(folder, name))
         except LocalEntryNotFoundError as problem:  # a subclass of the other, but it says nothing of what the repository has
-            unasked = problem
+            unasked = unasked if try_to_load_from_cache(folder, name) is _CACHED_NO_EXIST else problem
         except EntryNotFoundError:
             continue
     if unasked is not None:
-        said = f"{folder}: whether it has {' or '.join(names)} is not known: the hub cannot be reached, and its cache has neither"
+        said = f"{folder}: whether it has {' or '.join(names)} is not known: the hub cannot be reached, and the cache says nothing of it"
         raise NotFound(f"{said}. Fetch the whole repository (hf download {folder}) and name the folder that it prints as encoder.folder") from unasked
     return None
