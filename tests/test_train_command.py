@@ -24,7 +24,7 @@ from wayfind.train import checkpoint  # noqa: E402
 from wayfind.train.batches import read_material  # noqa: E402
 from wayfind.train.config import read_configs  # noqa: E402
 from wayfind.train.loop import train  # noqa: E402
-from wayfind.train.run import train_stages, with_vocabulary  # noqa: E402
+from wayfind.train.run import prepare, train_stages, with_vocabulary  # noqa: E402
 from wayfind.train.shards import manifest_of  # noqa: E402
 
 TINY = Path(__file__).parent.parent / "training" / "tiny.yaml"
@@ -98,11 +98,41 @@ def test_too_little_memory_is_said_with_what_to_lower(config, tmp_path):
 def test_prepared_shards_train_the_same_model_without_the_pairs(config, tmp_path):
     wayfind("--config", config, "--output", tmp_path / "prepared", "--prepare")
     direct = trained(config, tmp_path / "direct")
-    assert manifest_of(tmp_path / "prepared" / "tokens" / "train")["pairs"] == sum(line["part"] == "train" for line in lines(150))
+    assert manifest_of(tmp_path / "prepared" / "tokens" / "pairs.jsonl" / "train")["pairs"] == sum(line["part"] == "train" for line in lines(150))
     (tmp_path / "pairs.jsonl").unlink()
     shards = tmp_path / "shards.yaml"
-    shards.write_text(config.read_text().replace("pairs.jsonl", "prepared/tokens"))
+    shards.write_text(config.read_text().replace("pairs.jsonl", "prepared/tokens/pairs.jsonl"))
     assert trained(shards, tmp_path / "from-shards") == direct
+
+
+SEVERAL = """
+name: several
+data: {train: [{path: a.jsonl, weight: 3, limit: 40}, {path: b.jsonl, kinds: [name]}]}
+encoder: {code_length: 48, query_length: 24}
+stages:
+- {}
+- {data: {train: [{path: b.jsonl, languages: [go], weight: 2}], valid: [a.jsonl]}}
+"""
+
+
+def test_prepared_shards_are_read_as_the_pairs_are_source_by_source_and_stage_by_stage(tmp_path):
+    """All sources lay in one folder, so that weights, limits and kinds of one, and the data of a later stage, were lost."""
+    for seed, name in enumerate("ab"):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines(150, seed)))
+    (tmp_path / "several.yaml").write_text(SEVERAL)
+    stages = read_configs(tmp_path / "several.yaml")
+    counts = prepare(stages, tmp_path / "there")
+    assert set(counts) == {"a.jsonl/train", "a.jsonl/valid", "b.jsonl/train", "b.jsonl/valid"} and all(counts.values())
+    (tmp_path / "there" / "several.yaml").write_text(SEVERAL)
+    for here, there in zip(stages, read_configs(tmp_path / "there" / "several.yaml")):
+        words = str(tmp_path / "there" / "a.jsonl" / "train")
+        one, two = (read_material(replace(config, data=replace(config.data, vocabulary=words))) for config in (here, there))
+        assert one.digest == two.digest and (one.valid.code.flat == two.valid.code.flat).all() and len(one.train) < 150
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "a.jsonl").write_bytes((tmp_path / "a.jsonl").read_bytes())
+    (tmp_path / "twice.yaml").write_text("name: twice\ndata: {train: [a.jsonl, more/a.jsonl]}\n")
+    with pytest.raises(UsageError, match="give one of them another name"):
+        prepare(read_configs(tmp_path / "twice.yaml"), tmp_path / "twice")
 
 
 def test_two_processes_and_two_stages_learn_what_one_process_learns(config, tmp_path):

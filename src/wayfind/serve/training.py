@@ -44,8 +44,8 @@ def train_command(config_path: str, output: str | None, resume: bool, prepare: b
     folder = Path(output or f"models/{stages[0].name}")
     say = _lines if as_json else _words
     if prepare:
-        for part, count in write_shards(stages, folder / "tokens").items():
-            click.echo(f"{count} pairs of {part} in {folder / 'tokens' / part}")
+        for name, count in write_shards(stages, folder / "tokens").items():
+            click.echo(f"{count} pairs in {folder / 'tokens' / name}")
         return FOUND
     if scores:
         place, count = write_teacher(stages, folder)

@@ -270,13 +270,14 @@ def _vocabulary_of_encoder(folder: str) -> Path:
 
 
 def pairs_of(source: Source, part: str) -> list[Pair]:
-    """The pairs of a source that is not token shards."""
+    """The pairs of a source that is not token shards. Raises NotFound, UsageError where it has none of the part."""
     path = Path(source.path)
     if not path.exists():
         raise NotFound(f"{path}: no such folder or file of pairs")
-    if path.is_file():
-        return [pair for pair in read_lines(path) if pair.part == part]
-    return list(read_pairs(path, part))
+    found = [pair for pair in read_lines(path) if pair.part == part] if path.is_file() else list(read_pairs(path, part))
+    if not found:
+        raise UsageError(f"{path}: no pair of the part `{part}`" + ("; build it with a larger share split.valid or another seed, or name other pairs in data.valid" if part == "valid" else ""))
+    return found
 
 
 def _some(source: Source, most: int) -> list[Pair]:
@@ -297,10 +298,7 @@ def _source(source: Source, part: str, config: TrainConfig, vocabulary: Vocabula
             raise UsageError(f"{shards}: token shards of another vocabulary; make them again, or set data.vocabulary to theirs")
         tokens = read_tokens(shards)
     else:
-        found = pairs_of(source, part)
-        if not found:
-            raise UsageError(f"{path}: no pair of the part `{part}`" + ("; build it with a larger share split.valid or another seed, or name other pairs in data.valid" if part == "valid" else ""))
-        tokens = joined(list(tokenise(found, vocabulary, config.encoder.query_length, config.encoder.code_length)))
+        tokens = joined(list(tokenise(pairs_of(source, part), vocabulary, config.encoder.query_length, config.encoder.code_length)))
     return _weighted(chosen(tokens, _rows(tokens, source, config.seed, number)), source.weight)
 
 

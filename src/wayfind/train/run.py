@@ -16,7 +16,7 @@ from wayfind.errors import UsageError
 from wayfind.model.bundle import digest_of
 from wayfind.train import checkpoint, cross
 from wayfind.train.batches import Table, pairs_of, read_material, vocabulary_of
-from wayfind.train.config import TrainConfig
+from wayfind.train.config import Source, TrainConfig
 from wayfind.train.device import device_of
 from wayfind.train.gradient import Precision
 from wayfind.train.loop import Report, train
@@ -46,14 +46,23 @@ def train_stages(stages: list[TrainConfig], output: Path, *, resume: bool = Fals
 
 
 def prepare(stages: list[TrainConfig], folder: Path) -> dict[str, int]:
-    """Write token shards of all pairs that the stages name, under `train` and `valid`. Returns the numbers of pairs."""
-    config = stages[0]
-    vocabulary, counts = vocabulary_of(config), {}
-    sources = {(source.path, part): source for stage in stages for part in ("train", "valid") for source in (stage.data.valid if part == "valid" and stage.data.valid else stage.data.train)}
-    for part in ("train", "valid"):
-        pairs = (pair for (_, own), source in sources.items() if own == part for pair in pairs_of(source, part))
-        counts[part] = write_tokens(folder / part, pairs, vocabulary, config.encoder.query_length, config.encoder.code_length)
-    return counts
+    """Write token shards of the sources that the stages name, each into `NAME/train` and `NAME/valid` by its own name, with one
+    vocabulary. Put where the pairs lie, the same configuration reads them, with its weights, kinds, limits and stages.
+
+    Returns the number of pairs of each folder. Raises UsageError where two sources have one name, or one has no pair.
+    """
+    wanted = {(source.path, part): source for stage in stages for part, some in _sources(stage) for source in some}
+    paths = {Path(path).name: path for path, _ in wanted}
+    if twice := next((path for path, _ in wanted if paths[Path(path).name] != path), None):
+        raise UsageError(f"{twice} and {paths[Path(twice).name]} would have their shards in one folder, {Path(twice).name}; give one of them another name")
+    vocabulary = vocabulary_of(stages[0])
+    lengths = [max(getattr(stage.encoder, name) for stage in stages) for name in ("query_length", "code_length")]
+    return {f"{Path(path).name}/{part}": write_tokens(folder / Path(path).name / part, pairs_of(source, part), vocabulary, *lengths) for (path, part), source in wanted.items()}
+
+
+def _sources(stage: TrainConfig) -> list[tuple[str, list[Source]]]:
+    """What a stage reads of each part."""
+    return [("train", stage.data.train), ("valid", stage.data.valid or stage.data.train)]
 
 
 def write_teacher(stages: list[TrainConfig], output: Path) -> tuple[Path, int]:
