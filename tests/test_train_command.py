@@ -17,12 +17,14 @@ pytest.importorskip("onnxscript")
 from conftest import command  # noqa: E402
 from training import lines, write_lines  # noqa: E402
 
+import wayfind as wayfind_module  # noqa: E402
 from wayfind.errors import NotFound, TrainingError, UsageError  # noqa: E402
 from wayfind.model import bundle  # noqa: E402
 from wayfind.serve import measuring  # noqa: E402
 from wayfind.train import checkpoint  # noqa: E402
-from wayfind.train.batches import read_material  # noqa: E402
+from wayfind.train.batches import read_material, vocabulary_of  # noqa: E402
 from wayfind.train.config import read_configs  # noqa: E402
+from wayfind.train.heads import build_model  # noqa: E402
 from wayfind.train.loop import train  # noqa: E402
 from wayfind.train.run import prepare, train_stages, with_vocabulary  # noqa: E402
 from wayfind.train.shards import manifest_of  # noqa: E402
@@ -167,6 +169,39 @@ def test_eval_judges_a_checkpoint_or_the_best_of_an_output_folder(config, tmp_pa
         with measuring._model(str(folder)):
             judged.append(bundle.load(Path(os.environ["WAYFIND_MODEL"])).parts["encoder"])
     assert judged[0] == judged[1] and judged[0]["dim"] == 32 and os.environ.get("WAYFIND_MODEL") == before
+
+
+WORDS = "opens closes merges splits counts rotates".split()
+THINGS = "window ledger socket forest wallet garden".split()
+
+
+def test_eval_judges_the_model_that_it_is_given_and_leaves_the_index_of_the_tree_alone(config, tmp_path, capsys, monkeypatch):
+    """The tree itself was encoded into the user's index by the model that was only to be judged. No word of these questions is in the
+    code, so the vectors alone make the ranking."""
+    for place, thing in enumerate(THINGS):
+        functions = (f'def q{place}{number}(v):\n    """{word.title()} every {thing} of the old house before the sun rises."""\n    v = v * {number + 3}\n    return v - {place + 7}\n' for number, word in enumerate(WORDS[:3]))
+        (tmp_path / "tree" / f"m{place}.py").parent.mkdir(exist_ok=True)
+        (tmp_path / "tree" / f"m{place}.py").write_text("\n\n".join(functions))
+    (one,) = read_configs(config)
+    words = vocabulary_of(one)
+    for seed in (1, 2):
+        own = replace(one, seed=seed)
+        checkpoint.save(tmp_path / f"seed-{seed}", build_model(own, words.size), None, checkpoint.Progress(), own, words)
+    monkeypatch.setenv("WAYFIND_HOME", str(tmp_path / "home"))
+    indexed = wayfind_module.open(tmp_path / "tree")
+    indexed.refresh()
+    indexed.close()
+    before = {path: path.read_bytes() for path in (tmp_path / "home").rglob("*") if path.is_file()}
+    told = []
+    for seed in (1, 2):
+        asked = [str(tmp_path / "tree"), "--model-path", str(tmp_path / f"seed-{seed}"), "--kinds", "docstring", "--systems", "wayfind", "--json"]
+        assert measuring.eval_command.main(asked, standalone_mode=False) == 0
+        told.append(json.loads(capsys.readouterr().out))
+    assert told[0]["sets"] == told[1]["sets"] and told[0]["sets"][0]["queries"] >= 10
+    assert told[0]["figures"] != told[1]["figures"] and told[0]["worst"] != told[1]["worst"]
+    assert {path: path.read_bytes() for path in (tmp_path / "home").rglob("*") if path.is_file()} == before
+    with pytest.raises(UsageError, match="leave out --index"):
+        measuring.eval_command.main([*asked, "--index", str(tmp_path)], standalone_mode=False)
 
 
 def test_eval_says_what_a_checkpoint_needs_and_what_is_none(tmp_path, monkeypatch):

@@ -41,15 +41,17 @@ def eval_command(
     commit for the functions that it changed, a test for what it tests. Without a question the exit code is 1.
 
     What is searched are copies of the tree, indexed for this; with a model their vectors are made too, which takes most of
-    the time (with WAYFIND_MODEL=none none are made).
+    the time (with WAYFIND_MODEL=none none are made). With --model-path the tree's own index is not touched either.
     """
     from wayfind.evaluate import report as reports
     from wayfind.evaluate.run import KINDS, evaluate
 
-    with _model(model_path), meter() as progress:
+    if model_path and index:
+        raise UsageError("--model-path judges a model on an index of its own: leave out --index")
+    with _model(model_path) as scratch, meter() as progress:
         report = evaluate(
             path or (None if spec else "." if index else whole("measuring", "wayfind eval")), kinds=_named((kinds or "",)) or KINDS, spec=spec, systems=_named(systems), k=top_k, seed=seed,
-            limit=limit, home=home_of(index), progress=progress,
+            limit=limit, home=scratch or home_of(index), progress=progress,
         )
     if plot and report.queries():
         reports.plot(report, Path(plot))
@@ -58,10 +60,13 @@ def eval_command(
 
 
 @contextmanager
-def _model(folder: str | None) -> Iterator[None]:
-    """Have a model in use: a bundle; the bundle of a training's output; or that of a checkpoint, which is exported first."""
+def _model(folder: str | None) -> Iterator[Path | None]:
+    """Have a model in use: a bundle; the bundle of a training's output; or that of a checkpoint, which is exported first.
+
+    Gives a folder for indexes that goes away with it: the user's keep the vectors of the model that is in use otherwise.
+    """
     if folder is None:
-        yield
+        yield None
         return
     with tempfile.TemporaryDirectory(prefix="wayfind-model-") as scratch:
         path = Path(folder).expanduser()
@@ -74,12 +79,12 @@ def _model(folder: str | None) -> Iterator[None]:
             from wayfind.train.checkpoint import best_in
             from wayfind.train.export import export
 
-            found = Path(scratch)
+            found = Path(scratch) / "bundle"
             export(best_in(path), found)
         before = os.environ.get("WAYFIND_MODEL")
         os.environ["WAYFIND_MODEL"] = os.fspath(found.resolve())
         try:
-            yield
+            yield Path(scratch) / "home"
         finally:
             os.environ.pop("WAYFIND_MODEL") if before is None else os.environ.update(WAYFIND_MODEL=before)
 
