@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -74,6 +75,22 @@ def test_the_same_recipe_and_inputs_give_the_same_bytes_with_any_number_of_proce
     built(path, trees / "three", spill=trees / "spill")
     assert contents(trees / "one") == contents(trees / "two") == contents(trees / "three")
     assert (trees / "spill").is_dir()
+
+
+def test_the_same_bytes_come_from_other_folders_of_another_machine(trees, tmp_path_factory):
+    """The manifest, and so the hash of the configuration, held absolute paths."""
+    there, made = tmp_path_factory.mktemp("there"), []
+    (trees / "bench.jsonl").write_text(json.dumps({"code": function("count", "basket5")}) + "\n")
+    path = recipe(trees, sources=[{"repositories": "repositories.yaml", "part": "base", "folders": "trees"}])
+    for at, clones in ((trees, "trees"), (there, "clones")):
+        if at != trees:
+            shutil.copytree(trees / "trees", at / clones)
+            for name in ("bench.jsonl", "repositories.yaml", path.name):
+                shutil.copy(trees / name, at / name)
+        placed = with_places(read_recipe(at / path.name), str(at / clones), [str(at / "bench.jsonl"), str(at / clones / "copy*")])
+        build(placed, at / path.name, at / "out")
+        made.append(contents(at / "out"))
+    assert made[0] == made[1] and not any(str(at).encode() in made[0]["manifest.json"] for at in (trees, there))
 
 
 def test_a_changed_file_is_read_again_from_the_spill_of_its_repository(trees):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ pytest.importorskip("onnxscript")
 
 from training import configuration, lines, random_texts, table_of, write_lines  # noqa: E402
 
+from wayfind import __version__  # noqa: E402
 from wayfind.model import bundle  # noqa: E402
 from wayfind.model.text import chunk_text, plain  # noqa: E402
 from wayfind.train.batches import read_material  # noqa: E402
@@ -103,6 +106,9 @@ def test_a_bundle_says_what_its_checkpoint_says_and_carries_its_card(tmp_path):
     made = bundle.load(tmp_path / "bundle")
     made.check()
     assert abs(measured["mrr"] - measured["network_mrr"]) < 0.1 and measured["worst_cosine"] > 0.98
+    about = json.loads((tmp_path / "bundle" / bundle.MANIFEST).read_text())["about"]
+    assert (about["wayfind"], about["pairs"], about["licences"]) == (__version__, material.digest, "Apache-2.0")
+    assert about["training"]["data"]["train"][0]["path"] == "pairs.jsonl" and str(tmp_path) not in json.dumps(about), "places of this machine"
     part = made.parts["encoder"]
     assert made.parts["late"] == {"dim": 8}
     assert (part["dim"], part["token_dim"], part["code_length"], part["form"], part["text"]) == (16, 8, 40, "int8", "1")

@@ -354,7 +354,7 @@ def _manifest(recipe: Recipe, done: Sequence[Done], missing: dict[str, str], dea
             counts[part]["language"][pair.language] += 1
         progress("writing", len(listed), sum(buckets.counts.values()))
     dropped = _dropped(done, dealer)
-    configuration = recipe.as_mapping()
+    configuration = _placeless(recipe.as_mapping())
     manifest = {
         "name": recipe.name,
         "configuration": configuration,
@@ -375,6 +375,15 @@ def _manifest(recipe: Recipe, done: Sequence[Done], missing: dict[str, str], dea
     (output / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     shutil.rmtree(buckets.folder)
     return manifest
+
+
+def _placeless(value: Any) -> Any:
+    """A configuration without the places of one machine: of an absolute path its last part, nothing of where clones lie."""
+    if isinstance(value, dict):
+        return {key: "" if key == "folders" and Path(inner).is_absolute() else _placeless(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_placeless(inner) for inner in value]
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
 
 
 def _missing(missing: dict[str, str], done: Iterable[Done]) -> dict[str, str]:

@@ -19,11 +19,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from wayfind import __version__
 from wayfind.errors import UsageError
 from wayfind.model import bundle
 from wayfind.model.text import TEXT_VERSION
 from wayfind.train.batches import Table
 from wayfind.train.checkpoint import load_model, read_state
+from wayfind.train.config import TrainConfig
 from wayfind.train.heads import CrossEncoder, RetrievalModel, Texts, masked_mean
 from wayfind.train.quantise import quantised
 from wayfind.train.shards import Tokens
@@ -109,10 +111,24 @@ def export(checkpoint: Path, folder: Path, valid: Tokens | None = None, form: st
         table = Table(judged(valid, config), (vocabulary.before, vocabulary.after, vocabulary.pad), (config.encoder.query_length, config.encoder.code_length))
         measured |= compare(onnx_encoder(data, model), encoder_of(model), table)
     part = _part(model, vocabulary, config.encoder.query_length, config.encoder.code_length, form)
-    about = {"training": config.as_mapping(), "progress": read_state(checkpoint)["progress"], "measured": measured, "licences": config.licences}
+    state = read_state(checkpoint)
+    about = {"wayfind": __version__, "training": _placeless(config), "pairs": state["pairs"], "progress": state["progress"], "measured": measured, "licences": config.licences}
     late = {"late": {"dim": model.token_dim}} if model.token_dim else {}
     bundle.write(folder, config.name, {"encoder": part, **late}, {"model.onnx": data, vocabulary.name: vocabulary.content}, about)
     return measured
+
+
+def _placeless(config: TrainConfig) -> dict[str, Any]:
+    """The configuration with the last part of each path, for where things lay says nothing elsewhere; a name on the hub stays whole."""
+    values = config.as_mapping()
+    encoder, objectives, data = values["encoder"], values["objectives"], values["data"]
+    places = [(values, "start"), (data, "vocabulary"), (encoder, "table"), (objectives["distillation"], "teacher"), (values["negatives"], "miner")]
+    places += [(source, "path") for source in (*data["train"], *data["valid"])]
+    if Path(encoder["folder"]).is_absolute():
+        places.append((encoder, "folder"))
+    for part, key in places:
+        part[key] = Path(part[key]).name
+    return values
 
 
 def compare(served: Encoder, network: Encoder, table: Table) -> dict[str, Any]:
