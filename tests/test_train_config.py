@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from wayfind.train.device import Limits, limits_of  # noqa: E402
 from wayfind.train.loop import rate_at, train  # noqa: E402
 from wayfind.train.negatives import mine  # noqa: E402
 from wayfind.train.recipe import read_recipe  # noqa: E402
+from wayfind.train.run import train_stages  # noqa: E402
 from wayfind.train.validate import figures  # noqa: E402
 
 SHIPPED = [Path(__file__).parent.parent / "training" / f"{name}.yaml" for name in ("tiny", "codesearchnet", "priority", "two-stage", "base", "teacher")]
@@ -175,6 +177,32 @@ def test_shipped_configurations_read_the_pairs_that_shipped_files_give(path):
         assert read_recipe(recipe).sources
         line = next(line for line in recipe.read_text().splitlines() if "wayfind data build" in line)
         assert f"build training/data/{name}.yaml" in line and line.endswith(f"--output training/data/{name}")
+
+
+def shrunk(config, pairs: Path, miner: Path):
+    """Two steps of a configuration on pairs of a test: its sources, sizes and steps become small, all else stays."""
+    train, valid = ([replace(one, path=str(pairs)) for one in part] for part in (config.data.train, config.data.valid))
+    sizes = {
+        "encoder.layers": 1, "encoder.hidden": 16, "encoder.heads": 2, "encoder.code_length": 40, "encoder.query_length": 16, "data.vocabulary_size": 300, "loop.batch": 8, "loop.micro_batch": 4,
+        "loop.steps": 2, "loop.evaluate_every": 1, "loop.pool": 20, "loop.log_every": 1, "loop.device": "cpu", "negatives.every": 1, "negatives.candidates": 4,
+        "heads.vector": min(config.heads.vector, 16), "heads.tokens": min(config.heads.tokens, 8), "objectives.contrastive.dimensions": [8] if config.objectives.contrastive.dimensions else [],
+        "negatives.miner": str(miner) if config.negatives.miner else "",
+    }
+    return changed(config, {"data.train": train, "data.valid": valid, **sizes})
+
+
+def test_shipped_configurations_train(tmp_path, monkeypatch):
+    """They were only read. The tiny one goes the whole way in test_train_command.py."""
+    monkeypatch.setattr("wayfind.train.run.find_spec", lambda name: None)  # no bundle of each
+    pairs = write_lines(tmp_path / "pairs.jsonl", 150)
+    for path in SHIPPED[1:]:
+        stages = read_configs(path)
+        train_stages([shrunk(stage, pairs, tmp_path / "base") for stage in stages], tmp_path / path.stem)
+        logs = sorted((tmp_path / path.stem).rglob("log.jsonl"))
+        events = [[json.loads(line) for line in log.read_text().splitlines()] for log in logs]
+        assert len(events) == len(stages) and all(told[-1]["finished"] and told[-1]["step"] == 2 for told in events), path.stem
+        if path.stem in ("base", "teacher"):
+            assert any(line["event"] == "mined" for line in events[0])
 
 
 def test_the_rate_rises_and_falls_along_half_a_cosine():
