@@ -1,7 +1,7 @@
 """One test for each defect of the original systems that index, search and evaluation could have: it cannot happen here.
 
 The numbers are those of the list from which this project began. Each test goes through the public doors, on small real trees;
-the laws behind them stand with the parts they belong to.
+the laws behind them stand with the parts they belong to. Those of training (14 to 18) are in test_origin_defects_training.py.
 """
 
 from __future__ import annotations

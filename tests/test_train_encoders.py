@@ -298,8 +298,7 @@ def test_xtr_with_a_tokenizer_of_its_own_is_trained_exported_and_serves(tmp_path
     assert encoder._reader.further("src/page.py", "open_page", "return page [ 0 ]\n" * 40, 2)
 
 
-def test_two_processes_agree_on_the_projection(tmp_path):
-    """Origin defect 14: it was drawn at random at every start."""
+def test_a_seed_gives_the_same_heads_each_time(tmp_path):
     xtr_layout(tmp_path / "xtr", "bin")
     config = configuration(tmp_path / "none", encoder=EncoderConfig(folder=str(tmp_path / "xtr"), layers=0), heads__tokens=8, heads__vector=4)
     one, other = build_model(config, 300), build_model(config, 300)
