@@ -318,7 +318,7 @@ def offline(monkeypatch, tmp_path):
     """The library that reads the hub, with no way to it and a cache of its own."""
     for name, value in {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_HOME": str(tmp_path / "hub-cache")}.items():
         monkeypatch.setenv(name, value)
-    return pytest.importorskip("datasets", reason="`datasets` is of the extra [hub]: with pandas and the hub's client it weighs 110 MB more, too much for [test]")
+    return pytest.importorskip("datasets", reason="`datasets` is of the extra [hub]: with pandas and the hub's client it weighs over 100 MB more, too much for [test]")
 
 
 def parquet(rows: list[dict], file: Path) -> None:

@@ -19,14 +19,22 @@ from wayfind.train import checkpoint, cross  # noqa: E402
 from wayfind.train.batches import read_material  # noqa: E402
 from wayfind.train.build import build  # noqa: E402
 from wayfind.train.config import MPS_BATCH, Loop, config_of, read_configs  # noqa: E402
-from wayfind.train.device import Limits, limits_of  # noqa: E402
-from wayfind.train.loop import rate_at, train  # noqa: E402
+from wayfind.train.device import Limits, device_of, limits_of  # noqa: E402
+from wayfind.train.loop import _Run, rate_at, train  # noqa: E402
 from wayfind.train.negatives import mine  # noqa: E402
 from wayfind.train.recipe import read_recipe  # noqa: E402
 from wayfind.train.run import train_stages  # noqa: E402
 from wayfind.train.validate import figures  # noqa: E402
 
 SHIPPED = [Path(__file__).parent.parent / "training" / f"{name}.yaml" for name in ("tiny", "codesearchnet", "priority", "two-stage", "base", "teacher")]
+EXPLAINER = SHIPPED[0].parent / "explainer.yaml"
+
+
+def test_every_shipped_configuration_is_tested_and_described():
+    files = {path.name for path in EXPLAINER.parent.glob("*.yaml")} - {"repositories.yaml", "packages.yaml"}
+    assert files == {path.name for path in (*SHIPPED, EXPLAINER)}
+    described = (EXPLAINER.parent / "README.md").read_text()
+    assert all(f"| `{name}` |" in described for name in files)
 
 
 @pytest.mark.parametrize("place, nearest", [
@@ -169,10 +177,10 @@ def test_a_stage_is_what_differs_and_starts_where_the_one_before_ended(tmp_path)
     assert [source.weight for source in second.data.train] == [5.0] and first.data.train[0].path == "a"
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=[path.stem for path in SHIPPED])
+@pytest.mark.parametrize("path", [*SHIPPED, EXPLAINER], ids=lambda path: path.stem)
 def test_shipped_configurations_read_the_pairs_that_shipped_files_give(path):
-    for source in (source for config in read_configs(path) for source in (*config.data.train, *config.data.valid)):
-        name = Path(source.path).name
+    given = [read_explainer(path).data.pairs] if path == EXPLAINER else [one.path for config in read_configs(path) for one in (*config.data.train, *config.data.valid)]
+    for name in (Path(one).name for one in given):
         recipe = path.parent / "data" / f"{name}.yaml"
         assert read_recipe(recipe).sources
         line = next(line for line in recipe.read_text().splitlines() if "wayfind data build" in line)
@@ -264,7 +272,7 @@ def usual(pairs, tmp_path_factory):
     {"seed": 1}, {"loop.batch": 16}, {"loop.rate": 1e-3}, {"loop.warmup": 0.9}, {"loop.final_rate": 0.9}, {"loop.weight_decay": 0.5}, {"loop.clip": 0.01}, {"loop.precision": "bfloat16"}, {"loop.bucket": 4},
     {"loop.steps": 3}, {"data.weights": "loss"}, {"data.path_dropout": 0.0}, {"data.symbol_dropout": 1.0}, {"negatives.given": 1}, {"encoder.dropout": 0.2}, {"encoder.positions": "learned"},
     {"encoder.code_length": 20}, {"encoder.query_length": 5}, {"encoder.inner": 20}, {"encoder.layers": 2}, {"encoder.hidden": 24}, {"encoder.heads": 4}, {"heads.vector": 8}, {"heads.vector": 0},
-    {"heads.tokens": 16}, {"data.together": 2}, {"negatives.mined": 1, "negatives.every": 2, "negatives.margin": 0.0},
+    {"heads.tokens": 16}, {"data.together": 2}, {"data.vocabulary_size": 200}, {"negatives.mined": 1, "negatives.every": 2, "negatives.margin": 0.0},
 ], ids=lambda option: "+".join(f"{key}={value}" for key, value in option.items()))
 def test_every_option_changes_what_is_learned(usual, option, tmp_path):
     config, before = usual
@@ -297,6 +305,37 @@ def test_a_table_that_the_encoder_starts_from_changes_what_is_learned(usual, tmp
 def test_watching_a_training_changes_nothing(usual, option, tmp_path):
     config, before = usual
     assert np.array_equal(before, weights_after(changed(config, option), tmp_path / "run"))
+
+
+def test_what_was_compiled_is_what_encodes(pairs, tmp_path, monkeypatch):
+    asked: list[int] = []
+
+    def compiled(model, dynamic):
+        def encode(*texts):
+            asked.append(len(texts[0]))
+            return model(*texts)
+
+        return encode
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    config = configuration(pairs)
+    for compile, texts in ((False, []), (True, [8, 8])):
+        own = changed(config, {"loop.compile": compile})
+        _Run(own, read_material(own), tmp_path / str(compile), None, lambda: 0.0)._step(0)
+        assert asked == texts
+
+
+def test_the_device_that_is_named_is_taken_and_the_best_where_none_is(monkeypatch):
+    there = {"cuda": False, "mps": False}
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there["cuda"])
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: there["mps"])
+    assert device_of("cpu").type == device_of("auto").type == "cpu"
+    with pytest.raises(UsageError, match="loop.device is mps, which is not there; there is cpu"):
+        device_of("mps")
+    there["mps"] = True
+    assert device_of("auto").type == "mps" and device_of("cpu").type == "cpu"
+    there["cuda"] = True
+    assert device_of("auto").type == "cuda"
 
 
 def test_two_epochs_are_twice_the_steps_and_patience_ends_them(pairs, tmp_path):
