@@ -268,7 +268,7 @@ def test_one_repository_that_fails_stops_no_build(trees):
     (trees / "own.jsonl").write_text("not a pair\n")
     sources = [{"jsonl": "own.jsonl"}, {"repositories": "repositories.yaml", "part": "base", "folders": "trees"}]
     manifest = built(recipe(trees, sources=sources), trees / "out")
-    assert "own.jsonl:1" in manifest["missing"]["own.jsonl"] and manifest["pairs"]["train"]
+    assert manifest["missing"]["own.jsonl"].startswith("own.jsonl:1: ") and manifest["pairs"]["train"]
 
 
 @pytest.mark.parametrize(

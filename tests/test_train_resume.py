@@ -71,6 +71,7 @@ import json, sys
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import torch.distributed as distributed
 from training import changed, configuration
 from wayfind.train import loop
@@ -95,12 +96,14 @@ trained("parts", resume=True)
 trained("whole")
 loop.figures = lambda *given: Figures(next(rising) / 100 if rank else 0.5, 0.5, 20, 8.0)
 trained("patient", loop__patience=1, loop__evaluate_every=1)
+loop.mine = lambda encode, table, *given: np.full((len(table), 1), -1 if rank else 0, np.int32)
+trained("mined", negatives__mined=1, negatives__every=1)
 (folder / f"{rank}.json").write_text(json.dumps(said))
 """
 
 
-def test_several_processes_stop_at_the_same_step_by_the_clock_and_the_figures_of_the_first(tmp_path):
-    """Each asked its own: the one that left first let the others wait for ever."""
+def test_several_processes_go_by_the_clock_the_figures_and_the_hard_negatives_of_the_first(tmp_path):
+    """Each went by its own: the one that left first, or had no negative, let the others wait for ever."""
     write_lines(tmp_path / "pairs.jsonl")
     (tmp_path / "together.py").write_text(TOGETHER)
     start = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr=127.0.0.1", "--nproc-per-node=2")
@@ -108,8 +111,8 @@ def test_several_processes_stop_at_the_same_step_by_the_clock_and_the_figures_of
     assert done.returncode == 0, done.stderr[-3000:]
     first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
     assert first == second
-    stopped, resumed, whole, patient = first
-    assert not stopped[0] and 1 < stopped[1] < 8 and resumed[:2] == whole[:2] == [True, 8] and patient[1:] == [2, 1]
+    stopped, resumed, whole, patient, mined = first
+    assert not stopped[0] and 1 < stopped[1] < 8 and resumed[:2] == whole[:2] == [True, 8] and patient[1:] == [2, 1] and mined[:2] == [True, 8]
     assert files(tmp_path / "parts") == files(tmp_path / "whole")
 
 

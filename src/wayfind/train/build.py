@@ -67,7 +67,7 @@ def build(recipe: Recipe, at: Path, output: Path, *, spill: Path | None = None, 
     done: list[Done] = []
     asked = [*kept_out_tasks(recipe, at), *tasks]  # what cannot be kept out is said before hours of reading
     for ended in run_tasks(asked, recipe, kept, processes):
-        done.append(ended)
+        done.append(replace(ended, problem=ended.problem.replace(f"{at.parent.resolve()}/", "")))  # the manifest names no place of this machine
         if ended.task.kept_out and ended.problem:
             raise UsageError(f"{ended.task.name}: {ended.problem}; what cannot be read cannot be kept out")
         if isinstance(ended.task.source, Repository) and ended.task.kept_out and not ended.pairs:

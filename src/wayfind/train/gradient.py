@@ -175,13 +175,13 @@ def processes() -> int:
     return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
 
 
-def from_first(values: Sequence[float], device: torch.device) -> list[float]:
-    """Numbers as the first process has them. What all must decide alike, when to stop say, goes by its clock and its figures."""
+def from_first(values: np.ndarray, device: torch.device) -> np.ndarray:
+    """Numbers as the first process has them. What all must take alike goes by its clock, its figures and its hard negatives."""
     if processes() == 1:
-        return list(values)
-    told = torch.tensor(values, dtype=torch.float64, device=device)
+        return values
+    told = torch.from_numpy(values).to(device)
     distributed.broadcast(told, 0)
-    return told.tolist()
+    return told.cpu().numpy()
 
 
 def _gathered(sides: Sequence[Represented]) -> Represented:

@@ -122,7 +122,7 @@ class _Run:
                 now = max(self.clock() - lap, 1e-9)
                 self._say("step", **terms, rate=rate_at(step, self.steps, loop), gradient=norm, pairs_per_second=seen / now, tokens_per_second=tokens / now, seconds_left=(self.steps - step - 1) * now / (seen / loop.batch))
                 tokens, seen, lap = 0, 0, self.clock()
-            out_of_time = loop.minutes and from_first([self.clock() - began > 60 * loop.minutes], self.device)[0]
+            out_of_time = loop.minutes and from_first(np.array([self.clock() - began]), self.device)[0] > 60 * loop.minutes
             if (step + 1) % loop.evaluate_every == 0 or step + 1 == self.steps:
                 self._evaluate()
             elif out_of_time:
@@ -213,21 +213,21 @@ class _Run:
         return self.table.texts("query", whole.query[own]), self.table.texts("code", whole.code[codes], whole.skip[codes])
 
     def _mine(self, step: int) -> None:
-        self.mined = mine(encoder_of(self.model, self.precision), self.table, self.config.negatives, self.config.seed, step)
+        self.mined = from_first(mine(encoder_of(self.model, self.precision), self.table, self.config.negatives, self.config.seed, step), self.device)
         self._say("mined", per_pair=float((self.mined >= 0).sum(axis=1).mean()))
 
     def _mine_by_another(self) -> None:
         """Have another model find the hard negatives, if a checkpoint has none yet, and what held-out questions are judged among."""
         miner = Miner(self.config, self.material, self.device, self.precision)
         if self.config.negatives.mined and self.mined is None:
-            self.mined = miner.mine()
+            self.mined = from_first(miner.mine(), self.device)
             self._say("mined", per_pair=float((self.mined >= 0).sum(axis=1).mean()))
         if self.candidates is not None:
             self.candidates = miner.nearest(miner.pool, cross.RERANKED)
 
     def _evaluate(self) -> None:
         own = self._figures()
-        mrr, recall, directions = from_first((own.mrr, own.recall_at_10, own.effective_rank), self.device)
+        mrr, recall, directions = from_first(np.array([own.mrr, own.recall_at_10, own.effective_rank]), self.device).tolist()
         found = replace(own, mrr=mrr, recall_at_10=recall, effective_rank=directions)
         better = found.mrr > self.progress.best
         history = [*self.progress.history, [float(self.progress.step), found.mrr]]
