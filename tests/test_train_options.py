@@ -78,7 +78,7 @@ def parametrised() -> set[str]:
 
 
 @cache
-def tests_of(file: str) -> set[str]:
+def names_in(file: str) -> set[str]:
     tree = ast.parse((Path(__file__).parent / f"{file}.py").read_text(encoding="utf-8"))
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
@@ -93,5 +93,5 @@ def test_every_option_has_a_case(option):
 
 def test_no_case_is_of_an_option_or_a_test_that_is_no_more():
     assert parametrised() | OF_ITS_OWN.keys() <= set(EVERY)
-    gone = [name for name in OF_ITS_OWN.values() if name.partition(".")[2] not in tests_of(name.partition(".")[0])]
+    gone = [name for name in OF_ITS_OWN.values() if name.partition(".")[2] not in names_in(name.partition(".")[0])]
     assert not gone
