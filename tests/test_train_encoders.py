@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -15,7 +17,7 @@ from wayfind.errors import NotFound, UsageError  # noqa: E402
 from wayfind.model.text import plain  # noqa: E402
 from wayfind.train import checkpoint  # noqa: E402
 from wayfind.train.batches import read_material, vocabulary_of  # noqa: E402
-from wayfind.train.config import EncoderConfig  # noqa: E402
+from wayfind.train.config import EncoderConfig, config_of  # noqa: E402
 from wayfind.train.encoder import build_encoder  # noqa: E402
 from wayfind.train.heads import build_model, read_projection  # noqa: E402
 from wayfind.train.loop import train  # noqa: E402
@@ -145,6 +147,35 @@ def test_an_exported_encoder_of_another_make_keeps_the_law(folder, tmp_path):
     assert (together * expected).sum(axis=1).min() > 0.98
     alone = served(Texts(texts.ids[1:2, : (size := int(texts.mask[1].sum()))], texts.mask[1:2, :size]))[0]
     assert np.abs(np.rint(127 * alone[0]) - np.rint(127 * together[1])).max() <= 1
+
+
+@pytest.mark.parametrize("folder", ["bert"], indirect=True)
+def test_a_bundle_keeps_a_share_of_the_weights_that_the_encoder_began_with(folder, tmp_path):
+    pytest.importorskip("onnxscript")
+    from safetensors.torch import load_file, save_file
+
+    from wayfind.model import bundle
+    from wayfind.model.encoder import Encoder
+    from wayfind.train.export import export
+
+    learn_vocabulary(["open close file socket the number"] * 3, 250).write(folder)
+    encoder = EncoderConfig(folder=str(folder), layers=2, code_length=40, query_length=16, kept=0.25)
+    config = configuration(write_lines(tmp_path / "pairs.jsonl"), encoder=encoder, loop__steps=4, loop__rate=1e-2)
+    best = train(config, read_material(config), tmp_path / "run").best
+    weights, start = load_file(best / "model.safetensors"), build_encoder(encoder, 250).state_dict()
+    mean = {name: value if not name.startswith("encoder.") else 0.75 * value + 0.25 * start[name.removeprefix("encoder.")] for name, value in weights.items()}
+    assert any(not torch.allclose(mean[name], weights[name], atol=1e-4) for name in weights)
+    by_hand = shutil.copytree(best, tmp_path / "by-hand")
+    save_file({name: value.contiguous() for name, value in mean.items()}, by_hand / "model.safetensors")
+    state = json.loads((by_hand / "state.json").read_text())
+    state["config"]["encoder"]["kept"] = 0.0
+    (by_hand / "state.json").write_text(json.dumps(state))
+    for checkpoint_, to in ((best, "kept"), (by_hand, "mean")):
+        export(checkpoint_, tmp_path / to, form="float32")
+    one, other = (Encoder(bundle.load(tmp_path / name)).chunks([("a.py", "f", "def f(number):\n    return open(number)\n")]) for name in ("kept", "mean"))
+    assert np.abs(one.astype(int) - other.astype(int)).max() <= 1
+    with pytest.raises(UsageError, match="encoder.kept"):
+        config_of({"name": "t", "data": {"train": ["pairs.jsonl"]}, "encoder": {"kept": 0.5}})
 
 
 @pytest.mark.parametrize("folder", ["bert", "t5"], indirect=True)

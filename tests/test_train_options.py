@@ -31,6 +31,7 @@ OF_ITS_OWN = {
     "data.vocabulary": "test_train_encoders.test_token_shards_of_another_vocabulary_than_the_encoder_s_are_refused_unless_it_is_named",
     "encoder.folder": "test_train_encoders.test_an_encoder_of_another_make_is_read_and_cut_to_its_first_layers",
     "encoder.table": "test_train_config.test_a_table_that_the_encoder_starts_from_changes_what_is_learned",
+    "encoder.kept": "test_train_encoders.test_a_bundle_keeps_a_share_of_the_weights_that_the_encoder_began_with",
     "encoder.lora": "test_train_lowrank.test_only_updates_and_heads_learn",
     "objectives.distillation.teacher": "test_train_scores.test_the_scores_themselves_reach_the_gradient_but_not_what_is_added_to_all_of_a_question",
     "negatives.miner": "test_train_cross.test_who_mines_reaches_the_gradient",

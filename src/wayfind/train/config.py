@@ -76,6 +76,9 @@ class EncoderConfig:
     query_length: int = 48
     table: str = ""
     """Safetensors file with `embedding` [vocab, hidden]: where the token table of an own encoder starts."""
+    kept: float = 0.0
+    """Share of the folder's own weights in the mean with the trained ones that a bundle holds: training on code forgets language (M.
+    Wortsman et al., "Robust fine-tuning of zero-shot models", 2022, https://arxiv.org/abs/2109.01903). Checkpoints hold the trained ones."""
     lora: int = 0
     """Rank of the updates that are trained beside the encoder's linear maps, in place of its weights (LoRA); 0: all weights are
     trained. The heads are trained in either case."""
@@ -351,6 +354,8 @@ def _check_heads(config: TrainConfig, where: str) -> None:
     wanted, heads = config.objectives, config.heads
     if not config.encoder.folder and config.encoder.hidden % (2 * config.encoder.heads):
         raise UsageError(f"{where}: encoder.hidden must be a multiple of twice encoder.heads, found {config.encoder.hidden} and {config.encoder.heads}")
+    if config.encoder.kept and not (config.encoder.folder and config.encoder.kept < 1):
+        raise UsageError(f"{where}: encoder.kept is a share below 1 of the weights of encoder.folder, found {config.encoder.kept} of {config.encoder.folder or 'none'}")
     if not config.encoder.folder and config.encoder.lora >= config.encoder.hidden:
         raise UsageError(f"{where}: encoder.lora is the rank of updates, less than encoder.hidden ({config.encoder.hidden}); found {config.encoder.lora}")
     if wanted.listwise.weight:

@@ -25,7 +25,8 @@ from wayfind.model import bundle
 from wayfind.model.text import TEXT_VERSION
 from wayfind.train.batches import Table
 from wayfind.train.checkpoint import load_model, read_state
-from wayfind.train.config import TrainConfig
+from wayfind.train.config import EncoderConfig, TrainConfig
+from wayfind.train.encoder import build_encoder
 from wayfind.train.heads import CrossEncoder, RetrievalModel, Texts, masked_mean
 from wayfind.train.quantise import quantised
 from wayfind.train.shards import Tokens
@@ -104,6 +105,8 @@ def export(checkpoint: Path, folder: Path, valid: Tokens | None = None, form: st
     if isinstance(model, CrossEncoder):
         raise UsageError(f"{checkpoint} is a cross-encoder, which has no vectors to serve; distil from it: wayfind train --config FILE --scores")
     vocabulary = read_vocabulary(checkpoint)
+    if config.encoder.kept:
+        keep_of_start(model, config.encoder, vocabulary.size)
     graph = to_onnx(model, max(config.encoder.code_length, config.encoder.query_length))
     data = (quantised(graph) if form == "int8" else graph).SerializeToString()
     measured: dict[str, Any] = {"megabytes": round((len(data) + len(vocabulary.content)) / 1e6, 3)}
@@ -129,6 +132,14 @@ def _placeless(config: TrainConfig) -> dict[str, Any]:
     for part, key in places:
         part[key] = Path(part[key]).name
     return values
+
+
+def keep_of_start(model: RetrievalModel, encoder: EncoderConfig, vocabulary: int) -> None:
+    """Draw the encoder's weights towards those that it began with, by `encoder.kept`. The heads stay as they are."""
+    start = build_encoder(encoder, vocabulary).state_dict()
+    with torch.no_grad():
+        for name, weight in model.encoder.named_parameters():
+            weight.lerp_(start[name], encoder.kept)
 
 
 def compare(served: Encoder, network: Encoder, table: Table) -> dict[str, Any]:
