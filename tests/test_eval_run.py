@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import histories
 import pytest
+from conftest import command
 
 import wayfind
 from wayfind.errors import NotFound, UsageError
@@ -126,6 +127,15 @@ def test_taking_tests_out_asks_for_more_until_k_are_left():
     search = _without(lambda text, k: ranked[:k], _in_tests(SimpleNamespace(chunks=chunks)))
     assert [h.path for h in search("q", 2)] == ["a.py", "b.py"]
     assert [h.path for h in search("q", 3)] == ["a.py", "b.py", "c.py"]
+
+
+def test_a_system_that_prints_lines_alone_can_be_right(tree, tmp_path, monkeypatch):
+    """`command:` systems know no symbols."""
+    monkeypatch.setitem(baselines._MADE, "wayfind", lambda pool: lambda text, k: [])
+    report = evaluate(tree, kinds=("docstring", "test"), systems=("wayfind",), home=tmp_path / "home")
+    for gold in (gold for one in report.sets for asked in one.queries for gold in asked.gold):
+        assert Hit(gold.path, gold.start_line, gold.start_line).covers(gold) and Hit(gold.path, gold.end_line, gold.end_line).covers(gold)
+        assert not Hit(gold.path, gold.end_line + 1, gold.end_line + 1).covers(gold) and not Hit(gold.path, gold.start_line, gold.end_line, "another").covers(gold)
 
 
 def test_the_repository_is_not_written_to(tmp_path):
@@ -282,6 +292,13 @@ def test_a_sentence_transformers_model_ranks_by_cosine(tree, tmp_path, monkeypat
 
 
 # specs and reports
+
+
+def test_options_that_a_spec_leaves_aside_are_refused(tree, tmp_path):
+    (tmp_path / "spec.json").write_text('{"queries": []}')
+    for option in (("--kinds", "commit"), ("--limit", "1")):
+        ran = command("eval", tree, "--spec", tmp_path / "spec.json", *option, home=tmp_path / "home")
+        assert ran.returncode == 2 and f"leave out {option[0]}".encode() in ran.stderr
 
 
 def test_a_spec_is_measured_alone_and_at_its_own_level(tree, tmp_path):

@@ -263,13 +263,13 @@ def test_a_learner_in_the_background_has_begun_when_the_command_ends(tmp_path, m
         return started[-1][1]
 
     monkeypatch.setattr(subprocess, "Popen", start)
-    place = SimpleNamespace(learned_folder=folder)
+    place = SimpleNamespace(learned_folder=folder, root=tmp_path / "here")
     try:
-        learning._begin(place, "here", None, {"until": None, "from": "random", "epochs": 2, "batch_size": 8, "resume": True, "full": False, "settings": ("a=1", "b=2")})
-        assert started[0][0][3:] == ["learn", os.path.abspath("here"), "--from", "random", "--epochs", "2", "--batch-size", "8", "--resume", "--set", "a=1", "--set", "b=2"]
+        learning._begin(place, None, {"until": None, "from": "random", "epochs": 2, "batch_size": 8, "resume": True, "full": False, "settings": ("a=1", "b=2")})
+        assert started[0][0][3:] == ["learn", str(tmp_path / "here"), "--from", "random", "--epochs", "2", "--batch-size", "8", "--resume", "--set", "a=1", "--set", "b=2"]
         assert learning._busy(folder)
         with pytest.raises(IndexBusy, match="wayfind learn --status"):
-            learning._begin(place, "here", None, {})
+            learning._begin(place, None, {})
     finally:
         for _, process in started:
             os.kill(process.pid, signal.SIGKILL)

@@ -7,10 +7,12 @@ is gone when the evaluation ends; their indexes lie there too.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import wayfind
 from wayfind.errors import NotFound, StorageError, UsageError
@@ -19,7 +21,7 @@ from wayfind.evaluate.from_commits import commit_queries, commit_tree, cut
 from wayfind.evaluate.from_docstrings import docstring_queries
 from wayfind.evaluate.from_tests import test_queries
 from wayfind.evaluate.metrics import figures, precision_ceiling
-from wayfind.evaluate.queries import PARTS, Hit, Part, Query, QuerySet, digest, is_test, judge
+from wayfind.evaluate.queries import PARTS, Gold, Hit, Part, Query, QuerySet, digest, is_test, judge
 from wayfind.evaluate.scratch import GitError
 from wayfind.evaluate.spec import corpus_of, read_spec, spec_queries
 from wayfind.index.vectors import lend
@@ -189,6 +191,20 @@ def _index(root: Path, home: str | Path | None, say: Progress, like: Path | None
         yield Pool(repo, root, chunks)
 
 
+def located(queries: Iterable[Query], chunks: Iterable[Any]) -> Iterator[Query]:
+    """The queries whose gold says its lines too, where one definition has the symbol: for systems that return lines and no symbols."""
+    places: defaultdict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
+    for chunk in chunks:
+        places[chunk.path, chunk.symbol].append((chunk.start_line, chunk.end_line))
+
+    def lines(gold: Gold) -> Gold:
+        own = places.get((gold.path, gold.symbol), []) if gold.symbol and gold.start_line is None else []
+        return replace(gold, start_line=own[0][0], end_line=own[0][1]) if len(own) == 1 else gold
+
+    for asked in queries:
+        yield replace(asked, gold=tuple(map(lines, asked.gold)))
+
+
 def _ask_in_copy(made: QuerySet, pool: Pool, run: _Run) -> SetReport:
     if not made.queries:
         return _nothing(made.kind, made.note, made)
@@ -203,6 +219,7 @@ def _ask(made: QuerySet, pool: Pool, run: _Run) -> SetReport:
     if not made.queries:
         return _nothing(made.kind, made.note, made)
     answered: list[Answered] = []
+    made = replace(made, queries=tuple(located(made.queries, pool.chunks)))
     for name in run.systems:
         search = system(name, pool)
         search = _without(search, _in_tests(pool)) if made.without_tests else search

@@ -80,7 +80,7 @@ def learn_command(
         if sentences:
             return _sentences(place.repository, options.seed or 0, as_json)
         if background:
-            return _begin(place.repository, path, index, {"until": until, "from": begin, **own})
+            return _begin(place.repository, index, {"until": until, "from": begin, **own})
         return learn_here(place.repository, until=until, seed=options.seed or 0, as_json=as_json)
 
 
@@ -278,11 +278,11 @@ def _has_commit(repository: Repository, commit: Any) -> bool:
     return bool(commit) and ask(repository.root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^{{commit}}") is not None
 
 
-def _begin(repository: Repository, path: str | None, index: str | None, said: dict[str, Any]) -> int:
+def _begin(repository: Repository, index: str | None, said: dict[str, Any]) -> int:
     """Start a process that learns as was said, option by option, and return at once."""
     if _busy(repository.learned_folder):
         raise IndexBusy("another process learns here already; `wayfind learn --status` says how it stands")
-    line = python("wayfind.serve.cli", "learn", os.path.abspath(os.path.expanduser(path or ".")))
+    line = python("wayfind.serve.cli", "learn", repository.root)
     for name, value in ({"index": index} | said).items():
         for one in value if isinstance(value, tuple) else [value]:
             if one not in UNSAID:

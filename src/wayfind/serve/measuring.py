@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from wayfind.errors import NotFound, UsageError
 from wayfind.model.bundle import MANIFEST
@@ -46,6 +47,9 @@ def eval_command(
     from wayfind.evaluate import report as reports
     from wayfind.evaluate.run import KINDS, evaluate
 
+    given = [f"--{name}" for name in ("kinds", "limit") if spec and click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if given:
+        raise UsageError(f"--spec asks its own questions, each of them: leave out {' and '.join(given)}")
     if model_path and index:
         raise UsageError("--model-path judges a model on an index of its own: leave out --index")
     with _model(model_path) as scratch, meter() as progress:

@@ -191,7 +191,7 @@ def _touches(root: Path, chunks: Iterable[Any]) -> list[Touch]:
 
 
 def _of_feedback(repository: Repository, dropped: Counter[str]) -> Iterator[Lesson]:
-    """One lesson a question of which the user marked or opened a result; its part is drawn by a hash of the question. A result
+    """One lesson a question of which the user marked or opened a result; no exam asks them. A result
     that was marked bad answers nothing, whatever else was noted of it."""
     snapshot = repository.snapshot()
     for question in feedback.judged(snapshot, feedback.read(snapshot.folder)):
@@ -203,7 +203,7 @@ def _of_feedback(repository: Repository, dropped: Counter[str]) -> Iterator[Less
             for chunk in question.answers
         )
         weight = WEIGHTS["feedback"] * (1.0 if question.said else OPENED)
-        yield Lesson(question.query, targets, "feedback", weight, part(f"feedback:{digest(question.query)}"))
+        yield Lesson(question.query, targets, "feedback", weight, "train")
 
 
 def _once(found: list[Lesson], dropped: Counter[str]) -> Iterator[Lesson]:

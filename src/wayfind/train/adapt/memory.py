@@ -39,8 +39,8 @@ class Codes:
 
 
 def remember(lessons: Sequence[Lesson], codes: Codes | None) -> dict[str, np.ndarray]:
-    """The arrays of an adaptation that remember these lessons; without a model, only how often each definition was asked for."""
-    kept = sorted((one for one in lessons if one.origin in REMEMBERED), key=lambda one: (-one.time, one.digest))[:MOST]
+    """The arrays of an adaptation that remember these lessons, of more than MOST what the user marked and the newest; without a model, only how often each definition was asked for."""
+    kept = sorted((one for one in lessons if one.origin in REMEMBERED), key=lambda one: (one.origin != "feedback", -one.time, one.digest))[:MOST]
     return {**_often(kept), **(_questions(kept, codes) if codes is not None and kept else {})}
 
 
