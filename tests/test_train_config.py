@@ -15,7 +15,7 @@ from conftest import plant  # noqa: E402
 from training import changed, configuration, table_of, write_lines  # noqa: E402
 
 from wayfind.errors import Collapsed, NotFound, UsageError  # noqa: E402
-from wayfind.train import checkpoint, cross  # noqa: E402
+from wayfind.train import checkpoint, cross, explaining  # noqa: E402
 from wayfind.train.batches import read_material  # noqa: E402
 from wayfind.train.build import build  # noqa: E402
 from wayfind.train.config import MPS_BATCH, Loop, config_of, read_configs  # noqa: E402
@@ -179,7 +179,7 @@ def test_a_stage_is_what_differs_and_starts_where_the_one_before_ended(tmp_path)
 
 @pytest.mark.parametrize("path", [*SHIPPED, EXPLAINER], ids=lambda path: path.stem)
 def test_shipped_configurations_read_the_pairs_that_shipped_files_give(path):
-    given = [read_explainer(path).data.pairs] if path == EXPLAINER else [one.path for config in read_configs(path) for one in (*config.data.train, *config.data.valid)]
+    given = [explaining.read_config(path).data.pairs] if path == EXPLAINER else [one.path for config in read_configs(path) for one in (*config.data.train, *config.data.valid)]
     for name in (Path(one).name for one in given):
         recipe = path.parent / "data" / f"{name}.yaml"
         assert read_recipe(recipe).sources
@@ -209,7 +209,7 @@ def test_shipped_configurations_train(tmp_path, monkeypatch):
         logs = sorted((tmp_path / path.stem).rglob("log.jsonl"))
         events = [[json.loads(line) for line in log.read_text().splitlines()] for log in logs]
         assert len(events) == len(stages) and all(told[-1]["finished"] and told[-1]["step"] == 2 for told in events), path.stem
-        if path.stem in ("base", "teacher"):
+        if path.stem == "teacher":
             assert any(line["event"] == "mined" for line in events[0])
 
 
