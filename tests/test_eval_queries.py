@@ -15,7 +15,7 @@ from wayfind.evaluate import scratch
 from wayfind.evaluate.from_commits import clean_subject, commit_queries, commit_tree, cut
 from wayfind.evaluate.from_docstrings import docstring_queries, first_sentence, without_docstring
 from wayfind.evaluate.from_tests import test_queries as queries_from_tests
-from wayfind.evaluate.queries import PARTS, Gold, Hit, is_unnamed, judge, part, plain
+from wayfind.evaluate.queries import PARTS, Gold, Hit, digest, is_unnamed, judge, part, plain
 
 PYTHON = '''\
 """Shapes."""
@@ -400,3 +400,8 @@ def test_a_query_id_is_made_of_its_content():
     first = query("spec", "a question", [Gold("a.py"), Gold("b.py")])
     assert first == query("spec", "a question", [Gold("b.py"), Gold("a.py")])
     assert first.id != query("spec", "a question", [Gold("a.py")]).id
+
+
+def test_a_question_has_one_digest_with_and_without_its_stop():
+    """A lesson keeps the stop of the sentence that `eval` asks without it; what was learned is not to be asked."""
+    assert digest("Reads the settings.") == digest("reads  the settings") != digest("Reads the setting")

@@ -142,8 +142,8 @@ def part_of(asked: Query) -> Part:
 
 
 def digest(text: str) -> str:
-    """Sixteen hexadecimal digits that stand for a question, letter case and spacing aside."""
-    return hashlib.sha256(" ".join(text.lower().split()).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    """Sixteen hexadecimal digits that stand for a question, letter case, spacing and the stop at its end aside."""
+    return hashlib.sha256(" ".join(text.lower().split()).rstrip(". ").encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def words(text: str) -> list[str]:
