@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,9 @@ from indexes import PLAIN, write
 import wayfind
 from wayfind.corpus.definitions import cut
 from wayfind.index.edges import CERTAIN, EDGES, UNIQUE
+from wayfind.index.imports import Imports
+from wayfind.index.modules import Modules
+from wayfind.index.names import DEEPEST, Names
 from wayfind.search.graph import GRAPH_SIGNALS, Graph, graph_of, graph_signals
 from wayfind.search.searcher import Searcher
 
@@ -224,6 +228,52 @@ def test_tests_point_at_what_they_test_and_bases_at_what_derives(tmp_path: Path)
     assert ("tests/test_cart.py test_pay", "cart.py Cart.pay") in edges(repository, "tests")
     assert ("tests/test_cart.py test_pay", "tests/test_cart.py helper") in edges(repository, "calls")
     assert ("tests/test_cart.py", "cart.py Cart") in edges(repository, "imports")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_names_passed_on_by_stars_are_those_that_a_slow_search_finds(seed: int, tmp_path: Path) -> None:
+    dice, wanted = random.Random(seed), ["alpha", "beta", "gamma", "delta"]
+    modules = range(14)
+    stars = {one: dice.sample(modules, dice.choice((0, 1, 1, 2, 3))) for one in modules}
+    named = {one: {name: dice.choice(modules) for name in dice.sample(wanted, dice.choice((0, 0, 0, 1)))} for one in modules}
+    defined = {one: set(dice.sample(wanted[:3], dice.choice((0, 0, 0, 0, 1)))) for one in modules}
+
+    def slow(one: int, name: str, depth: int = 0) -> int | None:
+        if depth > DEEPEST:
+            return None
+        if name in defined[one]:
+            return one
+        further = ([named[one][name]] if name in named[one] else []) + stars[one]
+        return next((found for other in further if (found := slow(other, name, depth + 1)) is not None), None)
+
+    def text(one: int) -> str:
+        imported = [f"from m{other} import *" for other in stars[one]] + [f"from m{other} import {name}" for name, other in named[one].items()]
+        return "\n".join([*imported, *(f"\n\ndef {name}():\n    return {one}\n" for name in sorted(defined[one]))]) + "\n"
+
+    repository = opened(tmp_path, {f"m{one:d}.py": text(one) for one in modules} | {"main.py": "x = 1\n"})
+    names = Names(repository.snapshot())
+    imports, paths = Imports(names), repository.snapshot().paths
+    expected = {(one, name): found for one in modules for name in wanted if (found := slow(one, name)) is not None}
+    found = {(one, name): imports.target(paths.index("main.py"), f"m{one}:{name}") for one in modules for name in wanted}
+    assert {key: [paths[names.file[chunk]] for chunk in chunks] for key, chunks in found.items() if chunks} == {key: [f"m{one}.py"] for key, one in expected.items()}
+    assert expected and len(expected) < len(found)
+
+
+def test_a_name_that_no_star_has_is_looked_for_a_few_times_in_each_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    count = 64
+    stars = {one: [other for other in range(count) if other != one] for one in range(count)}
+    repository = opened(tmp_path, {f"m{one}.py": "".join(f"from m{other} import *\n" for other in others) for one, others in stars.items()})
+    imports = Imports(Names(repository.snapshot()))
+    asked = []
+    files = Modules.files
+
+    def counted(self: Modules, file: int, module: str) -> list[int]:
+        asked.append(module)
+        return files(self, file, module)
+
+    monkeypatch.setattr(Modules, "files", counted)
+    assert imports.target(0, "m1:missing") == []
+    assert len(asked) <= 2 * (1 + DEEPEST * count * (count - 1))
 
 
 def test_the_graph_is_the_same_however_the_index_grew(tmp_path: Path) -> None:

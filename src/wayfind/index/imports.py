@@ -27,15 +27,17 @@ class Imports:
         chunks = [int(first[~one]) if one < 0 else one for one in resolved]
         return [(one, CERTAIN) for one in chunks[:MOST_MEANINGS]]
 
-    def target(self, file: int, target: str, depth: int = 0) -> list[int]:
+    def target(self, file: int, target: str) -> list[int]:
         """What `module:name` or `module` means: definitions, or the files of a module as ~file. Empty where it is elsewhere."""
-        if depth:
-            return self._led_to(file, target, depth) if depth <= DEEPEST else []
         if (file, target) not in self._targets:
-            self._targets[file, target] = self._led_to(file, target, 0)
+            self._targets[file, target] = self._led_to(file, target, 0, {})
         return self._targets[file, target]
 
-    def _led_to(self, file: int, target: str, depth: int) -> list[int]:
+    def _led_to(self, file: int, target: str, depth: int, vain: dict[tuple[int, str], int]) -> list[int]:
+        """The same, `depth` steps after the import that is asked for. `vain`: file and name -> the least depth from which
+        the star imports of the file were followed and did not have the name."""
+        if depth > DEEPEST:
+            return []
         names, family = self._names, self._names.family
         module, _, name = target.partition(":")
         files = self.modules.files(file, module)
@@ -47,16 +49,26 @@ class Imports:
             if found := names.in_file.get((one, name)) or self._only(one, name):
                 return self.bodies(found, name, file)
         for one in files:
-            if (passed := names.bound.get(one, {}).get(name)) is not None and (found := self.target(one, passed, depth + 1)):
+            if (passed := names.bound.get(one, {}).get(name)) is not None and (found := self._led_to(one, passed, depth + 1, vain)):
                 return found
         for one in files:
-            for star in names.stars.get(one, ()) if family[one] != "c" else ():
-                if found := self.target(one, f"{star}:{name}", depth + 1):
-                    return found
+            if found := self._by_stars(one, name, depth, vain):
+                return found
         if inner := self.modules.files(file, f"{module}{'/' if '/' in module else '' if module.endswith('.') else '.'}{name}"):
             return [~one for one in inner]
         if family[file] in ("rust", "php", "csharp", "jvm"):
             return self.modules.best(names.named.get((family[file], name), []), names.file, file, module)
+        return []
+
+    def _by_stars(self, file: int, name: str, depth: int, vain: dict[tuple[int, str], int]) -> list[int]:
+        """What the star imports of a file bring in under a name. Files may import all of each other: what was in vain from
+        here is in vain from further away, where fewer steps are left, and is not looked for again."""
+        if self._names.family[file] == "c" or depth >= vain.get((file, name), DEEPEST):
+            return []
+        for star in self._names.stars.get(file, ()):
+            if found := self._led_to(file, f"{star}:{name}", depth + 1, vain):
+                return found
+        vain[file, name] = depth
         return []
 
     def _only(self, file: int, name: str) -> list[int]:
@@ -109,7 +121,7 @@ class Imports:
             return found
         for file in files:
             if (passed := names.bound.get(file, {}).get(name)) is not None:
-                resolved = self.target(file, passed, 1)
+                resolved = self._led_to(file, passed, 1, {})
                 if resolved and not is_module(resolved):
                     return resolved
         scripts = [file for file in files if names.family[file] == "js"]
