@@ -11,7 +11,7 @@ from indexes import PLAIN, write
 
 import wayfind
 from wayfind.corpus.definitions import cut
-from wayfind.index.edges import CERTAIN, EDGES, UNIQUE
+from wayfind.index.edges import CERTAIN, EDGES, TYPED, UNIQUE
 from wayfind.index.imports import Imports
 from wayfind.index.modules import Modules
 from wayfind.index.names import DEEPEST, Names
@@ -228,6 +228,19 @@ def test_tests_point_at_what_they_test_and_bases_at_what_derives(tmp_path: Path)
     assert ("tests/test_cart.py test_pay", "cart.py Cart.pay") in edges(repository, "tests")
     assert ("tests/test_cart.py test_pay", "tests/test_cart.py helper") in edges(repository, "calls")
     assert ("tests/test_cart.py", "cart.py Cart") in edges(repository, "imports")
+
+
+def test_a_class_called_by_its_module_is_its_own_result(tmp_path: Path) -> None:
+    files = {
+        "store.py": "class Repo:\n    def go(self):\n        return 1\n\n\nclass Other:\n    def go(self):\n        return 2\n",
+        "main.py": "import store as s\n\n\ndef run():\n    return s.Repo().go()\n",
+        "tills.js": "class Till {\n  take (sum) {\n    return sum\n  }\n}\n\nclass Vault {\n  take (sum) {\n    return 0\n  }\n}\n\nmodule.exports = { Till, Vault }\n",
+        "main.js": "const tills = require('./tills')\n\nfunction pay () {\n  return new tills.Till().take(1)\n}\n",
+    }
+    assert edges(opened(tmp_path, files), "calls") == {
+        ("main.py run", "store.py Repo"): CERTAIN, ("main.py run", "store.py Repo.go"): TYPED,
+        ("main.js pay", "tills.js Till"): CERTAIN, ("main.js pay", "tills.js Till.take"): TYPED,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("seed", range(4))

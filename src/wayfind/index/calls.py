@@ -193,6 +193,7 @@ class Calls:
                 strength = min(strength, TYPED)
             elif step.endswith("()"):
                 entity = self._result_of(imports.in_modules(entity, step[:-2]), depth + 1)
+                strength = min(strength, TYPED)
             else:
                 found = imports.in_modules(entity, step)
                 entity = self._names.as_type(found) if found else imports.modules.below(entity, step)
@@ -219,16 +220,16 @@ class Calls:
         if depth > DEEPEST:
             return None
         found, _ = self._meant(file, chunk, owner, name, depth + 1)
-        if found and self._names.kind[found[0]] in TYPE_KINDS:
-            return self._names.as_type(found)
         if not found and name == "new" and owner:
             _, type_, _ = self._receiver(file, chunk, owner, depth + 1)
             return type_ if isinstance(type_, tuple) else None
         return self._result_of(found, depth)
 
     def _result_of(self, found: list[int], depth: int) -> Type | None:
-        """The class that the functions return, where it is declared."""
+        """The class that the functions return, where it is declared; a class that is called is its own result."""
         names = self._names
+        if found and names.kind[found[0]] in TYPE_KINDS:
+            return names.as_type(found)
         if len({names.symbols[one] for one in found}) != 1:
             return None
         for one in found:
