@@ -230,6 +230,23 @@ def test_tests_point_at_what_they_test_and_bases_at_what_derives(tmp_path: Path)
     assert ("tests/test_cart.py", "cart.py Cart") in edges(repository, "imports")
 
 
+def test_variables_called_as_another_language_calls_the_bases_are_variables(tmp_path: Path) -> None:
+    files = {
+        "tree.py": "class Tree:\n    def graft(self, branch):\n        return branch\n",
+        "child.py": "from tree import Tree\n\n\nclass Base:\n    def graft(self, branch):\n        return 0\n\n\nclass Child(Base):\n    def attach(self, parent: Tree):\n        parent.graft(self)\n",
+        "window.js": "class Frame {\n  show () {\n    return 0\n  }\n}\n\nclass Window {\n  show () {\n    return 1\n  }\n}\n\nclass Panel extends Frame {\n  render () {\n    const base = new Window()\n    base.show()\n  }\n}\n",
+        "Leaf.cs": "class Leaf : Node\n{\n    void Grow(Tree parent)\n    {\n        base.Water();\n        parent.Shade();\n    }\n}\n",
+        "Node.cs": "class Node\n{\n    public void Water()\n    {\n        return;\n    }\n    public void Shade()\n    {\n        return;\n    }\n}\n",
+        "Tree.cs": "class Tree\n{\n    public void Water()\n    {\n        return;\n    }\n    public void Shade()\n    {\n        return;\n    }\n}\n",
+    }
+    found = edges(opened(tmp_path, files), "calls")
+    assert found == {
+        ("child.py Child.attach", "tree.py Tree.graft"): TYPED, ("window.js Panel.render", "window.js Window"): CERTAIN,
+        ("window.js Panel.render", "window.js Window.show"): TYPED, ("Leaf.cs Leaf.Grow", "Node.cs Node.Water"): CERTAIN,
+        ("Leaf.cs Leaf.Grow", "Tree.cs Tree.Shade"): TYPED,
+    }  # fmt: skip
+
+
 def test_a_class_called_by_its_module_is_its_own_result(tmp_path: Path) -> None:
     files = {
         "store.py": "class Repo:\n    def go(self):\n        return 1\n\n\nclass Other:\n    def go(self):\n        return 2\n",
@@ -241,6 +258,29 @@ def test_a_class_called_by_its_module_is_its_own_result(tmp_path: Path) -> None:
         ("main.py run", "store.py Repo"): CERTAIN, ("main.py run", "store.py Repo.go"): TYPED,
         ("main.js pay", "tills.js Till"): CERTAIN, ("main.js pay", "tills.js Till.take"): TYPED,
     }  # fmt: skip
+
+
+BASES = {
+    "Repo[int]": ["Repo"], "base.Repo[dict[str, int]]": ["Repo"], "Repo[int], Mixin": ["Repo", "Mixin"], "Generic[T]": [], "Repo[T], typing.Generic[T]": ["Repo"],
+    "Protocol[T]": [], "Protocol": ["Protocol"], "Repo[int], metaclass=Meta": ["Repo"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("written", BASES)
+@pytest.mark.parametrize("parameters", ["", "[T]", "[T: dict[str, int]]"])
+def test_a_base_with_type_arguments_is_a_base(written: str, parameters: str) -> None:
+    made = cut(f"class Shop{parameters}({written}):\n    size = 1\n", "python").references
+    assert [one.name for one in made if one.kind == "base"] == BASES[written]
+
+
+def test_a_generic_base_has_the_methods_that_a_class_calls(tmp_path: Path) -> None:
+    files = {
+        "repo.py": "class Repo(Generic[T]):\n    def start(self):\n        return 1\n\n\nclass Other:\n    def start(self):\n        return 2\n",
+        "gen.py": "from repo import Repo\n\n\nclass Gen(Repo[int]):\n    def run(self):\n        return self.start()\n",
+    }
+    repository = opened(tmp_path, files)
+    assert edges(repository, "inherits") == {("gen.py Gen", "repo.py Repo"): CERTAIN}
+    assert edges(repository, "calls") == {("gen.py Gen.run", "repo.py Repo.start"): CERTAIN}
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -364,3 +404,21 @@ RECEIVERS = {
 def test_the_receiver_is_what_stands_before_the_name(call: str) -> None:
     made = cut(f"def g():\n    return {call}\n", "python").references
     assert [one.owner for one in made if one.name == "f"] == [RECEIVERS[call]]
+
+
+OWN = {
+    ("python", "parent.add(1)"): "parent", ("python", "base.add(1)"): "base", ("python", "super().add(1)"): "super",
+    ("java", "parent.add(1);"): "parent", ("java", "this.add(1);"): "self", ("java", "super.add(1);"): "super",
+    ("csharp", "base.add(1);"): "super", ("csharp", "parent.add(1);"): "parent",
+    ("php", "parent::add(1);"): "super", ("php", "static::add(1);"): "self", ("php", "$parent->add(1);"): "parent", ("php", "$this->add(1);"): "self",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("language", "call"), OWN)
+def test_words_for_a_class_and_its_bases_are_those_of_the_language(language: str, call: str) -> None:
+    around = {
+        "python": "class A(B):\n    def f(self):\n        {}\n", "java": "class A extends B {{\n  void f() {{\n    {}\n  }}\n}}\n",
+        "csharp": "class A : B {{\n  void f() {{\n    {}\n  }}\n}}\n", "php": "<?php\nclass A extends B {{\n  function f() {{\n    {}\n  }}\n}}\n",
+    }  # fmt: skip
+    made = cut(around[language].format(call), language).references
+    assert [one.owner for one in made if one.name == "add"] == [OWN[language, call]]

@@ -3,7 +3,8 @@ the types of variables that calls are made on, as far as the text says them. Nam
 other files (`index.resolution`).
 
 Receivers are normal in all languages: steps are parted by dots, `self` stands for the object or class around (`this`,
-`cls`, `@`, `Self`, `static`), `super` for its bases, `?` for an expression that is no name, `f()` for what a call returns.
+`cls`, `@`, `Self`, PHP's `static`), `super` for its bases (C#'s `base`, PHP's `parent`), `?` for an expression that is no
+name, `f()` for what a call returns.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ MOST = 20_000
 """References of one file that are kept: a generated table of calls says nothing more with the rest."""
 _BEHIND = 240
 """Bytes before a called name that are read for its receiver."""
-_OWN = {"this": "self", "cls": "self", "Self": "self", "static": "self", "$this": "self", "@": "self", "base": "super", "parent": "super"}
+_OWN = {"this": "self", "cls": "self", "Self": "self"}
+_OWN_IN = {"csharp": {"base": "super"}, "php": {"static": "self", "parent": "super"}}
+"""Words of one language alone: in the others they are names like any other, and so is PHP's `$parent`."""
 _SEPARATORS = (b".", b"::", b"->", b"\\")
 _BEFORE_NAMES = (b".", b":", b">", b"\\", b" ", b"\n", b"\t")
 _LONGEST_IMPORT = 20_000
@@ -30,6 +33,8 @@ _KEYWORDS = frozenset(b"return await not in if and or yield assert else elif whi
 _REVERSED_CHAIN = re.compile(rb"[\w$@]+(?:\s*(?:\.[?&!]*|::|>-\??|\\)\s*[\w$@]+)*")
 _PARTING = re.compile(r"\s*(?:[?&!]*\.|::|\??->|\\)\s*")
 _TYPE_ARGUMENTS = re.compile(r"<[^<>]*>")
+_SUBSCRIPTS = re.compile(r"(?:\b(?:\w+\.)*(?:Generic|Protocol))?\[[^\[\]]*\]")
+"""Type arguments of Python; what only declares those of a class is no base of it."""
 
 
 def references(source: Source, found: list[Definition], language: str) -> tuple[Reference, ...]:
@@ -97,18 +102,19 @@ def _normal(owner: str, language: str) -> str:
     """A receiver as the module's head says."""
     if not owner:
         return ""
+    written = owner.partition(".")[0]
     first, *rest = owner.replace("$", "").split(".")
     if first.startswith("@"):
         return ".".join(["self", first.lstrip("@"), *rest])
     if first in ("super()", "super") and language != "rust":
         return ".".join(["super", *rest])
-    return ".".join([_OWN.get(first, first), *rest])
+    return ".".join([_OWN_IN.get(language, {}).get(written) or _OWN.get(first, first), *rest])
 
 
 # Headers: bases of classes, results of functions.
 
 _BASES = re.compile(r"\b(?:extends|implements|with)\s([\w.\\,\s]+)|<\s*([A-Z][\w:]*)|(?<!:):(?!:)\s*([A-Za-z_][\w.:, ]*)")
-_PYTHON_BASES = re.compile(r"class\s+\w+\s*(?:\[[^\]]*\])?\(([^)]*)\)")
+_PYTHON_BASES = re.compile(r"class\s+\w+\s*\(([^)]*)\)")
 _IMPL = re.compile(r"\bimpl\b\s*(?:<[^{]*?>\s)?\s*([\w:]+)(?:<.*?>)?\s+for\b")
 _RESULTS = {
     "python": re.compile(r"->\s*[\"']?(?:Optional\[)?[\"']?([A-Za-z_][\w.]*)"),
@@ -161,7 +167,7 @@ def _after_parameters(header: str, name: str) -> int:
 
 def _bases(header: str, name: str, language: str) -> list[str]:
     if language == "python":
-        match = _PYTHON_BASES.search(header)
+        match = _PYTHON_BASES.search(_without(_SUBSCRIPTS, header))
         written = match[1] if match else ""
     elif language == "rust":
         match = _IMPL.search(header)
@@ -170,13 +176,18 @@ def _bases(header: str, name: str, language: str) -> list[str]:
         return []
     else:
         after = header[header.find(name) + len(name) :].split("{")[0]
-        after = re.sub(r"\([^()]*\)", "", after)
-        while (shorter := _TYPE_ARGUMENTS.sub("", after)) != after:
-            after = shorter
+        after = _without(_TYPE_ARGUMENTS, re.sub(r"\([^()]*\)", "", after))
         written = ",".join(part for match in _BASES.finditer(after) for part in match.groups() if part)
     names = (re.sub(r"^(?:public|private|protected|virtual)\s+", "", part.strip()).split(" ")[0] for part in re.split(r"[,&]|\bimplements\b|\bwith\b", written))
     plain = (".".join(_PARTING.split(part.strip("\\ "))) for part in names)
     return [part for part in plain if re.fullmatch(r"[A-Za-z_][\w.]*", part) and part not in ("object", name, "ABC", "Object")]
+
+
+def _without(pattern: re.Pattern[str], text: str) -> str:
+    """A text without what a pattern finds, from the inside out."""
+    while (shorter := pattern.sub("", text)) != text:
+        text = shorter
+    return text
 
 
 def _plain_type(name: str, language: str) -> str:
