@@ -137,6 +137,28 @@ def test_of_several_symbols_of_one_name_the_nearest_to_the_lines_is_taken() -> N
 
 
 @pytest.mark.parametrize(
+    ("component", "symbols", "index"),
+    [
+        ("Foo.run", ["run", "Foo.run"], 1),
+        ("run", ["Foo.run", "run"], 1),
+        ("run", ["Foo", "Foo.run"], 1),
+        ("Foo.run", ["run", "Shop.Foo.run"], 1),
+        ("shop.run", ["walk", "run"], 1),  # the file's name before a symbol of the file
+    ],
+)
+def test_without_lines_the_symbol_itself_goes_before_a_longer_one_and_that_before_a_shorter_one(component: str, symbols: list[str], index: int) -> None:
+    chunks = [Chunk(row, row, "method", symbol) for row, symbol in enumerate(symbols, 1)]
+    attached, _ = attach([entry(line_range=None, component=component)], {"sde.py": chunks})
+    assert list(attached) == [("sde.py", index)]
+
+
+def test_lines_near_a_shorter_symbol_do_not_lead_away_from_the_one_that_is_named() -> None:
+    chunks = (Chunk(1, 3, "function", "run"), Chunk(20, 23, "method", "Foo.run"))
+    attached, _ = attach([entry(line_range="1-3", component="Foo.run")], {"sde.py": chunks})
+    assert list(attached) == [("sde.py", 1)]
+
+
+@pytest.mark.parametrize(
     ("fields", "reason"),
     [
         ({"file": "sd.py"}, "no file sd.py is indexed; the nearest is sde.py"),

@@ -161,9 +161,10 @@ def _no_file(entry: Manual, by_path: Mapping[str, str]) -> str:
 
 def _find(entry: Manual, chunks: Sequence[Chunk]) -> int | str:
     """The index of the chunk that an entry explains, or why there is none."""
-    named = [index for index, chunk in enumerate(chunks) if _is_named(chunk, entry.component)]
+    ranks = {index: rank for index, chunk in enumerate(chunks) if (rank := _rank(chunk, entry.component)) is not None}
+    named = [index for index, rank in ranks.items() if rank < _SHORTER] or list(ranks)
     if named:
-        return min(named, key=lambda index: (_distance(entry, chunks[index]), chunks[index].start_line))
+        return min(named, key=lambda index: (_distance(entry, chunks[index]), ranks[index], chunks[index].start_line))
     if not entry.start_line:
         return f"{entry.file} has no symbol {entry.component}"
     best = max(range(len(chunks)), key=lambda index: (_overlap(entry, chunks[index]), -index), default=-1)
@@ -180,11 +181,17 @@ def _parts(symbol: str) -> list[str]:
     return [part for part in re.split(r"\.|::|#| > ", symbol.strip().removesuffix("()")) if part]
 
 
-def _is_named(chunk: Chunk, component: str) -> bool:
-    """Whether the component is the chunk's symbol, or the end of it, or ends with it."""
+_SHORTER = 2
+"""Rank of a chunk whose symbol is only the end of the component."""
+
+
+def _rank(chunk: Chunk, component: str) -> int | None:
+    """0 where the component is the chunk's symbol, 1 where it is the end of it, `_SHORTER` where it ends with it, else none."""
     own, asked = _parts(chunk.symbol or ""), _parts(component)
     shorter = min(len(own), len(asked))
-    return bool(shorter) and own[-shorter:] == asked[-shorter:]
+    if not shorter or own[-shorter:] != asked[-shorter:]:
+        return None
+    return _SHORTER if len(own) < len(asked) else int(len(own) > len(asked))
 
 
 def _distance(entry: Manual, chunk: Chunk) -> tuple[int, float]:
