@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import wayfind
-from wayfind.corpus.comments import clean_comment
+from wayfind.corpus.comments import _unclosed, clean_comment
 from wayfind.corpus.definitions import MOST_CALLS, SIGNATURE_CHARACTERS, definitions
 from wayfind.corpus.languages import language_of
 from wayfind.corpus.syntaxes import SYNTAXES
@@ -624,6 +625,43 @@ def test_defect_7_text_between_two_docstrings_is_no_docstring():
     assert (found["a"].docstring, found["b"].docstring) == ("First.", "")
 
 
+@pytest.mark.parametrize("value", ['(\n    "select name "\n    "from users"\n)', '[\n    "red paint",\n    "blue paint",\n]', '{\n    "red paint":\n    1,\n}'])
+def test_the_strings_of_a_constant_are_no_docstring(value):
+    (chunk,) = definitions(f"CHOICES = {value}\n", "python")[0]
+    assert (chunk.kind, chunk.symbol, chunk.docstring) == ("constant", "CHOICES", "")
+
+
+@pytest.mark.parametrize(
+    ("language", "head", "body", "symbols"),
+    [
+        (
+            "cpp",
+            "class V {\n public:\n",
+            [
+                "int& operator[](int i) { return a[i]; }", "V& operator()(int i) { return *this; }", "V* operator->() { return this; }",
+                "explicit operator bool() const { return x; }", "bool operator<(const V& o) const { return 1; }", "~V() { c(); }",
+            ],
+            ["V", "V.operator[]", "V.operator()", "V.operator->", "V.operator bool", "V.operator<", "V.~V"],
+        ),
+        (
+            "csharp",
+            "class A {\n",
+            ["public int this[int i] {\n get { return 1; }\n }", "public static explicit operator int(A a) {\n return 1;\n }", "public static A operator +(A a, A b) {\n return a;\n }"],
+            ["A", "A.this[]", "A.operator int", "A.operator+"],
+        ),
+        ("swift", "struct P {\n", ["subscript(i: Int) -> Int {\n return i\n }"], ["P", "P.subscript"]),
+    ],
+)  # fmt: skip
+def test_operators_and_indexers_keep_their_signs(language, head, body, symbols):
+    chunks = definitions(head + "".join(f"  {one}\n" for one in body) + ("};\n" if language == "cpp" else "}\n"), language)[0]
+    assert [chunk.symbol for chunk in chunks if chunk.symbol] == symbols
+
+
+def test_an_operator_outside_its_class_keeps_class_and_signs():
+    text = "int& ns::V<int>::operator[](int i) {\n  return a[i];\n}\n"
+    assert [chunk.symbol for chunk in definitions(text, "cpp")[0]] == ["V.operator[]"]
+
+
 @pytest.mark.parametrize("prefix", ["f", "b", "rb"])
 def test_defect_7_a_formatted_or_bytes_string_is_no_docstring(prefix):
     assert definitions(f'def a():\n    {prefix}"text"\n    return 1\n', "python")[0][0].docstring == ""
@@ -743,6 +781,18 @@ def test_a_go_comment_a_blank_line_above_is_not_the_functions():
 )
 def test_comment_markers_are_removed(comment, lines):
     assert clean_comment(comment, xml=comment.startswith("/// <")) == lines
+
+
+_CLOSING = re.compile(r"\s*(?:\*+/|\*+\)|-+\}|\#>|--\]=*\]|\]=*\](?:--)?)\s*$")
+
+
+@given(st.lists(st.sampled_from(["*/", "*", "*)", "-}", "-", "#>", "]]", "]", "=", "--", " ", "\n", "word"]), max_size=9).map("".join))
+def test_the_marker_that_closes_a_comment_goes_as_the_pattern_has_it(comment):
+    assert _unclosed(comment).rstrip() == _CLOSING.sub("", comment).rstrip()
+
+
+def test_a_long_run_of_stars_is_read_once():
+    assert clean_comment(f"/* Opens it. {'*' * 300_000} Shuts it. */")[0].startswith("Opens it.")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ import pytest
 from wayfind.corpus import actions, english, templates
 from wayfind.corpus.english import article, listed, third_person, words
 from wayfind.corpus.extract import extract
-from wayfind.corpus.extract import extract
 from wayfind.corpus.facts import parameters
 from wayfind.corpus.targets import comment, comment_lines, documented, first_sentences, shortened, target_of, with_target
 from wayfind.corpus.templates import sentence
@@ -247,6 +246,65 @@ def test_sentences_end_where_they_end() -> None:
         ("python", "block", None, "", 'if __name__ == "__main__":\n    main()', "Runs when executed as a script; calls findall and lower."),
         ("rust", "block", "Foo", "impl<T> Display for Foo<T>", "impl<T> Display for Foo<T> {", "Implementation of Display for Foo<T>."),
         ("text", "window", None, "", "Frequently asked questions\n", ""),
+        # A name that means something in one language only.
+        ("python", "method", "DataFrame.drop", "def drop(self, columns)", "", "A DataFrame drops, given columns."),
+        ("lua", "method", "M.drop", "function M:drop(x)", "", "Drops in M, given x."),
+        ("rust", "method", "Guard.drop", "fn drop(&mut self)", "", "Releases what a Guard holds."),
+        ("python", "method", "Cart.call", "def call(self, fn)", "", "A Cart calls, given fn."),
+        ("ruby", "method", "Cart.call", "def call(env)", "", "Calls a Cart with env."),
+        ("python", "method", "Cart.inspect", "def inspect(self)", "", "Inspects a Cart."),
+        ("python", "method", "Cart.equals", "def equals(self, a, b)", "", "Method equals (a, b) of Cart."),
+        ("java", "method", "Cart.equals", "public boolean equals(Object o)", "", "Compares a Cart with o for equality."),
+        ("java", "method", "Carts.equals", "static boolean equals(Object a, Object b)", "", "Method equals (a, b) of Carts."),
+        ("python", "method", "Cart.fmt", "def fmt(self, value)", "", "Method fmt (value) of Cart."),
+        # What is converted, and what a predicate is about.
+        ("python", "method", "DataFrame.to_csv", "def to_csv(self, path)", "", "Converts a DataFrame to csv, given path."),
+        ("php", "method", "User.toArray", "public function toArray($request)", "", "Converts a User to array, given request."),
+        ("python", "method", "Row.as_dict", "def as_dict(self, deep)", "", "Gives a Row as dict, given deep."),
+        ("java", "method", "Mapper.toRow", "public static Row toRow(User user)", "", "Converts user to row."),
+        ("python", "function", "to_row", "def to_row(user)", "", "Converts user to row."),
+        ("python", "method", "Router.has_route", "def has_route(self, path)", "", "Tells whether a Router has route, given path."),
+        ("python", "method", "Box.contains_point", "def contains_point(self, p)", "", "Tells whether a Box contains point, given p."),
+        ("ruby", "method", "Cart.has_item?", "def has_item?(item)", "", "Tells whether a Cart has item, given item."),
+        ("rust", "method", "Cart.has_item", "fn has_item(&self, item: &Item) -> bool", "", "Tells whether a Cart has item, given item."),
+        ("rust", "method", "Cart.can_hold", "fn can_hold(item: &Item) -> bool", "", "Tells whether item can hold."),
+        ("python", "method", "Cart.is_open", "def is_open(self, path)", "", "Tells whether path is open."),
+        ("python", "method", "Cart.can_hold", "def can_hold(item)", "@staticmethod\ndef can_hold(item):", "Tells whether item can hold."),
+        ("python", "function", "are_equal", "def are_equal(a, b)", "", "Tells whether a and b are equal."),
+        ("c", "function", "list_is_empty", "int list_is_empty(struct list *l)", "", "Tells whether list is empty, given l."),
+        ("c", "function", "queue_is_full", "bool queue_is_full(struct queue *q)", "", "Tells whether queue is full, given q."),
+        ("c", "function", "check_is_valid", "int check_is_valid(int x)", "", "Checks the is valid, given x."),
+        # Decorators of what is defined inside are not the function's own.
+        ("python", "function", "build_model", "def build_model(cfg)", "def build_model(cfg):\n    class M:\n        @property\n        def a(self): ...", "Builds the model, given cfg."),
+        ("python", "function", "build", "def build(cli)", "def build(cli):\n    @cli.command()\n    def go(): ...", "Builds cli, given cli."),
+        # A return of which only the owner is known.
+        ("python", "method", "Box.get", "def get(self)", "", "Method get of Box."),
+        ("python", "method", "Box.get", "def get(self, key)", "", "A Box returns, given key."),
+        # All members of an enumeration, and nothing of what stands in brackets.
+        ("java", "enum", "Color", "enum Color", "enum Color {\n    RED,\n    GREEN(1), @Deprecated BLUE;\n\n    int code, rank;\n}", "Enumeration Color: RED, GREEN and BLUE."),
+        ("java", "enum", "Color", "enum Color", "enum Color { RED, GREEN, BLUE; }", "Enumeration Color: RED, GREEN and BLUE."),
+        ("rust", "enum", "Msg", "enum Msg", "enum Msg<'a> {\n    Quit,\n    Move { x: i32, y: i32 },\n    Change(i32, i32), // or not, so\n    #[a(b)]\n    Say(&'a str),\n}", "Enumeration Msg: Quit, Move, Change and Say."),
+        ("php", "enum", "Suit", "enum Suit: string", 'enum Suit: string { case Hearts = "H"; case Spades = "S"; }', "Enumeration Suit: Hearts and Spades."),
+        ("swift", "enum", "Way", "enum Way", "enum Way {\n    case north, south\n    case east(Int, String)\n", "Enumeration Way: north, south and east."),
+        ("scala", "enum", "Way", "enum Way", "enum Way:\n  case North, South\n  case East extends Way(3)\n", "Enumeration Way: North, South and East."),
+        ("c", "enum", "way_t", "typedef enum", "typedef enum {\n  NORTH,\n  SOUTH = 2\n} way_t;", "Enumeration way_t: NORTH and SOUTH."),
+        ("c", "enum", "way", "enum way", "enum way {\n  NORTH = 'a', /* up */\n#ifdef X\n  SOUTH = F(1, 2),\n#endif\n  EAST\n};", "Enumeration way: NORTH, SOUTH and EAST."),
+        # Bases, however the language writes them.
+        ("ruby", "class", "Cart", "class Cart < Base", "class Cart < Base\n  include Comparable\n  attr_reader :items\n  LIMIT = 10\n", "Class Cart based on Base; declares LIMIT."),
+        ("kotlin", "class", "Point", "class Point(val x: Int) : Base(f(x)), Shape", "", "Class Point based on Base and Shape."),
+        ("cpp", "class", "Vec", "template <typename T> class Vec : public Base<T>, private std::exception", "", "Class Vec based on Base and std::exception."),
+        ("csharp", "class", "Foo", "public class Foo<T> : Base<T>, IFoo where T : Bar", "", "Class Foo based on Base and IFoo."),
+        ("java", "class", "Foo", "class Foo<T extends Bar<T>> extends Base<T> implements A, B", "", "Class Foo based on Base, A and B."),
+        ("typescript", "class", "Foo", "class Foo extends Base<{ a: string }>", "", "Class Foo based on Base."),
+        # Operators, indexers and destructors.
+        ("cpp", "method", "V.operator[]", "int& operator[](int i)", "", "Operator [] of V on i."),
+        ("cpp", "method", "V.operator bool", "explicit operator bool() const", "", "Operator bool of V."),
+        ("cpp", "method", "V.operator std::string", "operator std::string() const", "", "Operator std::string of V."),
+        ("cpp", "method", 'V.operator"" _km', 'long operator"" _km(long x)', "", 'Operator "" of V on x.'),
+        ("cpp", "method", "Vec.~Vec", "virtual ~Vec()", "", "Cleans up when a Vec is destroyed."),
+        ("csharp", "method", "Foo.Foo", "~Foo()", "", "Cleans up when a Foo is destroyed."),
+        ("csharp", "method", "A.this[]", "public int this[int i] { get { return 1; } }", "", "Returns the item of an A for i."),
+        ("swift", "method", "P.subscript", "subscript(i: Int) -> Int { return i }", "", "Returns the item of a P for i."),
     ],
 )
 def test_sentences_for_common_patterns(language: str, kind: str, symbol: str | None, signature: str, text: str, said: str) -> None:
@@ -310,6 +368,11 @@ def test_words_of_names() -> None:
 def test_examples_in_docstrings_run(name: str) -> None:
     result = doctest.testmod(importlib.import_module(f"wayfind.corpus.{name}"))
     assert result.attempted and not result.failed
+
+
+def test_the_type_that_an_alias_maps_is_no_base() -> None:
+    chunk = Chunk(1, 1, "type", "M", "export type M<T> = { [K in keyof T]: T[K] }")
+    assert sentence(chunk, "export type M<T> = { [K in keyof T]: T[K] };", "typescript") == "Type M."
 
 
 # Laws ------------------------------------------------------------------------------------------------------------------

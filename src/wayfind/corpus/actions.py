@@ -34,8 +34,10 @@ _CONSTRUCTORS = {
 
 
 def constructor(facts: Facts) -> str:
-    """`Creates a Router from routes and prefix.`"""
+    """`Creates a Router from routes and prefix.`, and for a destructor `Cleans up when a Router is destroyed.`"""
     name, owner = facts.name, facts.owner
+    if owner and facts.chunk.signature.partition("(")[0].endswith(f"~{owner}"):
+        return f"Cleans up when {article(owner)} {owner} is destroyed."
     made = owner if owner and (facts.language in _CONSTRUCTORS.get(name, ()) or name in (owner, "from")) else ""
     if not made and facts.language == "go" and (found := re.fullmatch(r"New([A-Z]\w*)", name)):
         made = found.group(1)
@@ -130,17 +132,35 @@ DUNDERS = {
     "__destruct": "Cleans up when {a} is destroyed",
     "String": "Returns the text of {a}",
     "compareTo": "Compares {a} with {p} for order",
+    "this[]": "Returns the item of {a} for {p}",
+    "subscript": "Returns the item of {a} for {p}",
 }
 """Methods whose name means the same in every class of their language."""
+
+_JVM = ("java", "kotlin", "scala", "groovy")
+_LANGUAGES = {
+    **dict.fromkeys(("call", "inspect", "to_s"), ("ruby",)),
+    **dict.fromkeys(("fmt", "drop", "deref"), ("rust",)),
+    **dict.fromkeys(("hashCode", "compareTo"), (*_JVM, "dart")),
+    **dict.fromkeys(("ToString", "GetHashCode", "Equals", "Dispose", "this[]"), ("csharp", "fsharp")),
+    **dict.fromkeys(("__get", "__set", "__call", "__callStatic", "__isset", "__invoke", "__destruct", "__toString"), ("php",)),
+    "equals": _JVM,
+    "toString": (*_JVM, "dart", "javascript", "typescript", "tsx"),
+    "dealloc": ("objc",),
+    "deinit": ("swift", "zig"),
+    "String": ("go",),
+    "subscript": ("swift",),
+}
+"""The languages in which such a name means that, where others use it for something else."""
 
 
 def dunder(facts: Facts) -> str:
     """`Tells whether a Router contains key.`"""
     said = DUNDERS.get(facts.name)
-    if said is None or not facts.owner:
+    if said is None or not facts.owner or facts.language not in _LANGUAGES.get(facts.name, (facts.language,)):
         return _operator(facts)
     given = listed(facts.parameters)
-    if "{p}" in said and not given:
+    if "{p}" in said and not given or said.startswith("Compares") and len(facts.parameters) > 1:
         return ""
     return (
         said.format(
@@ -157,14 +177,14 @@ def _operator(facts: Facts) -> str:
     """`Operator == of Router on other.`"""
     if not facts.name.startswith("operator"):
         return ""
-    found = re.search(r"\boperator\s*([^\s\w(]{1,3}|\(\)|\w+)", facts.chunk.signature)
+    found = re.search(r"\boperator\s*([^\s\w(]{1,3}|\(\)|\w[\w:]*)", facts.chunk.signature)
     of = f" of {facts.owner}" if facts.owner and facts.owner != "operator" else ""
     return f"Operator {found.group(1)}{of}{_takes(facts, ' on ')}." if found else ""
 
 
 def accessor(facts: Facts) -> str:
     """`Returns the area of a Shape.` for properties, getters and setters."""
-    head = facts.text[:600]
+    head = _before_signature(facts)
     if ".setter" in head and _SETTER.search(head) or _SET.match(facts.chunk.signature):
         return _verb_phrase(facts, "sets", facts.words) + "."
     is_property = "property" in head and _PROPERTY.search(head)
@@ -180,6 +200,12 @@ def accessor(facts: Facts) -> str:
     if is_property or _GET.match(signature):
         return predicate(facts) or _verb_phrase(facts, "returns", facts.words) + "."
     return ""
+
+
+def _before_signature(facts: Facts) -> str:
+    """The text above the signature: decorators and comments of the definition itself, not of those inside it."""
+    begin = facts.chunk.signature.partition("(")[0]
+    return facts.text[: max(0, facts.text.find(begin))]
 
 
 _SETTER = re.compile(r"^\s*@\w+\.setter\b", re.MULTILINE)
@@ -198,7 +224,7 @@ def predicate(facts: Facts) -> str:
         not facts.owner
         and not facts.name.isupper()
         and any(part in ("is", "has") for part in parts[1:-1])
-        and not is_verb(parts[0], alone=False)
+        and (parts[0] not in _ASKING and not is_verb(parts[0], alone=parts[1] in ("is", "has")))
     ):
         return f"Tells whether {' '.join(parts)}{_takes(facts)}."
     if len(parts) < 2 or parts[0] not in (
@@ -216,18 +242,32 @@ def predicate(facts: Facts) -> str:
         "exists",
     ):
         return ""
-    given = facts.parameters
-    subject = (
-        f"{article(facts.owner)} {facts.owner}"
-        if facts.owner and facts.owner[:1].isupper() and not given
-        else given[0]
-        if given
-        else ""
+    given, verb, rest = facts.parameters, parts[0], " ".join(parts[1:])
+    if given and (verb in ("is", "are", "was") or not _on_instance(facts)):
+        return f"Tells whether {listed(given) if verb == 'are' else given[0]} {verb} {rest}."
+    if facts.owner[:1].isupper():
+        return f"Tells whether {article(facts.owner)} {facts.owner} {verb} {rest}{_takes(facts)}."
+    return f"Tells whether it {verb} {rest}{_takes(facts)}." if verb != "are" else f"Tells whether {rest} are so."
+
+
+_ASKING = frozenset({"check", "test", "require"})
+"""Verbs before a predicate, although they are nouns as well."""
+
+
+def _on_instance(facts: Facts) -> bool:
+    """Whether the function is called on an object of its owner, as far as its head tells."""
+    signature = facts.chunk.signature
+    return bool(
+        facts.owner
+        and facts.language not in _MODULES
+        and not _STATIC.search(signature)
+        and not (facts.language == "rust" and not _RECEIVER.search(signature))
+        and "@staticmethod" not in _before_signature(facts)
     )
-    verb, rest = parts[0], " ".join(parts[1:])
-    if not subject:
-        return f"Tells whether it {verb} {rest}." if verb != "are" else f"Tells whether {rest} are so."
-    return f"Tells whether {subject} {verb} {rest}."
+
+
+_STATIC = re.compile(r"^[^(]*\bstatic\b|^class func\b|^def self\.")
+_RECEIVER = re.compile(r"\bself\b")
 
 
 _TEST = re.compile(r"^_*(?:[Tt]ests?|TEST|should|spec|it|check)(?=[_A-Z\s\d]|$)|_?(?:[Tt]ests?|[Ss]pec)$")
@@ -261,7 +301,7 @@ def handler(facts: Facts) -> str:
 
 def entry_point(facts: Facts) -> str:
     """`Command-line entry point: calls parse_args and run.`"""
-    head = facts.text[:1_500]
+    head = _before_signature(facts)
     is_command = "@" in head and _COMMAND.search(head) and _COMMAND_LINE.search(head)
     is_main = facts.name in ("main", "Main", "_main", "__main__", "cli")
     if not (is_command or is_main or "add_argument(" in facts.text):
@@ -280,7 +320,7 @@ _COMMAND_LINE = re.compile(r"click|typer|cli|app\.command|option")
 
 
 def converter(facts: Facts) -> str:
-    """`Converts a Point to JSON.`"""
+    """`Converts a Point to JSON.`, or what is given where there is no object to convert."""
     parts = facts.words
     if len(parts) < 2 or parts[0] not in ("to", "from", "as", "into"):
         return ""
@@ -288,12 +328,11 @@ def converter(facts: Facts) -> str:
     owner = f"{article(facts.owner)} {facts.owner}" if facts.owner and facts.owner[:1].isupper() else ""
     if parts[0] == "from":
         return f"Creates {owner} from {rest}{_takes(facts)}." if owner else f"Converts from {rest}{_takes(facts)}."
+    third = "Gives" if parts[0] == "as" else "Converts"
+    if owner and _on_instance(facts):
+        return f"{third} {owner} {parts[0]} {rest}{_takes(facts)}."
     converted = facts.parameters[0] if len(facts.parameters) == 1 else owner
-    return (
-        f"{'Gives' if parts[0] == 'as' else 'Converts'} {converted} {parts[0]} {rest}."
-        if converted
-        else f"Converts {parts[0]} {rest}."
-    )
+    return f"{third} {converted} {parts[0]} {rest}." if converted else f"Converts {parts[0]} {rest}."
 
 
 def macro(facts: Facts) -> str:
@@ -313,6 +352,8 @@ def verb(facts: Facts) -> str:
     )
     if not parts or facts.name.isupper() or is_module_first and not facts.owner:
         return ""
+    if len(parts) == 1 and third_person(parts[0]) == "returns" and not facts.parameters:
+        return ""  # It says that something is returned, not what.
     if is_verb(parts[0], len(parts) == 1 and not facts.parameters and not facts.calls):
         return f"{_verb_phrase(facts, third_person(parts[0]), parts[1:])}{_takes(facts)}{calls(facts)}."
     if len(parts) > 1 and parts[0] in THIRD_PERSONS and parts[0] != "does":

@@ -9,7 +9,6 @@ import re
 _OPEN = re.compile(
     r"/\*+!?<?|//+!?<?|\#!(?!\[)|\#+:?'?(?=\W|\w|$)|--+\s*(?:\||\^)|--\[=*\[|--+|\{-+\s*\|?|\(\*+|<\#|;+|%+"
 )
-_CLOSE = re.compile(r"\s*(?:\*+/|\*+\)|-+\}|\#>|--\]=*\]|\]=*\](?:--)?)\s*$")
 _LEADER = re.compile(r"\*+(?!/)\s?|\#(?=\s|$)\s?")
 _POD = re.compile(r"^=\w+\s*", re.MULTILINE)
 _LUA_TAG = re.compile(r"^-*\s*@(?:param|return|field|class|type|overload|generic|alias|private|cast)\s+")
@@ -53,7 +52,7 @@ def clean_comment(comment: str, xml: bool = False) -> list[str]:
         return [line for line in map(str.strip, _POD.sub("", comment).split("\n")) if line]
     opened = _OPEN.match(comment)
     block = bool(opened) and opened[0][:2] in ("/*", "(*", "{-", "<#") or comment.startswith("--[")
-    body = _CLOSE.sub("", comment) if block else comment
+    body = _unclosed(comment) if block else comment
     lines = []
     for number, line in enumerate(body.split("\n")):
         line = line.strip()
@@ -69,6 +68,22 @@ def clean_comment(comment: str, xml: bool = False) -> list[str]:
         text = html.unescape(_TAG.sub(lambda tag: tag[1] or "", text))
     text = _javadoc(text) if comment.startswith("/**") and not xml else inlined(text)
     return [line for line in map(str.strip, text.split("\n")) if _WORD.search(line) and not _DIRECTIVE.match(line)]
+
+
+def _unclosed(comment: str) -> str:
+    """A block comment without the marker that closes it. Read from its end, where a pattern would try each star of a ruler."""
+    body = comment.rstrip()
+    if body.endswith(("*/", "*)")):
+        return body[:-1].rstrip("*").rstrip()
+    if body.endswith("-}"):
+        return body[:-1].rstrip("-").rstrip()
+    if body.endswith("#>"):
+        return body[:-2].rstrip()
+    bracket = body.removesuffix("--")
+    inner = bracket[:-1].rstrip("=")
+    if not (bracket.endswith("]") and inner.endswith("]")):
+        return comment
+    return (inner[:-1] if bracket != body else inner[:-1].removesuffix("--")).rstrip()
 
 
 def _javadoc(text: str) -> str:

@@ -52,7 +52,7 @@ class Facts:
 
 _STEPS_OF_SYMBOL = re.compile(r"\.|::|#")
 _STEPS_OF_CALL = re.compile(r"\.|::|->")
-_LAST_NAME = re.compile(r"(operator\s*\W+|[^\W\d][\w$-]*[!?=']*|[^\w\s.]+)$")
+_LAST_NAME = re.compile(r"(\boperator(?:\s*\W+|(?:\s|\"\")\s*\w.*)|this\[\]|~?[^\W\d][\w$-]*[!?=']*|[^\w\s.]+)$")
 
 EVERYWHERE = frozenset(
     """
@@ -82,7 +82,10 @@ def parameters(signature: str, name: str, language: str) -> list[str]:
     >>> parameters("static int add(const char *key, int size)", "add", "c")
     ['key', 'size']
     """
-    at = signature.rfind(f"{name}(") if name else -1
+    if name == "this[]":  # C#'s indexer.
+        at = signature.find("this[") - len("]")
+    else:
+        at = signature.rfind(f"{name}(") if name else -1
     at = at + len(name) if at >= 0 else _first_bracket(signature, name)
     if at < 0:
         return []
@@ -153,6 +156,7 @@ _MEMBER = re.compile(
     rf"^\s+(?:(?:{_MODIFIER})\s+)*(?!(?:{_NO_MEMBER})\s)(?:{_TYPE})??\$?([A-Za-z_]\w*)\??\s*(?:{_AFTER_MEMBER})"
 )
 _GO_FIELD = re.compile(r"^\s+([A-Za-z_]\w*)(?:,\s*\w+)*\s+[\w\[\]*.{}()]+")
+_RUBY_MEMBER = re.compile(r"^\s+@{0,2}([A-Za-z_]\w*)\s*(?:\|\|)?=(?![=~>])")
 NOT_MEMBERS = frozenset(
     """
     public private protected default signals slots return if else for while case default switch try catch super self
@@ -163,7 +167,7 @@ NOT_MEMBERS = frozenset(
 
 def members(facts: Facts, whole: bool = False) -> list[str]:
     """Names declared in the body of a class, an enum or an interface; `whole` where the text has no head of its own."""
-    pattern = _GO_FIELD if facts.language == "go" else _MEMBER
+    pattern = {"go": _GO_FIELD, "ruby": _RUBY_MEMBER}.get(facts.language, _MEMBER)
     lines = facts.text[:8_000].split("\n")[0 if whole else 1 :]
     stripped = [(line, bare) for line in lines if (bare := line.lstrip()) and not bare.startswith(("#", "//", "*", "/*"))]
     indents = [len(line) - len(bare) for line, bare in stripped if not bare.startswith(("@", '"""', "'''"))]
@@ -176,17 +180,20 @@ def members(facts: Facts, whole: bool = False) -> list[str]:
     ]
 
 
-_BASES = re.compile(r"\b(?:extends|implements|with|:|<(?=\s))\s*([A-Z][\w.:]*(?:<[^>]*>)?(?:\s*,\s*[A-Z][\w.]*)*)")
-
-
+_BASES = re.compile(r"(?:\b(?:extends|implements|with)\b|(?<!:):(?!:)|<(?=\s))((?:(?!\b(?:extends|implements|with|permits|by)\b)[^<])*)")
+_BEHIND = re.compile(r"(?:\bwhere\b|[={]).*")
+"""Bounds of parameters, a value or a body: what follows the list of bases."""
+_INNERMOST = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|<[^<>]*>")
+_BETWEEN = re.compile(r"[,+&]")
+_ACCESS = re.compile(r"(?:(?:public|private|protected|virtual|open)\s+)+")
+_BASE = re.compile(r"[A-Z][\w.:]*|\w+(?:(?:\.|::)\w+)+")
 _CLASS = re.compile(r"class\s+")
 _PYTHON_BASES = re.compile(r"\s*(?:\[[^\]]*\])?\(([^)]*)\)")
-_ROUND = re.compile(r"\([^)]*\)")
-_ANGLED = re.compile(r"<.*?>")
 _TYPE_NAME = re.compile(r"[\w.:]+")
 
 
 def bases(facts: Facts) -> list[str]:
+    """Names of the classes and interfaces that a head names as its own, without their parameters and without bounds of its own."""
     signature = facts.chunk.signature
     if facts.language == "python":
         # The name is no part of the pattern, which would be compiled for each class and drive others out of re's cache.
@@ -194,13 +201,18 @@ def bases(facts: Facts) -> list[str]:
         inside = next((found for at in starts if (found := _PYTHON_BASES.match(signature, at + len(facts.name)))), None)
         names = inside.group(1).split(",") if inside else []
     else:
-        names = [
-            one
-            for found in _BASES.findall(_ROUND.sub("", signature))
-            for one in _ANGLED.sub("", found).split(",")
-        ]
+        head = _BEHIND.sub("", _outermost(signature))
+        listings = (_BETWEEN.split(found) for found in _BASES.findall(head))
+        names = [bare for listing in listings for one in listing if _BASE.fullmatch(bare := _ACCESS.sub("", one.strip()))]
     return [
         name.strip()
         for name in names
         if _TYPE_NAME.fullmatch(name.strip()) and name.strip() not in ("object", facts.name)
     ]
+
+
+def _outermost(signature: str) -> str:
+    """The signature without what stands in brackets."""
+    while (shorter := _INNERMOST.sub("", signature)) != signature:
+        signature = shorter
+    return signature

@@ -101,7 +101,7 @@ def _definition(role: str, node: Node, captures: dict, source: Source) -> Defini
         until = _header_end(source, node.start_byte, end)
     scope = _plain(text_of(captures["scope"][0], source), True) if "scope" in captures else ""
     made = Definition(role, name, first, last, outer.start_byte, until, node.start_byte, end, scope)
-    if syntax.doc_in_body and body is not None:
+    if syntax.doc_in_body and body is not None and role != "constant":
         made.doc = first_string(body, source)
     return made
 
@@ -141,11 +141,12 @@ def _name(node: Node, captures: dict, source: Source) -> str:
     """The name as written, without what the language wraps around it."""
     syntax = source.syntax
     name = captures["name"][0] if "name" in captures else node.child_by_field_name("name")
-    if name is None:
+    if name is None or node.type == "subscript_declaration":  # Swift's has its result's type as its name.
         if node.type in ("method_definition", "method_declaration"):
             return _selector(node, source)
         if node.type.endswith("operator_declaration"):
-            return "operator" + text_of(node, source).partition("operator")[2].partition("(")[0].strip()
+            signs = text_of(node, source).partition("operator")[2].partition("(")[0].strip()
+            return f"operator {signs}" if signs[:1].isalpha() else f"operator{signs}"
         return syntax.names.get(node.type, "")
     declarators = []
     while inner := _inner_declarator(name):
@@ -188,17 +189,22 @@ def _selector(node: Node, source: Source) -> str:
 
 
 def _plain(name: str, container: bool) -> str:
-    """A name as a symbol: `ns::Class<T>::f` -> `Class.f`, `X.prototype.f` -> `X.f`, `M:f` -> `M.f`, `T['a']` -> `T.a`."""
+    """A name as a symbol: `ns::Class<T>::f` -> `Class.f`, `X.prototype.f` -> `X.f`, `M:f` -> `M.f`, `T['a']` -> `T.a`; an
+    operator keeps its signs: `ns::Class::operator[]` -> `Class.operator[]`."""
     if name.isidentifier():
         return name
     name = " ".join(name.split())
+    if operator := _OPERATOR.search(name):
+        owner = _plain(name[: operator.start()].rstrip(":"), True)
+        own = operator[1] + re.sub(r"\s*\(.*", "", operator[2]) if operator[2] else operator[1] + operator[3]
+        return f"{owner}.{own}" if owner else own
     if name[:1] in "\"'`[(" and name[-1:] in "\"'`])":
         name = re.sub(r"^[\"'`\[(\s]+|[\"'`\])\s]+$", "", name)
         return name
-    if "operator" not in name and not name.startswith("<"):
+    if not name.startswith("<"):
         while (shorter := re.sub(r"\s*<[^<>]*>", "", name)) != name:
             name = shorter
-    name = re.sub(r"\[['\"]?([^\]'\"]*)['\"]?\]", r".\1", name)
+    name = re.sub(r"\[['\"]?([^\]'\"]+)['\"]?\]", r".\1", name)
     name = re.sub(r"^(?:&|\*|dyn |mut |'\w+ )+", "", name)
     if "::" in name:
         name = ".".join(name.split("::")[-1 if container else -2 :])
@@ -206,6 +212,10 @@ def _plain(name: str, container: bool) -> str:
         name = re.sub(r"(?<=\w):(?=\w)", ".", name.replace("->", "."))
     name = re.sub(r"\.prototype\b", "", name)
     return re.sub(r"^(?:module\.exports|exports|window|globalThis)\.(?=.)", "", name)
+
+
+_OPERATOR = re.compile(r"(?:^|(?<=::))(operator)(?:(\s\w.*)|\s*([^\w\s].*))$")
+"""An operator by its type (`operator bool() const`) or by its signs (`operator->`)."""
 
 
 def _nested(candidates: list[Definition], source: Source) -> list[Definition]:

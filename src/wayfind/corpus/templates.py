@@ -52,17 +52,38 @@ _HEAD_WORD = re.compile(
 
 def enum(facts: Facts) -> str:
     """`Enumeration Color: red, green and blue.`"""
-    lines = facts.text[:8_000].split("\n")[1:] or [facts.text.partition("{")[2]]
-    names = [
-        found.group(1)
-        for line in lines
-        for found in _ENUMERATED.finditer(line.split("//")[0])
-    ]
+    names = _enumerated(facts)
     listed_names = listed([name for name in names if name not in NOT_MEMBERS], 6)
     return f"Enumeration {facts.name}: {listed_names}." if facts.name and listed_names else class_head(facts)
 
 
-_ENUMERATED = re.compile(r"(?:^\s*(?:case\s+)?|,\s*)([A-Za-z_]\w*)\s*(?=[=,(}:]|$)")
+def _enumerated(facts: Facts) -> list[str]:
+    """The names that an enumeration lists, without what stands in brackets behind them."""
+    text = _PREPROCESSED.sub(" ", _without_strings(_LIFETIME.sub(" ", facts.text) if facts.language == "rust" else facts.text))
+    before, _, behind = text.partition(facts.name)
+    listing = before if "typedef" in before and "{" in before else behind  # C's name may stand below its members
+    body = _outermost(listing.partition("{")[2] or listing.partition("\n")[2])
+    listings = [found.group(1) for found in _CASES.finditer(body)] or [body.partition(";")[0]]
+    members = (_ENUMERATED.match(one) for listing in listings for one in listing.split(","))
+    return [found.group(1) for found in members if found]
+
+
+def _outermost(text: str) -> str:
+    """The text without what stands in brackets, up to a bracket that was opened before it."""
+    kept, depth = [], 0
+    for piece in _BRACKETS.split(text):
+        depth += (piece in ("(", "[", "{")) - (piece in (")", "]", "}"))
+        if depth < 0:
+            break
+        kept.append(" " if depth or piece in (")", "]", "}") else piece)
+    return "".join(kept)
+
+
+_ENUMERATED = re.compile(r"(?:[\s#]|@[\w.]+)*([A-Za-z_]\w*)\s*(?:[=:]|extends\b|$)")
+_CASES = re.compile(r"\bcase\s+([^;\n]*(?:,\s*\n[^;\n]*)*)")
+_BRACKETS = re.compile(r"([()\[\]{}])")
+_PREPROCESSED = re.compile(r"^[ \t]*#[ \t]*(?:if|el|end|define|undef|include|pragma|region).*", re.MULTILINE)
+_LIFETIME = re.compile(r"'[a-z_]\w*\b(?!')")
 
 
 def constant(facts: Facts) -> str:
