@@ -197,7 +197,9 @@ def test_a_search_for_a_name_asks_no_model(shop, tmp_path, monkeypatch):
         assert repository.search("verify_credentials").results[0].symbol == "verify_credentials"
 
 
-def test_the_resident_process_makes_vectors_behind_searches(shop, tmp_path):
+@pytest.mark.parametrize("wanted", ["on", "off"])
+def test_the_resident_process_makes_vectors_behind_searches_unless_that_is_switched_off(shop, tmp_path, monkeypatch, wanted):
+    monkeypatch.setenv("WAYFIND_BACKGROUND_VECTORS", wanted)
     from wayfind.search.engine import Ask
     from wayfind.serve.workspace import Workspace
 
@@ -208,7 +210,7 @@ def test_the_resident_process_makes_vectors_behind_searches(shop, tmp_path):
         if entry._encoding is not None:
             entry._encoding.wait(60)
         answer = workspace.search([shop], Ask("email the buyer")).parts[0].answer
-        assert answer.index.encoded == 1.0 and answer.results[0].symbol == "notify_customer"
+        assert answer.index.encoded == (1.0 if wanted == "on" else 0.0) and answer.results[0].symbol == "notify_customer"
 
 
 def test_the_model_leaves_nothing_in_the_users_home(shop, tmp_path):
