@@ -469,10 +469,13 @@ def test_shell_completion_knows_the_commands(home: Path) -> None:
     assert b"status" in ran.stdout
 
 
-def test_with_an_expression_a_folder_in_the_place_of_the_text_is_searched(ask, tmp_path: Path) -> None:
+def test_with_an_expression_a_folder_in_the_place_of_the_text_is_searched(ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(tmp_path / "there", {"a.py": "def walrus():\n    return 1\n"})
     code, out, err = ask("search", "--regex", "def walrus", tmp_path / "there")
-    assert code == 0 and "a.py:1" in out and "taken for the folder" in err
+    assert code == 0 and "a.py:1" in out and not err
+    monkeypatch.chdir(tmp_path)
+    code, out, err = ask("search", "--regex", "def walrus", "there")
+    assert code == 0 and "a.py:1" in out and "there is taken for the folder" in err
 
 
 def test_names_between_commas_are_several(ask, own: Path) -> None:

@@ -115,7 +115,8 @@ def search_command(
         text, path, more = None, text, (*filter(None, [path]), *more)  # what stands in TEXT's place is a PATH then
     elif regex and text is not None and path is None and os.path.isdir(os.path.expanduser(text)):
         text, path = None, text
-        note(f"{shown(path)} is taken for the folder to search, not for a word; where it is one, write a PATH behind it")
+        if path.replace("_", "").isalnum():
+            note(f"{shown(path)} is taken for the folder to search, not for a word; where it is one, write a PATH behind it")
     asked = _read(from_file) if from_file is not None else _question(text, bool(regex))
     request = Request(
         "search", (), asked, k=top_k, languages=_each(lang), paths=only_path, kinds=_each(kind), regex=regex, explain=form.explain, max_tokens=max_tokens, level=level or "", graph=graph, refresh=form.refresh,
