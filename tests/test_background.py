@@ -27,6 +27,13 @@ def test_every_repository_gives_one_text_before_any_gives_two() -> None:
     assert chosen == texts([*pairs("c", 5), *pairs("b", 2), *pairs("a", 9)], size=7)
 
 
+def test_of_many_repositories_those_that_give_a_text_are_drawn() -> None:
+    many = [pair for name in (f"r{n:02}" for n in range(40)) for pair in pairs(name, 2)]
+    chosen = texts(many, size=10)
+    origins = {text.split("_")[0] for text in chosen}
+    assert len(chosen) == len(origins) == 10 and origins != {f"def r{n:02}" for n in range(10)}
+
+
 def test_vectors_stay_with_another_background(tmp_path: Path) -> None:
     folder = tmp_path / "bundle"
     shutil.copytree(bundle.BASE, folder)

@@ -320,6 +320,16 @@ def test_explain_takes_a_place_as_search_printed_it(ask, library: Path, monkeypa
     assert ask("explain", place, library.name)[0] == 0
 
 
+@pytest.mark.parametrize("more", [(), ("..",)])
+def test_a_file_of_the_current_folder_comes_before_the_roots_of_that_name(tmp_path: Path, ask, monkeypatch, more):
+    """And `../FILE`, as results are printed there, is never one outside of the root."""
+    plant(tmp_path, {"same.py": "", "lib/same.py": "def outer():\n    return 1\n", "lib/sub/same.py": "def inner():\n    return 2\n", "lib/.git/HEAD": ""})
+    monkeypatch.chdir(tmp_path / "lib" / "sub")
+    for written, symbol in (("same.py:1", "inner"), ("../same.py:1", "outer"), ("sub/same.py:1", "inner")):
+        code, out, err = ask("explain", written, *more, "--json")
+        assert code == 0 and json.loads(out)["results"][0]["symbol"] == symbol, err
+
+
 def test_explain_as_json_is_an_answer_with_one_result(ask, library: Path) -> None:
     answer = json.loads(ask("explain", "loans.py:14", library, "--json")[1])
     assert [r["symbol"] for r in answer["results"]] == ["Desk.lend"] and answer["confidence"] == 1

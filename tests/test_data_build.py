@@ -239,19 +239,21 @@ def test_own_pairs_join_the_others_and_their_part_is_that_of_their_project(trees
 
 
 def test_lines_of_no_origin_keep_the_part_they_give_or_are_dealt_out_by_their_code(trees):
-    """One line for `valid` held out the whole file, which was taken for one project."""
+    """One line for `valid` held out the whole file, which was taken for one project. And of two questions that one code answers the second
+    was dropped as a near-duplicate; it is one where the first is held out."""
     pairs = [{"query": f"how do I {verb} every {noun}", "code": function(verb, noun)} for verb in VERBS for noun in NOUNS]
     pairs.append({"query": "what is counted at night", "code": function("count", "basket")})
 
-    def parts(lines: list[dict], **source: str) -> dict[str, str]:
+    def parts(lines: list[dict], lost: int = 0, **source: str) -> dict[str, str]:
         (trees / "own.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
         manifest = built(recipe(trees, sources=[{"jsonl": "own.jsonl", **source}]), trees / "out", spill=trees / "spill")
-        assert sum(manifest["pairs"].values()) == len(pairs) - 1 and list(manifest["origins"]) == [source.get("origin", "own")]
+        assert sum(manifest["pairs"].values()) == len(pairs) - lost and list(manifest["origins"]) == [source.get("origin", "own")]
         return {pair.query: pair.part for pair in read_pairs(trees / "out")}
 
-    given = parts([pairs[0] | {"part": "valid"}, pairs[1] | {"part": "test"}, *pairs[2:]])
+    given = parts([pairs[0] | {"part": "valid"}, pairs[1] | {"part": "test"}, *pairs[2:]], lost=1)
     assert {query: part for query, part in given.items() if part != "train"} == {pairs[0]["query"]: "valid", pairs[1]["query"]: "test"}
-    assert set(parts(pairs).values()) == {"train", "valid", "test"}
+    drawn = parts(pairs)
+    assert set(drawn.values()) == {"train", "valid", "test"} and drawn[pairs[0]["query"]] == drawn[pairs[-1]["query"]]
     assert set(parts([pair | {"part": "train"} for pair in pairs]).values()) == {"train"}
     assert set(parts([pairs[0] | {"part": "valid"}, *pairs[1:]], origin="me/mine").values()) == {"valid"}
 
@@ -302,10 +304,31 @@ def test_what_a_configuration_gets_wrong_is_said_with_the_nearest_key(trees, mor
     assert said in str(caught.value)
 
 
+@pytest.mark.parametrize("text", ["name: 2024-13-45", "name: [", "name: " + "[" * 5000], ids=["a date that is none", "half", "deep"])
+def test_what_is_no_yaml_is_said_of_the_file(tmp_path, text):
+    (tmp_path / "odd.yaml").write_text(text)
+    with pytest.raises(UsageError, match="odd.yaml: not YAML"):
+        read_recipe(tmp_path / "odd.yaml")
+
+
 def test_a_repository_named_by_two_sources_is_refused(trees):
     sources = [{"repositories": ["trees/acme+project1"]}, {"repositories": "repositories.yaml", "part": "base", "folders": "trees"}]
     with pytest.raises(UsageError, match="a weight counts more"):
         built(recipe(trees, sources=sources), trees / "out")
+
+
+def test_folders_and_files_that_are_called_the_same_are_no_copies(trees):
+    """`api/src` and `web/src` were refused as one project that two sources name."""
+    for number, name in enumerate(("api", "web")):
+        (trees / name / "src").mkdir(parents=True)
+        (trees / name / "src" / "own.py").write_text("".join(function(verb, f"{NOUNS[number]}9") for verb in VERBS))
+        (trees / name / "own.jsonl").write_text(json.dumps({"query": "how do I pay", "code": function("pay", name)}) + "\n")
+    sources = [{"repositories": ["api/src", "trees/acme+project1"]}, {"repositories": ["web/src"]}, {"jsonl": "api/own.jsonl"}, {"jsonl": "web/own.jsonl"}]
+    manifest = built(recipe(trees, sources=sources, split={"valid": 0, "test": 0}), trees / "out")
+    assert set(manifest["origins"]) == {"api/src", "web/src", "acme/project1", "api/own", "web/own"}
+    for twice in ({"repositories": ["web/../api/src"]}, {"jsonl": "web/../api/own.jsonl"}):
+        with pytest.raises(UsageError, match="a weight counts more"):
+            built(recipe(trees, sources=[*sources, twice]), trees / "twice")
 
 
 def test_what_is_to_be_kept_out_has_to_be_there(trees):

@@ -42,6 +42,11 @@ def test_a_pair_comes_back_from_its_line(query, code, negatives, weight):
         ('{"query": "a", "code": "c", "negatives": "x"}', "`negatives` must be a list"),
         ('{"query": "a", "code": "c", "kind": "docs"}', "`kind` is 'docs'"),
         ('{"query": "a", "code": "c", "language": 3}', "`language` must be a text"),
+        ('{"query": "a", "code": "c", "symbol": 3}', "`symbol` must be a text"),
+        ('{"query": "a", "code": "c", "symbol": ["f"]}', "`symbol` must be a text"),
+        ('{"query": "a", "code": "c", "weight": 1' + "0" * 400 + "}", "`weight` must be a number"),
+        ('{"query": "a", "code": "c", "weight": NaN}', "`weight` must be a number"),
+        ('{"query": ' + "[" * 100_000, "too deeply"),
         ("[1]", "expected an object"),
         ("{", "not a line of JSON"),
     ],
@@ -178,6 +183,12 @@ def test_projects_are_on_one_side_whoever_owns_them():
     assert all(abs(parts.count(part) / 2000 - share) < 0.04 for part, share in {"valid": 0.2, "test": 0.2, "train": 0.6}.items())
     assert all(part_of(f"other/{number}", 0.2, 0.2) == part for number, part in enumerate(parts))
     assert settled([("a/x", "train"), ("b/x", "test"), ("c/x", "valid")]) == {"x": "test"}
+
+
+def test_a_list_of_excluded_projects_that_is_no_text_is_named(tmp_path):
+    (tmp_path / "exclude.txt").write_bytes("café/flask\n".encode("latin-1"))
+    with pytest.raises(UsageError, match="exclude.txt: no list of projects in UTF-8"):
+        read_excluded(tmp_path / "exclude.txt")
 
 
 def test_an_excluded_project_is_known_under_any_owner_and_in_vendored_folders(tmp_path):

@@ -12,13 +12,14 @@ import pytest
 from wayfind.errors import NotFound, UsageError
 from wayfind.model.text import chunk_text
 from wayfind.train.pairs import Pair
-from wayfind.train.recipe import JsonLines, Split
-from wayfind.train.sources.codesearchnet import codesearchnet_pairs
+from wayfind.train.recipe import CodeSearchNet, JsonLines, Recipe, Split, TheStack
+from wayfind.train.sources.codesearchnet import codesearchnet_pairs, held_out, held_out_languages
 from wayfind.train.sources.commits import NOT_FUNCTION
 from wayfind.train.sources.hub import streamed
 from wayfind.train.sources.jsonl import jsonl_pairs
 from wayfind.train.sources.repository import Limits, Repository, repository_pairs
 from wayfind.train.sources.the_stack import the_stack_pairs
+from wayfind.train.tasks import Task, pairs_of
 
 SHOP = '''\
 """A shop."""
@@ -94,7 +95,7 @@ def shop(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def pairs(shop) -> list[Pair]:
-    return repository_pairs(Repository("acme/shop", shop, "MIT", weight=3.0), KINDS, Limits(), weights={"python": 2.0}).pairs
+    return repository_pairs(Repository("acme/shop", shop, "MIT", weight=3.0), KINDS, Limits()).pairs
 
 
 def of(pairs: list[Pair], kind: str) -> dict[str, Pair]:
@@ -108,8 +109,16 @@ def test_a_docstring_asks_for_the_function_without_it(pairs):
     assert (pair.origin, pair.licence, pair.language, pair.symbol) == ("acme/shop", "MIT", "python", "total_price")
 
 
-def test_weights_of_repository_and_language_multiply(pairs):
-    assert {pair.weight for pair in pairs} == {6.0}
+def test_weights_of_source_and_language_multiply_whatever_the_source(tmp_path, shop):
+    """Weights of languages reached the pairs of repositories alone."""
+    publish(tmp_path, "python", {"train": [row("python", "train")]})
+    (tmp_path / "data" / "python").mkdir(parents=True)
+    (tmp_path / "data" / "python" / "a.jsonl").write_text(json.dumps({"content": SHOP, "ext": "py", "max_stars_repo_path": "shop.py"}) + "\n")
+    (tmp_path / "own.jsonl").write_text('{"query": "a b", "code": "c", "language": "lean", "weight": 0.5}\n{"query": "a b", "code": "d"}\n')
+    sources = [Repository("acme/shop", shop, weight=3.0), CodeSearchNet(str(tmp_path), weight=3.0), TheStack(str(tmp_path), weight=3.0), JsonLines(str(tmp_path / "own.jsonl"), weight=3.0)]
+    recipe = Recipe("all", sources, language_weights={"python": 2.0, "lean": 5.0})
+    found = [{pair.weight for pair in pairs_of(Task(source, "one", "python"), recipe).pairs} for source in sources]
+    assert found == [{6.0}, {6.0}, {6.0}, {7.5, 3.0}]
 
 
 def test_a_name_asks_for_the_body_with_the_name_masked(pairs):
@@ -261,6 +270,19 @@ def test_codesearchnet_is_capped_by_the_same_draw(tmp_path):
     assert len(found) == 5 and found == [p.id for p in codesearchnet_pairs(str(tmp_path), "go", 5, 1.0, 0).pairs]
 
 
+def test_codesearchnet_in_a_folder_as_the_hub_keeps_it_is_read_as_from_the_hub(tmp_path, monkeypatch):
+    """Such a folder was refused for want of the published files."""
+    for part in ("train", "validation", "test"):
+        (tmp_path / "python").mkdir(exist_ok=True)
+        (tmp_path / "python" / f"{part}-00000-of-00001.parquet").write_bytes(b"")
+    numbers = {"train": 1, "validation": 2, "test": 3}
+    monkeypatch.setattr("wayfind.train.sources.codesearchnet.streamed", lambda name, language, part: [row(language, part, numbers[part])] if name == str(tmp_path) else [])
+    found = codesearchnet_pairs(str(tmp_path), "python", 0, 1.0, 0).pairs
+    assert [(pair.origin, pair.part) for pair in found] == [("acme/desk1", "train"), ("acme/desk2", "valid")]
+    assert held_out_languages(tmp_path) == ["python"]
+    assert [pair.code for pair in held_out(tmp_path, "python").pairs] == [row("python", "test", 3)["code"]]
+
+
 def test_codesearchnet_says_what_it_expected(tmp_path):
     with pytest.raises(NotFound, match="ruby_train_0.jsonl.gz"):
         codesearchnet_pairs(str(tmp_path), "ruby", 0, 1.0, 0)
@@ -292,6 +314,14 @@ def test_the_stack_is_cut_by_our_own_extraction(tmp_path, kind):
     found = the_stack_pairs(str(tmp_path), "python", 50_000, 1.0)
     assert {(p.origin, p.licence, p.path, p.symbol) for p in found.pairs} == {("acme/shop", "MIT", "src/shop.py", name) for name in ("total_price", "Till")}
     assert "what the items of a basket cost" not in found.pairs[0].code
+
+
+@pytest.mark.parametrize(("language", "folder"), [("fsharp", "f-sharp"), ("protobuf", "protocol-buffer"), ("csharp", "c-sharp"), ("python", "python")])
+def test_a_language_of_the_stack_lies_where_the_set_has_it(monkeypatch, language, folder):
+    asked = []
+    monkeypatch.setattr("wayfind.train.sources.the_stack.streamed", lambda name, configuration, part, data_dir: asked.append(data_dir) or [])
+    the_stack_pairs("bigcode/the-stack-dedup", language, 10, 1.0)
+    assert asked == [f"data/{folder}"]
 
 
 def test_the_stack_ends_at_its_cap_without_reading_on(tmp_path, monkeypatch):

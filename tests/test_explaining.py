@@ -143,6 +143,22 @@ def test_stories_teach_the_decoder_before(tmp_path: Path) -> None:
         trained(tmp_path, replace(config, data=replace(config.data, stories="")), 0)
 
 
+def test_no_clipping_is_none(tmp_path: Path) -> None:
+    """`clip: 0` scaled every gradient to nothing, where it means any norm in the other trainings."""
+    config = read_config(laid(tmp_path))
+    clipped, whole = (trained(tmp_path, config, 1, clip=clip).network.state_dict() for clip in (0.0, 1e9))
+    assert all(torch.equal(clipped[name], whole[name]) for name in whole)
+
+
+def test_the_last_piece_of_a_list_counts_with_and_without_a_line_end(tmp_path: Path) -> None:
+    config, known = read_config(laid(tmp_path)), tmp_path / "vocab.txt"
+    pieces = known.read_text().split("\n")[:-1]
+    for text in ("\n".join(["zz", *pieces[:4], *pieces[5:], pieces[4]]), "\n".join(["zz", *pieces[:4], *pieces[5:], pieces[4]]) + "\n"):
+        known.write_text(text)
+        (tmp_path / str(len(text))).mkdir()
+        assert pieces[4] in prepared(config, tmp_path / str(len(text)), False)[1].pieces.split("\n")
+
+
 def test_interrupted_and_resumed_it_computes_what_it_would_have(tmp_path: Path) -> None:
     config = read_config(laid(tmp_path, CONFIG.replace("steps: 180", "steps: 12").replace("evaluate_every: 60", "evaluate_every: 6")))
     for folder in ("whole", "parts"):
@@ -194,6 +210,13 @@ def _begun(config: ExplainerConfig, folder: Path) -> tuple[Explainer, list, Word
         (("steps: 180", "steps: 0"), "steps must be 1 or more"),
         (("rate: 8.0e-3", "rate: -1.0"), "loop.rate must be above 0"),
         (("steps: 180", "steps: 180, story_steps: 5"), "data.stories names none"),
+        (("steps: 180", "steps: 180, story_steps: 180"), "loop.story_steps must be less than loop.steps"),
+        (("steps: 180", "steps: 180, clip: -1"), "loop.clip must be 0 or more"),
+        (("steps: 180", "steps: 180, warmup: -3"), "loop.warmup must be a share from 0 to 1"),
+        (("steps: 180", "steps: 180, final_rate: 2"), "loop.final_rate must be a share from 0 to 1"),
+        (("steps: 180", "steps: 180, minutes: -1"), "loop.minutes must be 0 or more"),
+        (("steps: 180", "steps: 180, weight_decay: .nan"), "loop.weight_decay must be 0 or more"),
+        (("data:", "weights: {docstring: -1}\ndata:"), "weights.docstring must be 0 or more"),
         (("vocabulary: vocab.txt", "vocabulary: ''"), "vocab.txt"),
         (("lessons: lessons.jsonl.gz", "lessons: ''"), "pairs"),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -85,6 +87,15 @@ def test_lessons_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert write_lessons(tmp_path / "a.jsonl.gz", given) == 20 and read_lessons(tmp_path / "a.jsonl.gz") == given
     with pytest.raises(NotFound):
         read_lessons(tmp_path / "b.jsonl.gz")
+
+
+@pytest.mark.parametrize("spoil", [gzip.decompress, lambda packed: packed[:-40], lambda packed: gzip.compress(b"[]\n"), lambda packed: gzip.compress(gzip.decompress(packed) + b'{"text": 3}\n')], ids=["unpacked", "cut", "another", "other keys"])
+def test_what_is_no_file_of_lessons_is_said_with_its_name(tmp_path: Path, spoil: Callable[[bytes], bytes]) -> None:
+    path = tmp_path / "a.jsonl.gz"
+    write_lessons(path, made_up(20))
+    path.write_bytes(spoil(path.read_bytes()))
+    with pytest.raises(UsageError, match="a.jsonl.gz: damaged, or no lessons"):
+        read_lessons(path)
 
 
 def test_stories_are_read_one_by_one(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import wayfind
 from wayfind.errors import ModelError, NotFound
 from wayfind.model import bundle
 from wayfind.model.encoder import Encoder
-from wayfind.model.foreign import BertWords, converted_place, describe, layout, pooled, tokenizer_of
+from wayfind.model.foreign import BertWords, converted_place, describe, layout, pieces_of, pooled, tokenizer_of
 
 WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] def open door key return window ( ) : . _ , é a b ##a ##b ##open ##door self 读 取 email buyer the send customer notify".split()
 HIDDEN = 8
@@ -113,6 +113,26 @@ def test_words_are_cut_as_by_the_library(tmp_path):
         assert len(own.framed(text, 16)) <= 16
 
 
+def template(first: str, last: str) -> dict:
+    """The frame of a text, as the library writes it."""
+    single = [{"SpecialToken": {"id": first, "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": last, "type_id": 0}}]
+    marks = {mark: {"id": mark, "ids": [WORDS.index(mark)], "tokens": [mark]} for mark in (first, last)}
+    return {"type": "TemplateProcessing", "single": single, "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 0}}], "special_tokens": marks}
+
+
+@pytest.mark.parametrize("frame", [template("[CLS]", "[SEP]"), template("a", "b"), {"type": "BertProcessing", "sep": ["b", 19], "cls": ["a", 18]}, None], ids=["BERT's", "another", "another of its kind", "none"])
+def test_a_frame_is_the_one_that_the_file_names(tmp_path, frame):
+    """BERT's pieces in another frame, as all-mpnet-base-v2 has them, were framed as BERT's."""
+    tokenizers = pytest.importorskip("tokenizers")
+    write_json(tmp_path / "tokenizer.json", tokenizer_json(post_processor=frame, truncation=None, padding=None))
+    library, own = tokenizers.Tokenizer.from_file(str(tmp_path / "tokenizer.json")), tokenizer_of(tmp_path)
+    assert isinstance(own, BertWords) == (frame == template("[CLS]", "[SEP]"))
+    framed = library.encode("open door")
+    inner = [number for number, special in enumerate(framed.special_tokens_mask) if not special]
+    pieces = pieces_of(tmp_path / "tokenizer.json", framed.ids[: inner[0]], framed.ids[inner[-1] + 1 :], 0)
+    assert own.framed("open door", 9) == pieces.framed("open door", 9) == framed.ids
+
+
 def test_other_tokenizers_are_the_librarys_and_their_lack_names_the_extra(tmp_path, monkeypatch):
     write_json(tmp_path / "tokenizer.json", tokenizer_json(pre_tokenizer={"type": "Whitespace"}))
     monkeypatch.setitem(sys.modules, "tokenizers", None)
@@ -204,6 +224,21 @@ def test_a_folder_serves_the_same_index_and_ranker(tmp_path, monkeypatch):
     assert json.loads(done.stdout)["index"]["encoded"] == 1.0, done.stderr
     done = subprocess.run([*run, "index", "--encoder", tmp_path / "none", tmp_path / "repo"], capture_output=True, text=True, env=surroundings)
     assert done.returncode == 2 and "is no folder" in done.stderr
+
+
+def test_a_folder_is_converted_again_once_anything_in_it_changed(tmp_path, monkeypatch):
+    """The weights of a Dense layer hid those of the encoder, which are called the same, and what pools was left out."""
+    folder = make_folder(tmp_path, graph=False)
+    write_json(folder / "2_Dense" / "config.json", {"out_features": 4})
+    places = [converted_place(folder)]
+    for name in ("model.safetensors", "2_Dense/model.safetensors", "model.safetensors", "1_Pooling/config.json", "2_Dense/config.json", "sentence_bert_config.json", "config_sentence_transformers.json", "vocab.txt"):
+        (folder / name).write_text(f"{len(places)}")
+        places.append(converted_place(folder))
+    assert len(set(places)) == len(places)
+    (folder / "README.md").write_text("read me")
+    assert converted_place(folder) == places[-1]
+    monkeypatch.setattr("wayfind.model.foreign.TEXT_VERSION", "another")
+    assert converted_place(folder) not in places, "what is read is another text"
 
 
 def test_a_folder_that_is_not_there_is_said(tmp_path):

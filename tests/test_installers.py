@@ -23,6 +23,7 @@ from wayfind.serve.clients.part import Block, JsonMember, TomlTable
 from wayfind.serve.installed import installing, make, read_record, records, uninstalling
 from wayfind.serve.installing import NAMES, server_command
 
+PYTHON = sys.executable
 PATH, ENTRY = ("mcpServers", "wayfind"), {"command": "wayfind", "args": ["mcp"]}
 
 
@@ -414,6 +415,16 @@ def test_a_damaged_record_is_no_record(repo: Path) -> None:
         assert read_record(path) is None
     assert wayfind("uninstall", "claude", "--project", "--yes").returncode == 0
     assert "wayfind" not in (repo / ".mcp.json").read_text()
+
+
+def test_a_server_that_is_started_without_a_script_imports_nothing_from_the_repository(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
+    executable, flag, run, argument = server_command("user")
+    assert (executable, flag, argument) == (str(tmp_path / "python"), "-c", "mcp")
+    (tmp_path / "json.py").write_text("raise SystemExit('imported')")
+    done = subprocess.run([PYTHON, flag, run, "mcp", "--help"], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, "Model Context Protocol" in done.stdout) == (0, True), done.stderr
 
 
 # doctor

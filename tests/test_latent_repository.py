@@ -141,6 +141,8 @@ def test_learning_needs_torch_and_says_how_to_get_it(tree: Path, tmp_path: Path)
 def test_a_level_without_a_model_says_what_to_run(tree: Path, tmp_path: Path) -> None:
     done = run("search", "anything", tree, "--level", "syntax", home=tmp_path)
     assert done.returncode == 2 and "wayfind learn --from random" in done.stderr
+    done = run("search", "anything", tree, "--level", "syntax", "--graph", home=tmp_path)
+    assert done.returncode == 2 and "give one of --level" in done.stderr
 
 
 def test_too_small_a_repository_is_told_so(tmp_path: Path) -> None:

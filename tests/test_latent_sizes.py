@@ -75,11 +75,12 @@ def test_every_arm_can_be_asked_for_at_the_command_line():
     made = NetworkConfig.sized(16, 16, 0, 300, **arms).latent
     assert (made.trajectory, made.couplings, made.weights.kl, made.weights.contrastive, made.decoder.kind, made.vocabulary) == ("flow_matching", 0, 0.1, 1.0, "gru", 300)
     assert arms_of([]) == {}
+    assert arms_of(["times=[0.1]"]) == {"times": (0.1,)}
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("trajectry=sde", "did you mean `trajectory`"), ("weights.kll=1", "did you mean `kl`"), ("trajectory=ode", "sde, flow_matching, none"), ("couplings=many", "must be int"), ("couplings", "KEY=VALUE"), ("latent=3", "--latent-dim")],
+    [("trajectry=sde", "did you mean `trajectory`"), ("weights.kll=1", "did you mean `kl`"), ("trajectory=ode", "sde, flow_matching, none"), ("couplings=many", "must be int"), ("times=[many]", "must be float"), ("couplings", "KEY=VALUE"), ("latent=3", "--latent-dim")],
 )
 def test_an_arm_that_cannot_be_is_refused(text, said):
     with pytest.raises(UsageError, match=said):

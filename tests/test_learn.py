@@ -288,6 +288,8 @@ def test_a_learner_in_the_background_has_begun_when_the_command_ends(tmp_path, m
         (("--from", "random", "--export", "x"), "--export says nothing to --full and to models from random weights"),
         (("--drop", "--status"), "takes no other option"),
         (("--drop", "--full"), "takes no other option"),
+        (("--background", "--json"), "--background prints no JSON"),
+        (("--drop", "--json"), "--drop prints no JSON"),
     ],
 )
 def test_options_of_which_one_would_be_left_aside_are_refused(library, home, arguments, said):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -15,11 +16,13 @@ from indexes import PLAIN, image, opened, refreshed, tree, write, wrong
 from wayfind.api import Repository
 from wayfind.errors import NotFound, StorageError
 from wayfind.index import refresh as refreshing
+from wayfind.index.explanations import ExplanationStore
 from wayfind.index.home import sizes
 from wayfind.index.lock import held
 from wayfind.index.maintain import forget, gc, tidy
 from wayfind.index.store import ContentStore
 from wayfind.index.tree import open_tree
+from wayfind.index.vectors import VectorStore
 
 DAY = 86_400
 
@@ -29,12 +32,13 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "own-home"
 
 
+def held_contents(home: Path) -> set[str]:
+    with contextlib.closing(ContentStore(home / "content.sqlite")) as store:
+        return set(store.used())
+
+
 def contents(home: Path) -> int:
-    store = ContentStore(home / "content.sqlite")
-    try:
-        return len(store.used())
-    finally:
-        store.close()
+    return len(held_contents(home))
 
 
 # gc
@@ -141,6 +145,20 @@ def test_under_a_limit_the_tree_used_longest_ago_goes_first(home: Path, tmp_path
     assert contents(home) == 0
 
 
+def test_a_limit_counts_what_the_vectors_of_an_index_take(home: Path, tmp_path: Path) -> None:
+    """Every index was deleted where one was enough: the vectors of the first went at the very end."""
+    roots = [tree(tmp_path, f"tree{i}", 10 * i) for i in range(2)]
+    for days, root in zip((2, 1), roots):
+        before = set() if days == 2 else held_contents(home)
+        refreshed(root, home)
+        with contextlib.closing(VectorStore(home)) as vectors:
+            vectors.put([(f"{days}", (held_contents(home) - before).pop(), os.urandom(1_000_000))])
+        with opened(root, home) as opened_tree:
+            os.utime(opened_tree.folder / "root", (0, time.time() - days * DAY))
+    assert gc(home, limit_bytes=1_500_000).evicted == (str(roots[0]),)
+    assert wrong(home) == []
+
+
 def test_room_is_given_back(home: Path, tmp_path: Path) -> None:
     big, small = tree(tmp_path, "big", *range(100, 160)), tree(tmp_path, "small", 1)
     refreshed(big, home)
@@ -197,6 +215,8 @@ def test_forget_leaves_no_text_behind(home: Path, tmp_path: Path) -> None:
     refreshed(root, home)
     write(root, {"a.py": "def confidential_beta():\n    return 2\n"})
     refreshed(root, home)
+    with contextlib.closing(ExplanationStore(home)) as written:
+        written.put("model", "def confidential_beta", "Returns the confidential.")
     forget(root, home)
     store = ContentStore(home / "content.sqlite")
     assert store.used() == {}

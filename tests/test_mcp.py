@@ -249,6 +249,27 @@ def test_without_paths_the_roots_are_those_of_the_client(library: Path, reposito
     run(scenario())
 
 
+@pytest.mark.parametrize(("address", "more"), [("vscode-vfs://github/a/b", False), ("/tmp", False), ("vscode-vfs://github/a/b", True)])
+def test_a_root_that_is_no_file_address_is_left_out(library: Path, repository: Path, address: str, more: bool):
+    """By hand: the SDK's client refuses to send such a root."""
+    opening = {"protocolVersion": "2025-06-18", "capabilities": {"roots": {}}, "clientInfo": {"name": "x", "version": "1"}}
+    with subprocess.Popen([sys.executable, "-m", "wayfind", "mcp"], cwd=library, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+
+        def say(**message) -> None:
+            server.stdin.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
+            server.stdin.flush()
+
+        say(id=1, method="initialize", params=opening)
+        say(method="notifications/initialized")
+        say(id=2, method="tools/call", params={"name": "status", "arguments": {}})
+        while (told := json.loads(server.stdout.readline())).get("id") != 2 or "method" in told:
+            if told.get("method") == "roots/list":
+                say(id=told["id"], result={"roots": [{"uri": uri} for uri in [address, *[repository.as_uri()] * more]]})
+        server.stdin.close()
+    assert not told["result"].get("isError"), told
+    assert [row["root"] for row in told["result"]["structuredContent"]["roots"]] == [str((repository if more else library).resolve())]
+
+
 def test_paths_of_the_command_line_are_not_widened_by_the_client(library: Path, repository: Path):
     async def scenario():
         async with connected(library, list_roots_callback=folder_of_roots(repository)) as client:

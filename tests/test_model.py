@@ -42,6 +42,13 @@ def test_a_chunks_text_is_its_place_its_name_and_its_lines():
     assert chunk_text("d.md", None, "# Title") == "d.md\n# Title"
 
 
+def test_a_number_in_a_path_says_nothing_of_what_a_file_is_about():
+    assert chunk_text("corpus/02017/05292.py", "f", "def f(): ...") == "corpus\nf\ndef f(): ..."
+    assert chunk_text("0001.py", None, "x = 1") == "x = 1"
+    assert chunk_text("db/0001_users.sql", None, "x") == "db/0001_users.sql\nx"
+    assert chunk_text("pages/404.html", None, "x") == "pages/404.html\nx"
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

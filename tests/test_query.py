@@ -61,6 +61,11 @@ def test_long_text_has_no_syntax():
     assert "path" in {term.text for term in query.terms}
 
 
+def test_an_address_is_no_filter():
+    assert not parse("where is file:///etc/fstab read").filters
+    assert parse("file:src").filters.paths == parse("path:src").filters.paths
+
+
 def test_filters_given_apart_are_added():
     query = parse("close lang:go", Filters(languages=("rust",)))
     assert query.filters.languages == ("rust", "go")
@@ -108,3 +113,8 @@ def test_hundred_kilobytes_are_read_in_part_and_capped():
 ])
 def test_signs_behind_a_name_are_none_of_it_but_may_be_in_ruby(text, names):
     assert parse(text).identifiers == names
+
+
+@pytest.mark.parametrize(("text", "kind"), [("path::join", "identifier"), ("where is kind::Function matched", "question"), ("lang::Rust", "identifier")])
+def test_two_colons_behind_a_word_make_a_name_and_no_filter(text, kind):
+    assert not parse(text).filters and parse(text).kind == kind

@@ -8,8 +8,9 @@ from indexes import write
 
 import wayfind
 from wayfind.search.asked import Asked, asked
+from wayfind.search.confidence import CERTAIN
 from wayfind.search.query import parse
-from wayfind.search.rank import profile, seats
+from wayfind.search.rank import PROFILES, WEIGHTS, profile, seats
 from wayfind.search.searcher import TEST_PATH, is_test_path, tested_packages as packages_with_tests
 
 
@@ -107,6 +108,55 @@ def test_places_are_kept_for_what_is_nearest_by_meaning():
     assert values == sorted(values, reverse=True) and len(set(placed)) == 10
     assert seats(order[:9], scores[:9], near)[0] == placed[:9], "the first places do not depend on how many follow"
     assert seats(order, scores, np.zeros(12))[0] == order, "without meaning nothing moves"
+
+
+def test_a_method_of_another_class_is_not_the_one_that_is_asked_for(opened):
+    """It may be inherited, so it is found; but it is no certain answer."""
+    tree = opened({"disk.py": "class Disk:\n    def mount(self, point):\n        return point\n", "use.py": "def start(disk):\n    return disk.mount('/')\n"})
+    for query in ("Disk.mount", "disk.mount", "Disk::mount()", "Disk.Mount"):
+        answer = tree.search(query)
+        assert answer.results[0].symbol == "Disk.mount" and answer.confidence == CERTAIN
+    assert "one definition has this name" in tree.search("Disk.mount").reason
+    for query in ("Ghost.mount", "Ghost::Mount"):
+        answer = tree.search(query)
+        assert answer.results[0].symbol == "Disk.mount" and answer.confidence < CERTAIN
+        assert "one definition" not in answer.reason
+
+
+@pytest.mark.parametrize(("path", "text", "name"), [
+    ("user.rb", "def valid_user?(user)\n  user.name\nend\n", "valid_user?"),
+    ("scope.js", "function $watchGroup(list) {\n  return list;\n}\n", "$watchGroup"),
+])
+def test_a_name_with_a_sign_is_defined_as_others_are(opened, path, text, name):
+    tree = opened({path: text})
+    definition = [tree.search(query).results[0].signals["definition"] for query in (name, f"where is {name}")]
+    assert definition == pytest.approx([WEIGHTS["definition"], 0.3 * (WEIGHTS | PROFILES["question"])["definition"]])
+
+
+def test_signs_around_a_word_hide_nothing_of_what_a_question_asks_for(opened):
+    tree = opened({"door.py": "def shut(door):\n    return door\n", "tests/test_door.py": "def test_shut():\n    assert shut(1)\n"})
+    plain = tree.search("where are the tests").results[0]
+    assert plain.path == "tests/test_door.py"
+    for query in ("where are the tests?", "where are the `tests`", "where are the (tests)"):
+        assert tree.search(query).results[0].score == plain.score
+
+
+LOG = "\n".join(f"{n} pump {n % 7} reported a pressure of {n * 3} and a valve that was {'open' if n % 2 else 'shut'}" for n in range(400))
+
+
+def test_windows_that_share_lines_are_one_result(opened):
+    """Of each file the best come, none of which repeats a part of another; fewer than asked for only where there are no more."""
+    tree = opened({"a.log": LOG, "b.log": LOG.replace("pump", "tank")})
+    found = tree.search("pressure of the valve", k=12).results
+    assert {result.kind for result in found} == {"window"} and len(found) == 12
+    lines = [(result.path, line) for result in found for line in range(result.start_line, result.end_line + 1)]
+    assert len(lines) == len(set(lines))
+
+
+def test_a_filter_of_text_shows_every_window_that_holds_it(opened):
+    tree = opened({"a.log": LOG})
+    for found in (tree.search('"200 pump 4"', k=12).results, tree.search("pressure", k=12, regex="^200 pump").results):
+        assert len(found) == 2 and all(result.start_line <= 201 <= result.end_line for result in found)
 
 
 @pytest.mark.parametrize("path", ["src/_pytest/config.py", "src/latest/api.ts", "packages/jest/src/contest/run.js", "src/attest.rs", "lib/protest.py"])

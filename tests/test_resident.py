@@ -17,6 +17,7 @@ import pytest
 from conftest import LIBRARY, command, plant
 
 from wayfind import __version__
+from wayfind.errors import StorageError
 from wayfind.index.tree import open_tree
 from wayfind.serve import client, protocol
 from wayfind.serve.protocol import LONGEST_REQUEST, ProtocolError, address, hello, receive
@@ -103,6 +104,29 @@ def test_it_may_be_told_not_to_ask(serve, own: Path, repository: Path) -> None:
     assert status(own)["requests"] == 0
     run("search", "book", repository, home=own)
     assert status(own)["requests"] == 1
+
+
+def test_an_expression_is_matched_by_the_command_itself(serve, own: Path, repository: Path) -> None:
+    """It may backtrack without end, and nobody else would be answered."""
+    serve()
+    assert run("search", "--regex", "(d+e+)+sk", repository, home=own)[0] == 0
+    assert status(own)["requests"] == 0
+
+
+@unix
+def test_one_that_does_not_answer_or_end_is_named(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = sys.modules["wayfind.serve.resident"]
+    monkeypatch.setattr(module, "_ANSWERS_WITHIN", 0.2)
+    place = address(own)
+    with module._alone(place), socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(os.fspath(place.socket))
+        silent.listen()
+        for what in ("status", "stop"):
+            with pytest.raises(StorageError, match=f"process {os.getpid()} does not answer.* {os.getpid()}$"):
+                module._ask(place, what)
+        monkeypatch.setattr(module, "exchange", lambda *_, **__: {"pid": 77})
+        with pytest.raises(StorageError, match="process 77 does not end.* 77$"):
+            module._ask(place, "stop")
 
 
 def test_whoever_uses_another_model_works_alone(serve, own: Path, repository: Path) -> None:

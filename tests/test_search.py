@@ -245,6 +245,13 @@ def test_changed_lines_of_a_diff_are_those_after_it():
     assert not list(changed_lines("no diff\n+ nor this\n@@ what @@\n+x"))
 
 
+@pytest.mark.parametrize("head", ["diff --git a/y b/y\n", ""])
+def test_lines_that_only_went_are_told_by_the_line_before_them(head):
+    """Also where they end their hunk, and where no line of the hunk is left: there its number is that of the line before."""
+    text = f"--- a/x.py\n+++ b/x.py\n@@ -5,2 +4,0 @@\n-a\n-b\n{head}--- a/y\n+++ b/y\n@@ -9 +8,0 @@\n-c\n@@ -20 +18,0 @@\n-d\n"
+    assert list(changed_lines(text)) == [("x.py", 4), ("y", 8), ("y", 18)]
+
+
 TRACES = {
     "python": (
         "py",
@@ -499,6 +506,26 @@ def test_scores_are_absolute(shop):
 def test_empty_query_is_an_error(shop):
     with pytest.raises(UsageError, match="empty"):
         shop.search("  ")
+
+
+def test_what_holds_no_word_is_found_in_quotes_and_by_an_expression(shop):
+    with pytest.raises(UsageError, match="in double quotes"):
+        shop.search("++ {")
+    for answer in (shop.search('"++ {"'), shop.search("", regex=r"\+\+ \{")):
+        assert [result.symbol for result in answer.results] == ["Retry"]
+
+
+def test_a_phrase_may_begin_and_end_inside_a_word(shop):
+    assert symbols(shop.search('"xchange rates are fet"')) == ["convert"] == symbols(shop.search('"mount * rat"'))
+    assert not shop.search('"xchange rates were"').results
+
+
+def test_an_excluded_word_is_that_word_alone_or_in_a_name(tmp_path):
+    """Words that share its stem are others."""
+    bodies = {"plain": "log(sum(a))", "stem_mate": "logged(sum(a))", "word": "logging(sum(a))", "part": "LoggingSum(a)", "subword": "cataloging(sum(a))", "spelt": "log_ging(sum(a))"}
+    (tmp_path / "a.py").write_text("".join(f"def {name}(a):\n    return {body}\n\n\n" for name, body in bodies.items()))
+    with wayfind.open(tmp_path, home=tmp_path / "home", commits=0) as repository:
+        assert set(symbols(repository.search("sum -logging"))) == {"plain", "stem_mate", "subword"}
 
 
 def test_budget_is_kept(shop):

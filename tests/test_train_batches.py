@@ -17,6 +17,7 @@ from wayfind.model.text import plain  # noqa: E402
 from wayfind.train.batches import batches_of, batches_of_neighbours, epoch_order, generator, neighbours, read_material, vocabulary_of  # noqa: E402
 from wayfind.train.config import DataConfig, Negatives, Source  # noqa: E402
 from wayfind.train.pairs import Pair, from_values  # noqa: E402
+from wayfind.train.run import prepare  # noqa: E402
 from wayfind.train.shards import chosen, joined, parts_of, read_tokens, tokenise, write_tokens  # noqa: E402
 from wayfind.train.validate import judged  # noqa: E402
 from wayfind.train.vocabulary import learn_vocabulary, read_vocabulary  # noqa: E402
@@ -136,6 +137,20 @@ def test_what_answers_too_is_no_negative():
     assert found[0, 4:].tolist() == is_x.tolist() and not found[3, 4:].any()
 
 
+def test_an_own_right_answer_is_no_negative_whatever_it_is_read_with():
+    """A negative was known by its whole text and a code by its lines, so that the same code with its path was told from itself."""
+    code = "src/a.py\nf\nx"
+    some = [Pair("a", code, path="src/a.py", symbol="f", negatives=(code, "src/b.py\ng\nx", "z")), Pair("b", "src/b.py\ng\nx", path="src/b.py", symbol="g"), Pair("c", "y")]
+    vocabulary = learn_vocabulary(["a b c f g src py x y z"] * 3, 80)
+    from wayfind.train.batches import Table
+
+    table = Table(joined(list(tokenise(some, vocabulary, 8, 8))), (vocabulary.before, vocabulary.after, vocabulary.pad), (8, 8))
+    batch = table.batch(np.arange(3), DataConfig([]), Negatives(given=3), None, 0, 0)
+    is_z = table.tokens.code_key[batch.code[3:]] == table.tokens.code_key[5]
+    found = table.excluded(batch).numpy()[:, 3:]
+    assert is_z.sum() == 1 and found[0].tolist() == found[1].tolist() == (~is_z).tolist() and not found[2].any()
+
+
 def test_shards_give_back_the_tokens_that_were_written(tmp_path, pairs, monkeypatch):
     vocabulary = learn_vocabulary((pair.code for pair in pairs), 300)
     monkeypatch.setattr("wayfind.train.shards.AT_A_TIME", 16)
@@ -153,6 +168,50 @@ def test_shards_give_back_the_tokens_that_were_written(tmp_path, pairs, monkeypa
     for place, owner in enumerate(read.negative_of):
         assert (read.code[len(pairs) + place] == vocabulary.ids([plain(pairs[owner].negatives[0])])[0]).all()
     assert read_vocabulary(tmp_path).digest == vocabulary.digest
+
+
+def test_token_shards_of_one_part_are_not_judged_by_themselves(tmp_path, config, pairs):
+    """A configuration that named `tokens/NAME/train` without data.valid was judged by the pairs that it learned from."""
+    vocabulary = learn_vocabulary([pair.code for pair in pairs], 300)
+    for part in ("train", "valid"):
+        write_tokens(tmp_path / part, [pair for pair in pairs if pair.part == part], vocabulary, 16, 40)
+    alone = changed(config, {"data.train": [Source(str(tmp_path / "train"))]})
+    with pytest.raises(UsageError, match="train: token shards of one part; name the folder above them, or held-out ones in data.valid"):
+        read_material(alone)
+    (tmp_path / "valid").rename(tmp_path / "other")
+    with pytest.raises(UsageError, match="held-out ones in data.valid"):
+        read_material(changed(config, {"data.train": [Source(str(tmp_path))]}))
+    (tmp_path / "other").rename(tmp_path / "valid")
+    named, above = changed(alone, {"data.valid": [Source(str(tmp_path / "valid"))]}), changed(config, {"data.train": [Source(str(tmp_path))]})
+    assert [len(read_material(one).valid) for one in (named, above)] == [sum(pair.part == "valid" for pair in pairs)] * 2
+
+
+def test_token_shards_shorter_than_what_is_to_be_read_are_refused(tmp_path, config, pairs):
+    """They were taken, and the bundle was served at lengths that its training never saw."""
+    vocabulary = learn_vocabulary([pair.code for pair in pairs], 300)
+    for part in ("train", "valid"):
+        write_tokens(tmp_path / part, [pair for pair in pairs if pair.part == part], vocabulary, 14, 30)
+    from_shards = changed(config, {"data.train": [Source(str(tmp_path))], "encoder.query_length": 16, "encoder.code_length": 32})
+    assert read_material(from_shards) and read_material(changed(from_shards, {"encoder.query_length": 8, "encoder.code_length": 16}))
+    for name, longest in (("query_length", 14), ("code_length", 30)):
+        with pytest.raises(UsageError, match=f"cut to {name} {longest}, but encoder.{name} is 33: set it to {longest}, or make the shards again"):
+            read_material(changed(from_shards, {f"encoder.{name}": 33}))
+
+
+def test_a_file_that_is_named_to_be_held_out_is_held_out_as_a_whole_unless_it_says_which_lines(tmp_path, config):
+    """Lines that name no part are of `train`, so that such a file held nothing out, and its maker was told to build it otherwise."""
+    unsaid = [{key: value for key, value in line.items() if key != "part"} for line in lines(60)]
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(line) + "\n" for line in unsaid[:40]))
+    held_out = tmp_path / "valid.jsonl"
+    held_out.write_text("".join(json.dumps(line) + "\n" for line in unsaid[40:]))
+    own = changed(config, {"data.train": [Source(str(tmp_path / "train.jsonl"))], "data.valid": [Source(str(held_out))]})
+    assert (len(read_material(own).train), len(read_material(own).valid)) == (40, 20)
+    assert prepare([own], tmp_path / "tokens") == {"train.jsonl/train": 40, "valid.jsonl/valid": 20}
+    held_out.write_text("".join(json.dumps(line | {"part": "valid"} if number < 3 else line) + "\n" for number, line in enumerate(unsaid)))
+    assert len(read_material(own).valid) == 3
+    for both in (changed(own, {"data.valid": []}), changed(own, {"data.valid": own.data.train})):
+        with pytest.raises(UsageError, match="train.jsonl: no pair of the part `valid`; give some of its lines `part`: `valid`, or name other pairs"):
+            read_material(both)
 
 
 def test_chosen_pairs_keep_their_negatives(pairs):
@@ -177,6 +236,8 @@ def test_a_code_comes_apart_into_path_symbol_and_lines_only_where_they_stand():
     assert parts_of(Pair("q", "b/c.py\nf\ndef f(): ...", path="z/a/b/c.py", symbol="f")) == ("", "", "b/c.py\nf\ndef f(): ...")
     assert parts_of(Pair("q", "a/b/c.py\nf\ndef f(): ...", path="z/a/b/c.py", symbol="f")) == ("a/b/c.py", "f", "def f(): ...")
     assert parts_of(Pair("q", "def f(): ...")) == ("", "", "def f(): ...")
+    assert parts_of(Pair("q", "a/b\nf\ndef f(): ...", path="a/b/0001.py", symbol="f")) == ("a/b", "f", "def f(): ...")
+    assert parts_of(Pair("q", "a/b/0001.py\nf\ndef f(): ...", path="a/b/0001.py", symbol="f")) == ("a/b/0001.py", "f", "def f(): ..."), "of an older build"
 
 
 @pytest.mark.parametrize("change, sign", [({"languages": ["go"]}, "language"), ({"kinds": ["name"]}, "kind"), ({"limit": 10}, "count"), ({"weight": 3.0}, "weight")])

@@ -98,7 +98,8 @@ def test_too_little_memory_is_said_with_what_to_lower(config, tmp_path):
 
 
 def test_prepared_shards_train_the_same_model_without_the_pairs(config, tmp_path):
-    wayfind("--config", config, "--output", tmp_path / "prepared", "--prepare")
+    said = json.loads(wayfind("--config", config, "--output", tmp_path / "prepared", "--prepare", "--json").stdout.splitlines()[0])
+    assert (said["event"], Path(said["folder"]).parent, said["pairs"] > 0) == ("shards", tmp_path / "prepared" / "tokens" / "pairs.jsonl", True)
     direct = trained(config, tmp_path / "direct")
     assert manifest_of(tmp_path / "prepared" / "tokens" / "pairs.jsonl" / "train")["pairs"] == sum(line["part"] == "train" for line in lines(150))
     (tmp_path / "pairs.jsonl").unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,13 +21,14 @@ from wayfind.train.batches import read_material  # noqa: E402
 from wayfind.train.build import build  # noqa: E402
 from wayfind.train.config import MPS_BATCH, Loop, config_of, read_configs  # noqa: E402
 from wayfind.train.device import Limits, device_of, limits_of  # noqa: E402
-from wayfind.train.loop import _Run, rate_at, train  # noqa: E402
+from wayfind.train.loop import _check_alive, _Run, rate_at, train  # noqa: E402
 from wayfind.train.negatives import mine  # noqa: E402
 from wayfind.train.recipe import read_recipe  # noqa: E402
 from wayfind.train.run import train_stages  # noqa: E402
-from wayfind.train.validate import figures  # noqa: E402
+from wayfind.train.validate import Figures, figures  # noqa: E402
+from wayfind.train.vocabulary import learn_vocabulary  # noqa: E402
 
-SHIPPED = [Path(__file__).parent.parent / "training" / f"{name}.yaml" for name in ("tiny", "codesearchnet", "priority", "two-stage", "base", "teacher")]
+SHIPPED = [Path(__file__).parent.parent / "training" / f"{name}.yaml" for name in ("tiny", "codesearchnet", "priority", "two-stage", "base", "two-cores", "teacher")]
 EXPLAINER = SHIPPED[0].parent / "explainer.yaml"
 
 
@@ -59,7 +61,12 @@ def test_an_unknown_key_names_the_nearest(tmp_path, place, nearest):
     ({"encoder": {"dropout": 2}}, "dropout is a share"), ({"data": {"train": ["x"], "path_dropout": 7}}, "path_dropout is a share"), ({"loop": {"warmup": 3}}, "warmup is a share"), ({"seed": -1}, "seed must be 0 or more"),
     ({"encoder": {"lora": 9999}}, "less than encoder.hidden"), ({"objectives": {"contrastive": {"temperature": 0}}}, "contrastive.temperature must be above 0"),
     ({"objectives": {"contrastive": {"weight": 0}, "maxsim": {"weight": 1}}, "heads": {"vector": -1, "tokens": 8}, "negatives": {"mined": 2}}, "negatives.mined needs a text vector"),
-    ({"objectives": {"contrastive": {"dimensions": ["a"]}}}, r"dimensions\[0\] must be int"),
+    ({"objectives": {"contrastive": {"dimensions": ["a"]}}}, r"dimensions\[0\] must be int"), ({"encoder": {"heads": 0}}, "heads must be 1 or more"), ({"heads": {"tokens": -1}}, "heads.tokens must be 0 or more"),
+    ({"heads": {"vector": -2}}, "heads.vector must be -1 or more"), ({"objectives": {"contrastive": {"weight": -1}}}, "contrastive.weight must be 0 or more"),
+    ({"objectives": {"contrastive": {"weight": math.nan}}}, "contrastive.weight must be 0 or more"), ({"objectives": {"maxsim": {"weight": math.inf}}, "heads": {"tokens": 8}}, "maxsim.weight must be 0 or more"),
+    ({"objectives": {"contrastive": {"temperature": math.nan}}}, "contrastive.temperature must be"), ({"objectives": {"maxsim": {"temperature": math.inf}}}, "maxsim.temperature must be"),
+    ({"objectives": {"contrastive": {"dimensions": [0]}}}, "between 0 and heads.vector"), ({"objectives": {"contrastive": {"dimensions": [-8]}}, "encoder": {"folder": "x"}, "heads": {"vector": 0}}, "between 0 and the size of the encoder's states"),
+    ({"objectives": {"contrastive": {"dimensions": [256]}}, "heads": {"vector": 0}}, r"between 0 and encoder.hidden \(256\)"),
 ])
 def test_values_that_cannot_be_meant_are_refused(values, said):
     with pytest.raises(UsageError, match=said):
@@ -187,16 +194,27 @@ def test_shipped_configurations_read_the_pairs_that_shipped_files_give(path):
         assert f"build training/data/{name}.yaml" in line and line.endswith(f"--output training/data/{name}")
 
 
+def small_encoder(folder: Path) -> str:
+    """The folder of a general encoder, tiny."""
+    transformers = pytest.importorskip("transformers")
+    words = learn_vocabulary(["open close file socket the number"] * 3, 300)
+    words.write(folder)
+    sizes = dict(vocab_size=words.size, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24, max_position_embeddings=64)
+    transformers.BertModel(transformers.BertConfig(**sizes)).save_pretrained(folder)
+    return str(folder)
+
+
 def shrunk(config, pairs: Path, miner: Path):
     """Two steps of a configuration on pairs of a test: its sources, sizes and steps become small, all else stays."""
-    train, valid = ([replace(one, path=str(pairs)) for one in part] for part in (config.data.train, config.data.valid))
+    own = {"encoder.hidden": 16, "encoder.heads": 2, "data.vocabulary_size": 300} if not config.encoder.folder else {"encoder.folder": small_encoder(pairs.parent / "encoder")}
+    train, valid = ([replace(one, path=str(pairs), kinds=[]) for one in part if not one.kinds or one == part[0]] for part in (config.data.train, config.data.valid))
     sizes = {
-        "encoder.layers": 1, "encoder.hidden": 16, "encoder.heads": 2, "encoder.code_length": 40, "encoder.query_length": 16, "data.vocabulary_size": 300, "loop.batch": 8, "loop.micro_batch": 4,
+        "encoder.layers": 1, "encoder.code_length": 40, "encoder.query_length": 16, "data.together": min(config.data.together, 4), "loop.batch": 8, "loop.micro_batch": 4,
         "loop.steps": 2, "loop.evaluate_every": 1, "loop.pool": 20, "loop.log_every": 1, "loop.device": "cpu", "negatives.every": 1, "negatives.candidates": 4,
         "heads.vector": min(config.heads.vector, 16), "heads.tokens": min(config.heads.tokens, 8), "objectives.contrastive.dimensions": [8] if config.objectives.contrastive.dimensions else [],
         "negatives.miner": str(miner) if config.negatives.miner else "",
     }
-    return changed(config, {"data.train": train, "data.valid": valid, **sizes})
+    return changed(config, {"data.train": train, "data.valid": valid, **sizes, **own})
 
 
 def test_shipped_configurations_train(tmp_path, monkeypatch):
@@ -350,3 +368,10 @@ def test_a_collapse_is_an_error(pairs, tmp_path, monkeypatch):
     config = configuration(pairs)
     with pytest.raises(Collapsed, match="effective rank"):
         train(config, read_material(config), tmp_path / "a")
+
+
+def test_a_few_held_out_codes_are_no_collapse():
+    """Two of them span one direction, so that every training with two held-out pairs ended at its first evaluation."""
+    _check_alive(Figures(0.9, 1.0, 9, 1.0))
+    with pytest.raises(Collapsed, match="effective rank 1.00"):
+        _check_alive(Figures(0.9, 1.0, 10, 1.0))

@@ -21,9 +21,10 @@ from wayfind.train.config import EncoderConfig, config_of  # noqa: E402
 from wayfind.train.encoder import build_encoder  # noqa: E402
 from wayfind.train.heads import build_model, read_projection  # noqa: E402
 from wayfind.train.loop import train  # noqa: E402
-from wayfind.train.pairs import from_values  # noqa: E402
+from wayfind.train.pairs import Pair, from_values  # noqa: E402
 from wayfind.train.shards import write_tokens  # noqa: E402
-from wayfind.train.vocabulary import learn_vocabulary  # noqa: E402
+from wayfind.train.trim import trim  # noqa: E402
+from wayfind.train.vocabulary import learn_vocabulary, read_vocabulary  # noqa: E402
 
 SIZES = dict(vocab_size=300, hidden_size=32, num_hidden_layers=3, num_attention_heads=2, intermediate_size=48)
 MAKES = {
@@ -50,6 +51,30 @@ def test_an_encoder_of_another_make_is_read_and_cut_to_its_first_layers(folder):
     assert all(torch.equal(value, shared[name]) for name, value in cut.state_dict().items())
     with pytest.raises(UsageError, match="has 3"):
         build_encoder(EncoderConfig(folder=str(folder), layers=4), 300)
+
+
+def test_a_trimmed_encoder_reads_what_its_pieces_say_as_before(tmp_path):
+    torch.manual_seed(0)
+    MAKES["bert"]().save_pretrained(tmp_path / "whole")
+    learn_vocabulary(["open close file socket the number", "quaternion rotation"] * 3, 250).write(tmp_path / "whole")
+    pairs = [Pair("open the file", "def close(socket): number", kind="docstring")] * 2 + [Pair("a quaternion", "rotation")]
+    kept = trim(tmp_path / "whole", pairs, tmp_path / "small", positions=40)
+    whole, small = (read_vocabulary(tmp_path / name) for name in ("whole", "small"))
+    assert small.size == kept < whole.size
+    text = "close the file ( number )"
+    before, after = (vocabulary.ids([text])[0] for vocabulary in (whole, small))
+    states = []
+    for name, ids in (("whole", before), ("small", after)):
+        encoder = build_encoder(EncoderConfig(folder=str(tmp_path / name), layers=3, code_length=40, query_length=16), read_vocabulary(tmp_path / name).size).eval()
+        states.append(encoder(torch.from_numpy(ids[None]).long(), torch.ones(1, len(ids), dtype=torch.bool)))
+    assert torch.equal(*states)
+    unknown = small.ids(["[UNK]"])[0][0]
+    assert len(small.ids(["rotation"])[0]) > len(whole.ids(["rotation"])[0]) and unknown not in small.ids(["rotation quaternion"])[0]
+
+
+def test_only_a_bert_is_trimmed(tmp_path):
+    with pytest.raises(UsageError, match=r"no vocab.txt"):
+        trim(tmp_path, [], tmp_path / "small")
 
 
 def test_padding_changes_no_state(folder):
@@ -118,6 +143,43 @@ def test_token_shards_of_another_vocabulary_than_the_encoder_s_are_refused_unles
     (folder / "vocab.txt").unlink()
     with pytest.raises(NotFound, match=r"nothing says whether encoder\.folder reads these ids.*set data\.vocabulary"):
         read_material(config)
+
+
+def test_a_folder_s_tokenizer_decides_where_its_list_of_pieces_has_another_frame(tmp_path):
+    """A folder of MPNet has both, and only `tokenizer.json` says that a text stands between <s> and </s>."""
+    tokenizers = pytest.importorskip("tokenizers")
+    pieces = ["<s>", "<pad>", "</s>", "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "open", "door"]
+    (tmp_path / "vocab.txt").write_text("\n".join(pieces) + "\n")
+    alone = read_vocabulary(tmp_path)
+    assert (alone.name, alone.before) == ("vocab.txt", (5,))
+    library = tokenizers.Tokenizer.from_str(alone._tokenizer.to_str())
+    library.save(str(tmp_path / "tokenizer.json"))
+    assert read_vocabulary(tmp_path).name == "vocab.txt"
+    library.post_processor = tokenizers.processors.TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
+    library.save(str(tmp_path / "tokenizer.json"))
+    words = read_vocabulary(tmp_path)
+    assert (words.before, words.after) == ((0,), (2,)) and not words.agrees(alone)
+    assert [*words.before, *words.ids(["open door"])[0], *words.after] == library.encode("open door").ids
+
+
+def test_a_folder_of_roberta_as_it_was_published_trains(tmp_path):
+    """It has `vocab.json` and `merges.txt` and no `tokenizer.json`, and was refused."""
+    transformers = pytest.importorskip("transformers")
+    letters = sorted(pytest.importorskip("tokenizers").pre_tokenizers.ByteLevel.alphabet())
+    pieces = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *letters, "op", "ope", "open"]
+    torch.manual_seed(0)
+    sizes = dict(vocab_size=len(pieces), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=24, max_position_embeddings=64, pad_token_id=1, bos_token_id=0, eos_token_id=2)
+    transformers.RobertaModel(transformers.RobertaConfig(**sizes)).save_pretrained(tmp_path / "roberta")
+    (tmp_path / "roberta" / "vocab.json").write_text(json.dumps({piece: number for number, piece in enumerate(pieces)}))
+    config = configuration(write_lines(tmp_path / "pairs.jsonl"), encoder=EncoderConfig(folder=str(tmp_path / "roberta"), layers=1, code_length=40, query_length=16), loop__steps=1)
+    (tmp_path / "roberta" / "merges.txt").write_text("#version: 0.2\no p\nop e\nope n\n")
+    words = vocabulary_of(config)
+    assert (words.name, words.before, words.after, words.pad) == ("tokenizer.json", (0,), (2,), 1)
+    assert words.ids(["open"])[0].tolist() == [pieces.index("open")]
+    assert train(config, read_material(config), tmp_path / "run").finished
+    (tmp_path / "roberta" / "vocab.json").write_text("{")
+    with pytest.raises(UsageError, match="roberta: no vocab.txt and no tokenizer.json, which `transformers` makes of other files, but not of these"):
+        vocabulary_of(config)
 
 
 def test_a_vocabulary_with_more_tokens_than_the_encoder_s_table_is_refused(folder):

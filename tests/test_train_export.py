@@ -15,7 +15,7 @@ from training import configuration, lines, random_texts, table_of, write_lines  
 
 from wayfind import __version__  # noqa: E402
 from wayfind.model import bundle  # noqa: E402
-from wayfind.model.text import chunk_text, plain  # noqa: E402
+from wayfind.model.text import TEXT_VERSION, chunk_text, plain  # noqa: E402
 from wayfind.train.batches import read_material  # noqa: E402
 from wayfind.train.checkpoint import load_model  # noqa: E402
 from wayfind.train.config import DataConfig, EncoderConfig, HeadsConfig, TrainConfig  # noqa: E402
@@ -111,7 +111,7 @@ def test_a_bundle_says_what_its_checkpoint_says_and_carries_its_card(tmp_path):
     assert about["training"]["data"]["train"][0]["path"] == "pairs.jsonl" and str(tmp_path) not in json.dumps(about), "places of this machine"
     part = made.parts["encoder"]
     assert made.parts["late"] == {"dim": 8}
-    assert (part["dim"], part["token_dim"], part["code_length"], part["form"], part["text"]) == (16, 8, 40, "int8", "1")
+    assert (part["dim"], part["token_dim"], part["code_length"], part["form"], part["text"]) == (16, 8, 40, "int8", TEXT_VERSION)
     served, network = onnx_encoder(str(made.checked("model.onnx")), load_model(best)[0]), encoder_of(load_model(best)[0])
     texts = random_texts(4, 30, 200, 0)
     assert cosine(served(texts)[0], network(texts)[0]).min() > 0.98

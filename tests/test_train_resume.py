@@ -6,19 +6,22 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from training import changed, configuration, write_lines  # noqa: E402
 
-from wayfind.errors import UsageError  # noqa: E402
+from wayfind.errors import NotFound, UsageError  # noqa: E402
 from wayfind.train import checkpoint  # noqa: E402
 from wayfind.train.batches import read_material  # noqa: E402
 from wayfind.train.config import Source  # noqa: E402
 from wayfind.train.loop import train  # noqa: E402
+from wayfind.train.shards import chosen  # noqa: E402
 
 
 class Killed(Exception):
@@ -127,6 +130,24 @@ def test_a_training_is_not_begun_over_another_nor_resumed_with_other_options(con
     other = changed(short, {"data.train": [Source(str(write_lines(tmp_path / "other.jsonl", 150)))]})
     with pytest.raises(UsageError, match="trained on other pairs"):
         train(other, read_material(other), tmp_path / "run", resume=True)
+    judged = replace(material, valid=chosen(material.valid, np.arange(len(material.valid) - 1)))
+    with pytest.raises(UsageError, match="judged by other held-out pairs"):
+        train(short, judged, tmp_path / "run", resume=True)
+    state = checkpoint.latest(tmp_path / "run") / "state.json"
+    state.write_text(json.dumps({key: value for key, value in json.loads(state.read_text()).items() if key != "held_out"}))
+    assert train(short, judged, tmp_path / "run", resume=True).finished, "one from before goes on"
+
+
+def test_a_training_starts_from_a_checkpoint_or_the_best_of_an_output_folder(config, tmp_path):
+    """`start` took a checkpoint alone, and the vocabulary of whatever folder it named."""
+    first = train(changed(config, {"loop.steps": 2}), read_material(config), tmp_path / "first")
+    for name, start in (("checkpoint", first.best), ("folder", tmp_path / "first")):
+        second = changed(config, {"loop.steps": 2, "start": str(start)})
+        train(second, read_material(second), tmp_path / name)
+    assert files(tmp_path / "checkpoint") == files(tmp_path / "folder")
+    gone = changed(config, {"start": str(tmp_path)})
+    with pytest.raises(NotFound, match="neither a checkpoint nor a folder with one"):
+        read_material(gone)
 
 
 def test_a_checkpoint_is_there_whole_or_not_at_all(config, tmp_path, monkeypatch):

@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
+from wayfind.train.build import repositories as repositories_of
 from wayfind.train.exclude import read_excluded
+from wayfind.train.recipe import read_recipe
+from wayfind.train.split import part_of, project
 
 TRAINING = Path(__file__).parents[1] / "training"
 
@@ -76,3 +79,13 @@ def test_what_is_left_out_is_named_by_paths_within_the_repository(repositories: 
     paths = [path for one in repositories for path in one.get("leave_out", ())]
     assert paths
     assert not [path for path in paths if path.startswith("/") or path.endswith("/") or ".." in path.split("/")]
+
+
+def test_what_the_priority_pairs_hold_out_is_in_no_pairs_of_an_earlier_stage(repositories: list[dict[str, Any]]) -> None:
+    """tlaplus/CommunityModules was held out, from which the first stage of two-stage.yaml learns as a repository of part base."""
+    path = TRAINING / "data" / "priority.yaml"
+    recipe = read_recipe(path)
+    origins = [one.name for source in recipe.sources for one in repositories_of(source, path)]
+    held_out = {project(name) for name in origins if part_of(name, recipe.split.valid, recipe.split.test, recipe.seed) != "train"}
+    assert held_out
+    assert not held_out & {project(one["name"]) for one in repositories if one["part"] == "base"}

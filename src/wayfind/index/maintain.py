@@ -116,15 +116,17 @@ def gc(home: Path, limit_bytes: int | None = None, now: float | None = None, wai
         keep = sorted((tree for tree in indexed if tree not in gone), key=lambda tree: (tree.used, tree.root))
         keys, unread = _live_keys(keep)
         contents = _drop_unused(store, keys, moment - KEPT_SECONDS) if not unread else 0
+        _drop_vectors(home, store)
         evicted = []
         if limit_bytes is not None and _size(home, store) > limit_bytes:
             contents += _drop_unused(store, keys, None) if not unread else 0
+            _drop_vectors(home, store)
             while keep and _size(home, store) > limit_bytes:
                 evicted.append(keep.pop(0))
                 _evict(evicted[-1].folder)
                 keys.pop(evicted[-1].folder, None)
                 contents += _drop_unused(store, keys, None) if not unread else 0
-        _drop_vectors(home, store)
+                _drop_vectors(home, store)
         _thin_explanations(home)
         _vacuum(store, thorough=limit_bytes is not None)
     left = bytes_below(home)
@@ -156,7 +158,7 @@ def forget(root: str | os.PathLike[str], home: Path) -> Forgotten:
         else:
             contents = _drop_unused(store, others, None)
         _drop_vectors(home, store)
-        _thin_explanations(home)
+        remove_database(home / EXPLANATIONS)  # no sentence says of which tree it is; those of others are written again
         _vacuum(store, thorough=True)
     return Forgotten(tree.root or os.fspath(root), contents, max(before - bytes_below(home), 0))
 

@@ -21,7 +21,7 @@ from wayfind.config import value_of
 from wayfind.errors import ModelError
 from wayfind.model.bundle import Bundle, current, folder_bundle
 from wayfind.model.codes import MOST_DIMENSIONS, quantise, unit_codes
-from wayfind.model.text import TEXT_VERSION, chunk_text, plain
+from wayfind.model.text import TEXT_VERSION, TEXTS_READ, chunk_text, plain
 from wayfind.model.wordpiece import WordPiece
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class OwnReader:
 
     def __init__(self, bundle: Bundle, session: Callable[[Path], Any]):
         self._settings = bundle.parts["encoder"]
-        if self._settings["text"] != TEXT_VERSION:
+        if self._settings["text"] not in TEXTS_READ:
             raise ModelError(f"{bundle.folder} reads texts of version {self._settings['text']}, this wayfind makes {TEXT_VERSION}; install its bundle")
         self._vocabulary = _pieces(bundle.checked(self._settings["vocabulary"]), self._settings)
         self._session = session(bundle.checked(self._settings["weights"]))

@@ -18,12 +18,14 @@ import numpy as np
 from wayfind.config import default_home
 from wayfind.errors import ModelError
 from wayfind.model.bundle import MANIFEST, Bundle, digest_of, identity, load
-from wayfind.model.text import chunk_text
+from wayfind.model.text import TEXT_VERSION, chunk_text
 from wayfind.model.wordpiece import FIRST, LAST, PAD, WordPiece
 
 CONFIG = "config.json"
 GRAPHS = ("model.onnx", "onnx/model.onnx")
 WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.safetensors.index.json", "pytorch_model.bin.index.json")
+DEPENDED_ON = (".json", ".txt", ".safetensors", ".bin")
+"""Ends of the files on which a converted encoder depends."""
 STATES = ("last_hidden_state", "token_embeddings", "hidden_states")
 """What exporters call the states of the tokens."""
 POOLED = ("vector", "sentence_embedding")
@@ -49,7 +51,7 @@ def describe(folder: Path) -> Bundle:
         if (converted_place(folder) / MANIFEST).is_file():
             return load(converted_place(folder))
         raise ModelError(f"{folder} holds weights for transformers and no ONNX graph; convert it once: wayfind index --encoder {folder}")
-    part = {**layout(folder), "make": "onnx", "weights": str(graph.relative_to(folder))}
+    part = {**layout(folder), "make": "onnx", "text": TEXT_VERSION, "weights": str(graph.relative_to(folder))}
     if part.pop("dense"):
         raise ModelError(f"{folder} has a Dense layer beside its ONNX graph; give the folder with its weights instead, which is converted with all its layers")
     files = [path for name in (CONFIG, "tokenizer.json", "vocab.txt", "modules.json") if (path := folder / name).is_file()]
@@ -63,9 +65,10 @@ def weights_of(folder: Path) -> Path | None:
 
 
 def converted_place(folder: Path) -> Path:
-    """Where the bundle of a folder without a graph lies once it was converted."""
-    files = [path for name in (*WEIGHTS, CONFIG, "modules.json", "tokenizer.json", "2_Dense/model.safetensors", "2_Dense/pytorch_model.bin") if (path := folder / name).is_file()]
-    return default_home() / "encoders" / identity({path.name: digest_of(path) for path in files}, {})
+    """Where the bundle of a folder without a graph lies once it was converted: named by all that its vectors depend on, the files of the
+    folder and of those of its modules (`1_Pooling`, `2_Dense` …), and the version of the texts that it reads."""
+    files = sorted(path for part in (folder, *folder.glob("[0-9]*_*")) for path in part.glob("*") if path.suffix in DEPENDED_ON and path.is_file())
+    return default_home() / "encoders" / identity({path.relative_to(folder).as_posix(): digest_of(path) for path in files}, {"text": TEXT_VERSION})
 
 
 def graph_of(folder: Path) -> Path | None:
@@ -179,11 +182,22 @@ def _word_pieces(said: Mapping[str, Any]) -> BertWords | None:
     model, before, words = said.get("model") or {}, said.get("normalizer") or {}, (said.get("pre_tokenizer") or {}).get("type")
     if model.get("type") != "WordPiece" or model.get("continuing_subword_prefix") != "##" or before.get("type") != "BertNormalizer" or words != "BertPreTokenizer":
         return None
-    if not {PAD, FIRST, LAST, "[UNK]"} <= model["vocab"].keys() or sorted(model["vocab"].values()) != list(range(len(model["vocab"]))):
+    if not {PAD, FIRST, LAST, "[UNK]"} <= model["vocab"].keys() or not _is_berts_frame(said.get("post_processor") or {}, model["vocab"]) or sorted(model["vocab"].values()) != list(range(len(model["vocab"]))):
         return None
     lower = bool(before.get("lowercase"))
     accents = before.get("strip_accents")
     return BertWords("\n".join(sorted(model["vocab"], key=model["vocab"].get)), lower, lower if accents is None else accents)
+
+
+def _is_berts_frame(said: Mapping[str, Any], numbers: Mapping[str, int]) -> bool:
+    """Whether [CLS] comes before a text and [SEP] after it: others take BERT's pieces and a frame of their own, `<s> … </s>`."""
+    if said.get("type") == "BertProcessing":
+        return [said["cls"], said["sep"]] == [[FIRST, numbers[FIRST]], [LAST, numbers[LAST]]]
+    if said.get("type") != "TemplateProcessing":
+        return False
+    parts = [(kind, value["id"]) for one in said["single"] for kind, value in one.items()]
+    marks = {name: one["ids"] for name, one in said["special_tokens"].items()}
+    return parts == [("SpecialToken", FIRST), ("Sequence", "A"), ("SpecialToken", LAST)] and [marks[FIRST], marks[LAST]] == [[numbers[FIRST]], [numbers[LAST]]]
 
 
 class BertWords:

@@ -18,7 +18,7 @@ import numpy as np
 
 from wayfind.search.lexical import Lexical
 from wayfind.search.query import Query
-from wayfind.search.rank import SIGNALS, Ranked
+from wayfind.search.rank import OTHER_CASE, SIGNALS, WEIGHTS, Ranked
 
 CERTAIN = 0.99
 _GIVEN_UP = ("question", "identifier", "text")
@@ -83,7 +83,7 @@ def confidence(
     """Probability, 0 to 1, rounded to 3 digits. `elsewhere`: how near the query lies to code of other repositories, if that is known."""
     if not ranked or not len(candidates[0]):
         return 0.0
-    if query.kind == "identifier" and ranked[0].signals.get("definition"):
+    if query.kind == "identifier" and ranked[0].signals.get("definition", 0.0) >= round(OTHER_CASE * WEIGHTS["definition"], 6):
         return CERTAIN
     given, fit = inputs(query, lexical, candidates, ranked, elsewhere), _fit(ranked, elsewhere)
     logit = fit.bias + sum(times * given[name] for name, times in fit.of.items())

@@ -14,7 +14,7 @@ from wayfind.index.tokens import WORD, count, parts, terms_of
 from wayfind.model.bundle import current
 from wayfind.search import confidence as trust
 from wayfind.search.attribution import Attribution
-from wayfind.search.copies import folded
+from wayfind.search.copies import first
 from wayfind.search.expansion import standing_in
 from wayfind.search.explain import Mode, explain
 from wayfind.search.filters import allowed
@@ -60,6 +60,8 @@ def search(searcher: Searcher, ask: Ask, stale_files: int = 0) -> Answer:
         raise UsageError(f"the answer must be allowed at least 1 token, not {ask.max_tokens}")
     query = parse(ask.text, ask.filters)
     if query.kind == "empty" and not query.filters:
+        if ask.text.strip():
+            raise UsageError("the query holds no word: write it in double quotes, as '\"<=>\"', or give it to --regex, to find it as it stands")
         raise UsageError("the query is empty: give some words, a name or a snippet to search for")
     if ask.level:
         from wayfind.search.level import by_level  # it stands on what is here
@@ -83,12 +85,15 @@ def answer(searcher: Searcher, query: Query, ask: Ask, stale_files: int = 0) -> 
     lexical = replace(lexical, missing=tuple(word for word in lexical.missing if word.lower() not in named_language(searcher, query)))
     k = min(ask.k, MOST_RESULTS)
     candidates = features(searcher, query, lexical, mask) if query.terms else NONE
-    scored = ordered(searcher, query, candidates, enough(k))
-    ranked = [*scored, *_unscored(query, mask, scored, k)]
-    kept, copies = folded(searcher.snapshot, ranked, k)
+
+    def hits(many: int) -> list[Ranked]:
+        scored = ordered(searcher, query, candidates, many)
+        return [*scored, *_unscored(query, mask, scored, many)]
+
+    ranked, kept, copies = first(snapshot, hits, k, bool(query.filters.regex or query.filters.phrases))
     results = results_of(searcher, query, lexical, kept, copies, ask)
     elsewhere = searcher.elsewhere(query)
-    sure = trust.confidence(query, lexical, candidates, ranked, elsewhere) if scored or not only_filters(query) else float(bool(kept))
+    sure = trust.confidence(query, lexical, candidates, ranked, elsewhere) if len(candidates[0]) or not only_filters(query) else float(bool(kept))
     abstained = trust.gives_up(query, sure, ranked, bool(kept), elsewhere)
     also = {place for places in copies.values() for place in places}
     reason = reason_for(searcher, query, lexical, kept, also, mask, abstained)
@@ -103,18 +108,13 @@ def check_number(results: int) -> None:
         raise UsageError(f"the number of results must be at least 1, not {results}")
 
 
-def enough(k: int) -> int:
-    """How many to rank, so that `k` are left when copies are folded."""
-    return k + max(min(k, 20), 3)
-
-
-def _unscored(query: Query, mask: np.ndarray | None, scored: list[Ranked], k: int) -> list[Ranked]:
+def _unscored(query: Query, mask: np.ndarray | None, scored: list[Ranked], many: int) -> list[Ranked]:
     """What passes the filters without holding a word of the query, where they alone say what is wanted (`sym:par*`
     finds `parse`), or where an expression is matched and no chunk of those holds a word."""
     if mask is None or not (only_filters(query) or (query.filters.regex and not scored)):
         return []
     rest = np.setdiff1d(np.flatnonzero(mask), [hit.chunk for hit in scored])
-    return [Ranked(chunk, 0.0, {}) for chunk in rest[: max(enough(k) - len(scored), 0)].tolist()]
+    return [Ranked(chunk, 0.0, {}) for chunk in rest[: max(many - len(scored), 0)].tolist()]
 
 
 def state(snapshot: Snapshot, stale_files: int = 0, adaptation: str = "") -> IndexState:
@@ -186,8 +186,7 @@ def related(searcher: Searcher, path: str, line: int, k: int = 10, mode: Mode = 
     mask[own] = False
     lexical = score(snapshot, searcher.scales, query)
     candidates = features(searcher, query, lexical, mask)
-    ranked = ordered(searcher, query, candidates, enough(k))
-    kept, copies = folded(searcher.snapshot, ranked, k)
+    ranked, kept, copies = first(snapshot, lambda many: ordered(searcher, query, candidates, many), k)
     ask = Ask(f"{path}:{line}", k, explain=mode)
     sure = trust.confidence(query, lexical, candidates, ranked)
     return Answer(

@@ -12,7 +12,7 @@ from pathspec import GitIgnoreSpec, Pattern
 from wayfind.corpus.languages import canonical
 from wayfind.errors import UsageError
 from wayfind.index.snapshot import Snapshot
-from wayfind.index.tokens import LONGEST, WORD, terms_of
+from wayfind.index.tokens import LONGEST, WORD, parts, terms_of, words
 from wayfind.search.query import Filters
 from wayfind.types import KINDS
 
@@ -35,9 +35,10 @@ def allowed(snapshot: Snapshot, filters: Filters) -> np.ndarray | None:
         if symbols:
             mask &= _symbols(snapshot, symbols) == wanted
     for excluded in filters.excluded:
-        mask &= ~(_holding(snapshot, excluded) if WORD.fullmatch(excluded) else _phrase(snapshot, excluded, mask))
+        mask &= ~(_word(snapshot, excluded, mask) if WORD.fullmatch(excluded) else _phrase(snapshot, excluded, mask))
     for phrase in filters.phrases:
-        mask &= _phrase(snapshot, phrase, mask)
+        found = _phrase(snapshot, phrase, mask)
+        mask &= found if found.any() else _phrase(snapshot, phrase, mask, cut=True)
     if filters.regex:
         mask &= _regex(snapshot, filters.regex, mask)
     return mask
@@ -89,8 +90,20 @@ def _symbols(snapshot: Snapshot, names: tuple[str, ...]) -> np.ndarray:
     return np.array([bool(symbol and wanted.fullmatch(symbol)) for symbol in snapshot.symbols], bool)
 
 
+def _word(snapshot: Snapshot, word: str, mask: np.ndarray) -> np.ndarray:
+    """Of the chunks of the mask those whose text holds the word, alone or as a part of a name, letter case and underscores aside; one
+    that only shares its stem is another word."""
+    wanted = word.lower().replace("_", "")
+    found = np.zeros(snapshot.chunks, bool)
+    for number in np.flatnonzero(mask & _holding(snapshot, word)).tolist():
+        text = snapshot.chunk(number)[1]
+        if wanted in text.lower().replace("_", ""):
+            found[number] = any(wanted == one.lower().replace("_", "") or wanted in parts(one) for one in set(words(text)))
+    return found
+
+
 def _holding(snapshot: Snapshot, word: str) -> np.ndarray:
-    """Chunks that hold a word, however it is spelt there: `HttpServer` is another term than `httpserver`."""
+    """Chunks that hold a word or another of its stem, however it is spelt there: `HttpServer` is another term than `httpserver`."""
     word = word[:LONGEST]
     found = np.zeros(snapshot.chunks, bool)
     for term in {terms_of(word)[0], terms_of(word.lower())[0], word.lower().replace("_", "")}:
@@ -98,10 +111,12 @@ def _holding(snapshot: Snapshot, word: str) -> np.ndarray:
     return found
 
 
-def _phrase(snapshot: Snapshot, phrase: str, mask: np.ndarray) -> np.ndarray:
-    """Of the chunks of the mask those whose text holds the phrase, white space and letter case aside."""
+def _phrase(snapshot: Snapshot, phrase: str, mask: np.ndarray, cut: bool = False) -> np.ndarray:
+    """Of the chunks of the mask those whose text holds the phrase, white space and letter case aside. Where it is `cut`, it may begin and
+    end inside a word."""
     holding = mask.copy()
-    for word in set(WORD.findall(phrase)):
+    within = WORD.findall(phrase)
+    for word in set(within[1:-1] if cut else within):
         holding &= _holding(snapshot, word)
     wanted = " ".join(phrase.lower().split())
     found = np.zeros(snapshot.chunks, bool)

@@ -4,7 +4,9 @@ its terms weighed, and which chunks answered questions like it before.
 The map: q' = q + B A q with A [rank, dim], B [dim, rank]; the chunks' vectors stay. Remembered questions are told from one another
 by their vectors alone: for a query q, a question m that was answered by a set of places gives each of them
 
-    k(q, m) = max(0, (cos(q, m) - FLOOR) / (1 - FLOOR))^2,    and a place gets   1 - prod over its questions of (1 - k).
+    k(q, m) = min(MOST_STRENGTH, w_m max(0, (cos(q, m) - FLOOR) / (1 - FLOOR))^2),
+
+and a place 1 - prod over its questions of (1 - k); w_m is the lesson's weight over the root of its number of answers, at most 1.
 
 All of it but words and terms counts as far as the query is put like what was asked of the history (`Learned.strength`), and not like
 documentation or a name, which the code itself answers.

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from wayfind.search.copies import folded
-from wayfind.search.engine import MOST_RESULTS, Ask, enough, results_of, state
+from wayfind.search.copies import first
+from wayfind.search.engine import MOST_RESULTS, Ask, results_of, state
 from wayfind.search.filters import allowed
 from wayfind.search.latents import read_record
 from wayfind.search.lexical import score
@@ -28,9 +28,12 @@ def by_level(searcher: Searcher, query: Query, ask: Ask, stale_files: int = 0) -
     mask = allowed(snapshot, query.filters)
     k = min(ask.k, MOST_RESULTS)
     found = np.flatnonzero((near > 0) if mask is None else (near > 0) & mask)
-    best = found[np.argsort(-near[found], kind="stable")][: enough(k)]
-    ranked = [Ranked(int(chunk), float(near[chunk]), {level: round(float(near[chunk]), 6)}) for chunk in best]
-    kept, copies = folded(snapshot, ranked, k)
+    best = found[np.argsort(-near[found], kind="stable")]
+
+    def hits(many: int) -> list[Ranked]:
+        return [Ranked(int(chunk), float(near[chunk]), {level: round(float(near[chunk]), 6)}) for chunk in best[:many]]
+
+    ranked, kept, copies = first(snapshot, hits, k, bool(query.filters.regex or query.filters.phrases))
     lexical = score(snapshot, searcher.scales, query)
     results = results_of(searcher, query, lexical, kept, copies, ask)
     held = max((float(lexical.covered[hit.chunk]) for hit in ranked[:LOOKED_AT]), default=0.0)

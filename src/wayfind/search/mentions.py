@@ -16,7 +16,7 @@ _PATH = re.compile(r"(?P<path>[\w@.+-]*(?:[/\\][\w@.+-]+)*\.\w{1,8})(?:\"?, line
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 _ENDLESS = re.compile(r"[\w@.+/\\-]{500,}")
 """Encoded data, no path: the patterns above take time that grows with the square of its length."""
-_HUNK = re.compile(r"@@ -\d+(?:,\d+)? \+(?P<line>\d+)(?:,\d+)? @@")
+_HUNK = re.compile(r"@@ -\d+(?:,\d+)? \+(?P<line>\d+)(?:,(?P<count>\d+))? @@")
 MOST_ELSE = 0.6
 """Share of a text that unindented lines beside those of a trace may have, where the trace is all that is asked about."""
 FRAMES_FIRST = 6.0
@@ -103,17 +103,24 @@ def changed_lines(text: str) -> Iterator[tuple[str, int]]:
     """The places that a unified diff changes, (path, line), as they stand after it; where lines only went, the line
     before."""
     path, at, gone = "", 0, False
-    for row in text.split("\n"):
+    rows = text.split("\n")
+    for row, following in zip(rows, [*rows[1:], ""]):
+        ends = (row.startswith("--- ") and following.startswith("+++ ")) or row[:1] not in ("+", "-", " ", "", "\\")
+        if ends and gone:
+            yield path, max(at - 1, 1)
         if row.startswith("+++ "):
-            path, at = row[4:].split("\t")[0].strip().removeprefix("b/"), 0
+            path, at, gone = row[4:].split("\t")[0].strip().removeprefix("b/"), 0, False
         elif hunk := _HUNK.match(row):
-            at, gone = line_of(hunk["line"]), False
+            at = line_of(hunk["line"])
+            at, gone = at and at + (hunk["count"] == "0"), False  # of no lines: the number is that of the line before
+        elif ends:
+            at, gone = 0, False
         elif at and row[:1] in ("+", " ", ""):
             if row[:1] == "+" or gone:
                 yield path, at if row[:1] == "+" else max(at - 1, 1)
             at, gone = at + 1, False
-        elif at:
-            gone = row[:1] == "-"
+        elif at and row[:1] == "-":
+            gone = True
     if gone:
         yield path, max(at - 1, 1)
 

@@ -25,7 +25,7 @@ MOST_TERMS = 256
 TITLE = 5
 _LONGEST_WITH_SYNTAX = 300
 
-_FILTER = re.compile(r'(?:(?<=\s)|^)(?P<no>-?)(?P<name>sym|symbol|path|file|lang|language|kind):(?P<value>"[^"]*"|\S+)')
+_FILTER = re.compile(r'(?:(?<=\s)|^)(?P<no>-?)(?P<name>sym|symbol|path|file|lang|language|kind):(?P<value>"[^"]*"|(?!//|:)\S+)')
 _LONE_FILTER = re.compile(r"-?(sym|symbol|path|file|lang|language|kind):")
 _EXAMPLE = {"sym": "Session.get", "symbol": "Session.get", "path": "src", "file": "src", "lang": "python", "language": "python", "kind": "class"}
 _PHRASE = re.compile(r'(?:(?<=\s)|^)"([^"]+)"(?=\s|$)')

@@ -1,6 +1,6 @@
 """Order the chunks that lexical search found by documented signals.
 
-A chunk's score is the sum of its signals, each a value of 0 to 1 times a weight, less its demotions; a further result
+A chunk's score is the sum of its signals, most of them values of 0 to 1 (`mentioned` up to 7), times a weight, less its demotions; a further result
 from a file that has one already is damped. Every addend is in the answer (`signals`).
 
 | signal | value |
@@ -60,6 +60,10 @@ NAMED = 0.3
 
 CONSTRUCTOR = 0.7
 """`definition` of `Cleaner.Cleaner` where `Cleaner` is asked for: the class comes first."""
+OTHER_CASE = 0.5
+"""`definition` where only letter case or underscores differ."""
+ELSEWHERE = 0.4
+"""`definition` of `Disk.mount` where `Ghost.mount` is asked for: perhaps inherited."""
 STEM_VALUE = 0.85
 """What a word of a name counts that shares its stem with a word of the query and is another: `reserve` for "reservations"."""
 
@@ -88,6 +92,8 @@ _LANGUAGES = frozenset(
     "python javascript typescript java kotlin scala ruby php perl haskell elixir erlang clojure lua ocaml julia rust swift golang".split()
 )
 """Names of languages that are no other word."""
+_AROUND = "().,:;?!\"'`"
+"""What may stand around a word of a question."""
 _HEADS = [KINDS.index(kind) for kind in ("module", "block")]
 _ASKS_FOR = {
     "test": frozenset("test tests spec specs testing fixture mock unittest".split()),
@@ -120,7 +126,7 @@ def features(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Candidates and what speaks for and against them.
 
-    Returns chunk numbers [n], signals [n, len(SIGNALS)] and demotions [n, len(DEMOTIONS)], all values 0 to 1. `allowed`
+    Returns chunk numbers [n], signals [n, len(SIGNALS)] and demotions [n, len(DEMOTIONS)], values 0 to 1, of `mentioned` up to 7. `allowed`
     is a mask over chunks: the filters.
     """
     snapshot = searcher.snapshot
@@ -192,7 +198,7 @@ def _demotions(searcher: Searcher, query: Query, chosen: np.ndarray, files: np.n
         "data": searcher.is_data[files],
         "head": np.isin(snapshot.kind[chosen], _HEADS),
     }
-    said = {word.lower() for word in query.text.split()} if query.kind in ("question", "identifier") else set()
+    said = {word.lower().strip(_AROUND) for word in query.text.split()} if query.kind in ("question", "identifier") else set()
     demotions = np.zeros((len(chosen), len(DEMOTIONS)))
     for number, name in enumerate(DEMOTIONS):
         if not said & _ASKS_FOR.get(name, frozenset()):
@@ -401,20 +407,30 @@ def seats(order: list[int], scores: list[float], near: np.ndarray) -> tuple[list
 
 def asked_definitions(searcher: Searcher, query: Query) -> dict[int, float]:
     """Chunk -> 1 where its whole symbol or last part is an identifier of the query, CONSTRUCTOR where that is a constructor named like its
-    class, 0.5 where only letter case differs."""
+    class, OTHER_CASE where only that differs, ELSEWHERE where it belongs to another class than the identifier says."""
     snapshot, found = searcher.snapshot, {}
     for identifier in query.identifiers[:20]:
-        last = identifier.replace("()", "").replace("::", ".").replace("->", ".").replace("#", ".").split(".")[-1]
-        if not last:
+        names = identifier.replace("()", "").replace("::", ".").replace("->", ".").replace("#", ".").split(".")
+        last, owner = names[-1], names[-2] if names[-2:-1] and names[-2][:1].isupper() else ""  # a variable or module may be anything
+        if (word := WORD.search(last)) is None:
             continue
-        for chunk in snapshot.postings("symbol", terms_of(last)[0])[0].tolist():
+        for chunk in snapshot.postings("symbol", terms_of(word[0])[0])[0].tolist():
             symbol = snapshot.symbols[chunk]
-            end = symbol.split(".")[-1]
-            if end == last or symbol == identifier:
-                found[chunk] = CONSTRUCTOR if symbol.split(".")[-2:-1] == [end] else 1.0
-            elif end.lower().replace("_", "") == last.lower().replace("_", ""):
-                found.setdefault(chunk, 0.5)
+            *around, end = symbol.split(".")
+            same = end == last or symbol == identifier
+            if not same and _alike(end) != _alike(last):
+                continue
+            if owner and around and _alike(around[-1]) != _alike(owner):
+                value = ELSEWHERE
+            else:
+                value = (CONSTRUCTOR if around[-1:] == [end] else 1.0) if same else OTHER_CASE
+            found[chunk] = max(found.get(chunk, 0.0), value)
     return found
+
+
+def _alike(name: str) -> str:
+    """What names that differ in letter case or underscores have in common."""
+    return name.lower().replace("_", "")
 
 
 def _symbol_signals(

@@ -111,6 +111,8 @@ def search_command(
     TEXT is a question, a name, a snippet of code, a stack trace or an issue; - reads it from standard input. It may hold
     sym:NAME, path:GLOB, lang:NAME, kind:KIND, "a phrase" and -word. With several PATHs all of them are searched at once.
     """
+    if level and graph:
+        raise UsageError("give one of --level, which searches by a level of meaning alone, and --graph")
     if from_file is not None and text is not None:
         text, path, more = None, text, (*filter(None, [path]), *more)  # what stands in TEXT's place is a PATH then
     elif regex and text is not None and path is None and os.path.isdir(os.path.expanduser(text)):
@@ -175,7 +177,7 @@ def _answer(request: Request, paths: Sequence[str | None], form: Form) -> int:
 
 def _by_resident(request: Request, paths: Sequence[str | None], form: Form) -> Printed | None:
     """What the resident process prints; None where there is none, or anything is not as it should be."""
-    if form.index is not None or not form.resident:
+    if form.index is not None or not form.resident or request.regex:  # an expression may backtrack without end, and nobody else be answered
         return None
     from wayfind.serve.client import asked
 

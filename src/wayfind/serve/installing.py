@@ -13,6 +13,7 @@ import click
 
 from wayfind.errors import UsageError
 from wayfind.serve.exits import FOUND, NOTHING, note
+from wayfind.serve.processes import python
 from wayfind.serve.screen import shown
 
 if TYPE_CHECKING:
@@ -145,4 +146,4 @@ def server_command(scope: Scope) -> tuple[str, ...]:
         return ("wayfind", "mcp")
     beside = Path(sys.executable).with_name("wayfind.exe" if os.name == "nt" else "wayfind")
     found = os.fspath(beside) if beside.is_file() else shutil.which("wayfind")
-    return (os.path.abspath(found), "mcp") if found else (sys.executable, "-m", "wayfind", "mcp")
+    return (os.path.abspath(found), "mcp") if found else tuple(python("wayfind.serve.cli", "mcp"))

@@ -44,7 +44,7 @@ STARTING = 200
 @click.option("--from", "begin", type=click.Choice(["random"]), help="random: a model of its own, learned on this repository alone (extra [train]).")
 @latent_options
 @click.option("--index", metavar="FOLDER", help="The index that `wayfind index --output FOLDER` wrote.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object; with --full and --from random one a line.")
 def learn_command(
     path: str | None, telling: bool, rollback: bool, until: str | None, target: str | None, source: str | None, force: bool, background: bool, sentences: bool,
     begin: str | None, index: str | None, as_json: bool, **own: Any,
@@ -59,6 +59,8 @@ def learn_command(
     latent = begin is not None or any(value not in UNSAID for name, value in own.items() if name != "seed")
     asked = {"--status": telling, "--rollback": rollback, "--export": target, "--import": source, "--sentences": sentences, "--background": background, "--until": until, "--force": force}
     _check_together([name for name, value in asked.items() if value], begin, options, latent)
+    if as_json and (mute := next((name for name in ("--rollback", "--export", "--import", "--background") if asked[name]), "--drop" if options.drop else "")):
+        raise UsageError(f"{mute} prints no JSON; leave out --json")
     asking = telling or rollback or target is not None
     if path is None and home is None:
         path = (folder_around() or ".") if asking or options.drop else whole("learning on", "wayfind learn")

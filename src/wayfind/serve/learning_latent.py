@@ -96,15 +96,15 @@ def latent_options(command: Command) -> Command:
         click.option("--anew", is_flag=True, help="Begin from random weights, though a model was learned before."),
         click.option("--resume", is_flag=True, help="Go on with a training that was interrupted."),
         click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Another part of the model from random weights: trajectory=flow_matching, couplings=0, weights.kl=0.1 …; several times."),
-        click.option("--minutes", type=click.FloatRange(min=0, min_open=True), metavar="N", help="Stop at the end of the epoch after so many.  [default: 8]"),
+        click.option("--minutes", type=click.FloatRange(min=0, min_open=True), metavar="N", help="Stop at the end of the epoch after so many.  [default: 8; with --full 4]"),
         click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), help="Where to compute.  [default: auto]"),
         click.option("--seed", type=click.IntRange(0), help="Of everything that is drawn.  [default: 0]"),
-        click.option("--lr", "--learning-rate", "lr", type=click.FloatRange(min=0, min_open=True), help="Learning rate.  [default: 0.0003]"),
-        click.option("--layers", type=click.IntRange(0, 12), help="Layers of attention of the encoder.  [default: 0]"),
+        click.option("--lr", "--learning-rate", "lr", type=click.FloatRange(min=0, min_open=True), help="Learning rate.  [default: 0.0003; with --full 0.00003]"),
+        click.option("--layers", type=click.IntRange(0, 12), help="Layers of attention of the encoder; with --full the last ones that are tuned.  [default: 0; with --full 2]"),
         click.option("--hidden-dim", type=click.IntRange(8), help="Size of the encoder's states.  [default: 256]"),
         click.option("--latent-dim", type=click.IntRange(2), help="Dimensions of the latent and of the vectors.  [default: 256]"),
-        click.option("--batch-size", type=click.IntRange(2), help="Questions a step.  [default: 64]"),
-        click.option("--epochs", "--num-epochs", "epochs", type=click.IntRange(1), help="Times that all is read.  [default: 8]"),
+        click.option("--batch-size", type=click.IntRange(2), help="Questions a step.  [default: 64; with --full 32]"),
+        click.option("--epochs", "--num-epochs", "epochs", type=click.IntRange(1), help="Times that all is read.  [default: 8; with --full 3]"),
     ):
         command = option(command)
     return command

@@ -195,13 +195,19 @@ async def _roots_of_client(context: ServerRequestContext[Any]) -> Roots | None:
     """The roots of a client of the protocol's versions with a handshake; None when it has none or does not say."""
     import anyio
     from mcp.shared.exceptions import MCPError
-    from mcp_types import ListRootsRequest, ListRootsResult
+    from mcp_types import ListRootsRequest
+    from mcp_types import Result as AnyResult
+
+    class Listed(AnyResult):
+        """The protocol's own type refuses the whole list where one address is not of a `file:`."""
+
+        roots: list[dict[str, Any]]
 
     if not _has_roots(context) or not context.session.can_send_request:
         return None
-    with contextlib.suppress(MCPError, TimeoutError, anyio.ClosedResourceError):
-        listed = await context.session.send_request(ListRootsRequest(), ListRootsResult, _ROOTS_WITHIN)
-        return client_roots(str(root.uri) for root in listed.roots)
+    with contextlib.suppress(MCPError, TimeoutError, anyio.ClosedResourceError, ValueError):
+        listed = await context.session.send_request(ListRootsRequest(), Listed, _ROOTS_WITHIN)
+        return client_roots(str(root.get("uri", "")) for root in listed.roots)
     return None
 
 

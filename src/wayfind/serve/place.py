@@ -224,12 +224,12 @@ def _is_indexed(folder: Path) -> bool:
 
 
 def within(root: Path, file: str) -> str:
-    """The file as the index names it, relative to the root. It may be written relative to the root or to the current folder."""
-    if not os.path.isabs(file) and os.path.lexists(root / file):
-        return os.path.normpath(file).replace(os.sep, "/")
-    for whole in (os.path.abspath(file), os.path.realpath(file)):
-        if Path(whole).is_relative_to(root):
-            return Path(whole).relative_to(root).as_posix()
+    """The file as the index names it, relative to the root. It may be written relative to the current folder or to the root; where both
+    name one, as it is printed: relative to the current folder."""
+    near = (Path(whole) for whole in (os.path.abspath(file), os.path.realpath(file)))
+    inside = next((whole.relative_to(root).as_posix() for whole in near if whole.is_relative_to(root)), None)
+    if inside is not None and (os.path.lexists(file) or not os.path.lexists(root / file)):
+        return inside
     if os.path.isabs(file):
         raise NotFound(f"{file} does not lie in {root}")
-    return os.path.normpath(file)
+    return os.path.normpath(file).replace(os.sep, "/")

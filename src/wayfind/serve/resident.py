@@ -41,6 +41,8 @@ _STEP = 0.2
 _SILENT = 10.0
 """Seconds that a client may take to send its request."""
 _STARTS_WITHIN = 20.0
+_ANSWERS_WITHIN = 10.0
+"""Seconds to answer how it stands, and to end."""
 
 
 class Busy(WayfindError):
@@ -174,6 +176,8 @@ def _alone(place: Address) -> Iterator[None]:
     try:
         if not _locked(handle):
             raise Busy(f"another process serves {place.home} already; see it with: wayfind serve --status")
+        os.ftruncate(handle, 0)
+        os.write(handle, f" {os.getpid()}\n".encode())  # behind the byte that Windows locks
         yield
     finally:
         os.close(handle)
@@ -308,16 +312,36 @@ def _begin(place: Address, roots: list[str], idle: float, jobs: int) -> int:
 
 def _ask(place: Address, what: str) -> int:
     try:
-        told = exchange(place, lambda: {"do": what})
+        told = exchange(place, lambda: {"do": what}, patience=_ANSWERS_WITHIN)
+    except TimeoutError as error:
+        raise StorageError(_stuck(_pid(place), "does not answer")) from error
     except (OSError, ProtocolError):
         click.echo("no resident process")
         return NOTHING
     if what == "status":
         return _say(told, "serving:")
+    deadline = time.monotonic() + _ANSWERS_WITHIN
     while place.socket.exists() or place.port.exists():  # it closes its files first
+        if time.monotonic() > deadline:
+            raise StorageError(_stuck(told["pid"], "does not end"))
         time.sleep(0.02)
     click.echo(f"stopped process {told['pid']}")
     return FOUND
+
+
+def _pid(place: Address) -> int | None:
+    """The process that holds the lock of the address, as it wrote there; None where it cannot be read."""
+    try:
+        with open(place.lock, "rb", buffering=0) as lock:
+            lock.seek(1)
+            return int(lock.read(20))
+    except (OSError, ValueError):
+        return None
+
+
+def _stuck(pid: int | None, how: str) -> str:
+    ending = f"taskkill /F /PID {pid or 'NUMBER'}" if os.name == "nt" else f"kill -9 {pid or 'NUMBER'}"
+    return f"the resident process {'' if pid is None else f'{pid} '}{how} within {_ANSWERS_WITHIN:.0f} s; end it by force: {ending}"
 
 
 def _say(told: dict[str, Any], head: str) -> int:

@@ -150,7 +150,7 @@ def stand(place: Opened) -> Standing:
         _counts(snapshot.provenance_of(chunk) for chunk in range(snapshot.chunks)), _counts(snapshot.kind_of(chunk) for chunk in range(snapshot.chunks)),
         {reason: sorted(paths)[:EXAMPLES] for reason, paths in sorted(skipped.items())}, problems, secrets,
         int(manifest.meta.get("commits", 0)), json.loads(manifest.meta.get("unmatched", "[]")),
-        {"this index": bytes_below(tree.folder), "content of all repositories": _size_of_store(tree.store.path), **_size_of_tokens(tree.folder, manifest)},
+        {"this index": bytes_below(tree.folder), "content of all repositories": _size_of_store(tree.store.path), **_sizes_beside(tree.store.path), **_size_of_tokens(tree.folder, manifest)},
         feedback.counts(feedback.read(tree.folder)), {"pinned": len(edits.pinned), "forgotten": len(edits.forgotten)},
     )
 
@@ -283,6 +283,14 @@ def _size_of_tokens(folder: Path, manifest: Manifest) -> dict[str, int]:
 
 def _size_of_store(store: Path) -> int:
     return sum(map(bytes_of, store.parent.glob(f"{store.name}*")))
+
+
+def _sizes_beside(store: Path) -> dict[str, int]:
+    """Bytes of what else lies beside the content of all repositories, where there is any."""
+    from wayfind.index.home import EXPLANATIONS, VECTORS
+
+    sizes = {name: _size_of_store(store.with_name(file)) for name, file in (("vectors of all repositories", VECTORS), ("written sentences", EXPLANATIONS))}
+    return {name: size for name, size in sizes.items() if size}
 
 
 def _bytes(size: int) -> str:

@@ -45,7 +45,8 @@ def train_command(config_path: str, output: str | None, resume: bool, prepare: b
     say = _lines if as_json else _words
     if prepare:
         for name, count in write_shards(stages, folder / "tokens").items():
-            click.echo(f"{count} pairs in {folder / 'tokens' / name}")
+            place = folder / "tokens" / name
+            click.echo(json.dumps({"event": "shards", "folder": str(place), "pairs": count}) if as_json else f"{count} pairs in {place}")
         return FOUND
     if scores:
         place, count = write_teacher(stages, folder)

@@ -44,7 +44,7 @@ MANY = {"docstring": ("docstring", "docstrings"), "feedback": ("marked result", 
 def vocabulary_command(
     word: str | None, path: str | None, pins: tuple[str, ...], forgets: tuple[str, ...], undos: tuple[str, ...], only_edits: bool, every: bool, index: str | None, as_json: bool
 ) -> int:
-    """Show what WORD has come to mean in the repository at PATH (default: the current folder); without it, what all words have.
+    """Show what WORD has come to mean in the repository at PATH (default: the one around the current folder, or that folder); without it, what all words have.
 
     A query's words count, at a low weight, as the identifiers that stand for them: `wayfind learn` finds those in docstrings
     and in what was marked as good. The exit code is 1 where a word means nothing more than itself.

@@ -29,13 +29,15 @@ _EACH = 50
 
 
 def texts(pairs: Iterable[Pair], size: int = SIZE, seed: int = 0) -> list[str]:
-    """Code of as many repositories as there are, one of each in turn."""
+    """Code of as many repositories as there are, one of each in turn; where there are more than texts, repositories are drawn."""
     of: defaultdict[str, set[str]] = defaultdict(set)
     for pair in pairs:
         if pair.kind in KINDS and len(of[pair.origin]) < _EACH:
             of[pair.origin].add(pair.code)
     drawn = random.Random(seed)
     piles = [drawn.sample(sorted(own), len(own)) for _, own in sorted(of.items()) if own]
+    if len(piles) > size:
+        piles = drawn.sample(piles, size)
     chosen: list[str] = []
     while piles and len(chosen) < size:
         chosen += [pile.pop() for pile in piles][: size - len(chosen)]

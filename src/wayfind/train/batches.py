@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from wayfind.errors import NotFound, UsageError
+from wayfind.train.checkpoint import weights_in
 from wayfind.train.config import DataConfig, Negatives, Source, TrainConfig
 from wayfind.train.heads import Texts
 from wayfind.train.pairs import KINDS, Pair, read_lines, read_pairs
@@ -217,11 +219,21 @@ class Material:
             found.update(np.ascontiguousarray(array).data)
         return found.hexdigest()
 
+    @property
+    def held_out(self) -> str:
+        """A hash of the pairs that are held out."""
+        found = hashlib.sha256()
+        for array in (self.valid.query_key, self.valid.code_key):
+            found.update(np.ascontiguousarray(array).data)
+        return found.hexdigest()
+
 
 def read_material(config: TrainConfig) -> Material:
     """The token ids of all sources, weighted and cut down as the configuration says. Raises NotFound, UsageError."""
     data = config.data
     vocabulary = vocabulary_of(config)
+    if not data.valid and (one_part := next((source.path for source in data.train if _is_one_part(Path(source.path))), None)):
+        raise UsageError(f"{one_part}: token shards of one part; name the folder above them, or held-out ones in data.valid")
     train = joined([_source(source, "train", config, vocabulary, number) for number, source in enumerate(data.train)])
     held_out = [_source(source, "valid", config, vocabulary, number) for number, source in enumerate(data.valid or data.train)]
     return Material(train, joined(held_out), vocabulary)
@@ -233,12 +245,12 @@ def vocabulary_of(config: TrainConfig) -> Vocabulary:
     if config.data.vocabulary:
         return read_vocabulary(Path(config.data.vocabulary))
     if config.start and Path(config.start).is_dir():
-        return read_vocabulary(Path(config.start))
+        return read_vocabulary(weights_in(Path(config.start)))
     for source in config.data.train:
         if (Path(source.path) / MANIFEST).is_file() or (Path(source.path) / "train" / MANIFEST).is_file():
             return _of_shards(_shards_of(Path(source.path), "train"), config.encoder.folder)
     if config.encoder.folder:
-        return read_vocabulary(_vocabulary_of_encoder(config.encoder.folder))
+        return _of_encoder(config.encoder.folder)
     texts = (text for source in config.data.train for pair in _some(source, LEARNED_FROM) for text in (pair.query, pair.code))
     return learn_vocabulary(texts, config.data.vocabulary_size)
 
@@ -250,12 +262,38 @@ def _of_shards(shards: Path, folder: str) -> Vocabulary:
         return words
     named = f"set data.vocabulary to {shards / words.name} if the encoder's table has its rows in that order"
     try:
-        own = read_vocabulary(_vocabulary_of_encoder(folder))
+        own = _of_encoder(folder)
     except NotFound as problem:
         raise NotFound(f"{shards}: nothing says whether encoder.folder reads these ids: {problem}; {named}") from None
     if not words.agrees(own):
         raise UsageError(f"{shards}: token shards of another vocabulary than that of encoder.folder ({folder}); make them again with its own, or {named}")
     return words
+
+
+def _of_encoder(folder: str) -> Vocabulary:
+    """The vocabulary of an encoder. One in the files of an older make (`vocab.json` and `merges.txt`, as RoBERTa was published) is put
+    into a `tokenizer.json` by `transformers`. Raises NotFound, UsageError."""
+    place = _vocabulary_of_encoder(folder)
+    try:
+        return read_vocabulary(place)
+    except NotFound:
+        if not (place / "vocab.json").is_file():
+            raise
+        return _by_transformers(place)
+
+
+def _by_transformers(folder: Path) -> Vocabulary:
+    named = f"{folder}: no vocab.txt and no tokenizer.json, which `transformers` makes of other files"
+    try:
+        from transformers import AutoTokenizer
+    except ImportError:
+        raise UsageError(f"{named}; run: pip install transformers") from None
+    with TemporaryDirectory() as scratch:
+        try:
+            AutoTokenizer.from_pretrained(folder).backend_tokenizer.save(f"{scratch}/tokenizer.json")
+        except Exception as problem:  # what the library makes of a damaged folder has no common class
+            raise UsageError(f"{named}, but not of these: {problem}") from problem
+        return read_vocabulary(Path(scratch))
 
 
 def _vocabulary_of_encoder(folder: str) -> Path:
@@ -269,14 +307,18 @@ def _vocabulary_of_encoder(folder: str) -> Path:
         raise NotFound(f"encoder.folder {folder}: no such folder, and as a name on the hub it cannot be had: {problem}") from problem
 
 
-def pairs_of(source: Source, part: str) -> list[Pair]:
-    """The pairs of a source that is not token shards. Raises NotFound, UsageError where it has none of the part."""
+def pairs_of(source: Source, part: str, learned: Sequence[Source] = ()) -> list[Pair]:
+    """The pairs of a source that is not token shards. A file that is held out and not `learned` from is held out as a whole where none of
+    its lines says `valid`. Raises NotFound, UsageError where it has none of the part."""
     path = Path(source.path)
     if not path.exists():
         raise NotFound(f"{path}: no such folder or file of pairs")
     found = [pair for pair in read_lines(path) if pair.part == part] if path.is_file() else list(read_pairs(path, part))
+    if not found and part == "valid" and path.is_file() and path.resolve() not in [Path(one.path).resolve() for one in learned]:
+        found = list(read_lines(path))
     if not found:
-        raise UsageError(f"{path}: no pair of the part `{part}`" + ("; build it with a larger share split.valid or another seed, or name other pairs in data.valid" if part == "valid" else ""))
+        mend = "give some of its lines `part`: `valid`" if path.is_file() else "build it with a larger share split.valid or another seed"
+        raise UsageError(f"{path}: no pair of the part `{part}`" + (f"; {mend}, or name other pairs in data.valid" if part == "valid" else ""))
     return found
 
 
@@ -290,15 +332,24 @@ def _shards_of(path: Path, part: str) -> Path:
     return path / part if (path / part / MANIFEST).is_file() else path
 
 
+def _is_one_part(path: Path) -> bool:
+    """Whether a folder of token shards has no held-out ones: its own pairs would be judged."""
+    return any((one / MANIFEST).is_file() for one in (path, path / "train")) and not (path / "valid" / MANIFEST).is_file()
+
+
 def _source(source: Source, part: str, config: TrainConfig, vocabulary: Vocabulary, number: int) -> Tokens:
     path = Path(source.path)
     shards = _shards_of(path, part)
     if (shards / MANIFEST).is_file():
-        if manifest_of(shards)["vocabulary"]["sha256"] != vocabulary.digest:
+        head = manifest_of(shards)
+        if head["vocabulary"]["sha256"] != vocabulary.digest:
             raise UsageError(f"{shards}: token shards of another vocabulary; make them again, or set data.vocabulary to theirs")
+        for name in ("query_length", "code_length"):
+            if head[name] < getattr(config.encoder, name) - len(vocabulary.before) - len(vocabulary.after):
+                raise UsageError(f"{shards}: cut to {name} {head[name]}, but encoder.{name} is {getattr(config.encoder, name)}: set it to {head[name]}, or make the shards again")
         tokens = read_tokens(shards)
     else:
-        tokens = joined(list(tokenise(pairs_of(source, part), vocabulary, config.encoder.query_length, config.encoder.code_length)))
+        tokens = joined(list(tokenise(pairs_of(source, part, config.data.train), vocabulary, config.encoder.query_length, config.encoder.code_length)))
     return _weighted(chosen(tokens, _rows(tokens, source, config.seed, number)), source.weight)
 
 

@@ -104,6 +104,7 @@ def tasks_of(recipe: Recipe, at: Path, excluded: Excluded) -> tuple[list[Task], 
             tasks.append(Task(replace(source, jsonl=str(place(source.jsonl, at))), source.origin or Path(source.jsonl).name))
         else:
             tasks += _of_languages(source, at)
+    tasks = told_apart(tasks)
     names = Counter((task.name, task.language) for task in tasks)
     if twice := next((name for (name, _), times in names.items() if times > 1), None):
         raise UsageError(f"{at}: {twice} is named by two sources; a weight counts more, a copy does not")
@@ -115,6 +116,34 @@ def tasks_of(recipe: Recipe, at: Path, excluded: Excluded) -> tuple[list[Task], 
         else:
             fetched.append(task)
     return fetched, missing
+
+
+def told_apart(tasks: Sequence[Task]) -> list[Task]:
+    """The tasks, of which folders and files that are called the same have so much of their paths for a name that they differ. What is
+    named twice keeps its name."""
+    named: defaultdict[str, set[Path]] = defaultdict(set)
+    for task in tasks:
+        if place := _own_place(task):
+            named[task.name].add(place)
+    return [_renamed(task, _shortest(place, named[task.name])) if (place := _own_place(task)) and len(named[task.name]) > 1 else task for task in tasks]
+
+
+def _own_place(task: Task) -> Path | None:
+    """The folder or file that a task is called after; None for what has a name of its own."""
+    if isinstance(task.source, JsonLines):
+        return Path(task.source.jsonl)
+    return task.source.folder if isinstance(task.source, Repository) and task.name == task.source.folder.name else None
+
+
+def _shortest(place: Path, among: Iterable[Path]) -> str:
+    """The end of a path that no other one has."""
+    others = [other.parts for other in among if other != place]
+    size = next(size for size in range(2, len(place.parts) + 1) if all(place.parts[-size:] != other[-size:] for other in others))
+    return "/".join(place.parts[-size:])
+
+
+def _renamed(task: Task, name: str) -> Task:
+    return replace(task, name=name, source=replace(task.source, name=name) if isinstance(task.source, Repository) else task.source)
 
 
 def _of_languages(source: CodeSearchNet | TheStack, at: Path) -> Iterator[Task]:
@@ -213,7 +242,7 @@ def _kept_out_texts(recipe: Recipe, at: Path) -> Iterator[str]:
             for number, line in text_lines(path):
                 try:
                     yield str(json.loads(line)["code"])
-                except (ValueError, KeyError, TypeError):
+                except (ValueError, KeyError, TypeError, RecursionError):
                     raise UsageError(f"{path}:{number}: to be kept out; expected an object with `code`") from None
             if not number:
                 raise UsageError(f"{path}: to be kept out, and without a line; write or fetch the file again")
@@ -290,7 +319,8 @@ class Dealer:
 
 def _name_of(task: Task) -> str:
     """The origin that is written where a pair has none."""
-    return Path(task.source.jsonl).name.partition(".")[0] if isinstance(task.source, JsonLines) else task.name
+    folder, slash, last = task.name.rpartition("/")
+    return folder + slash + last.partition(".")[0] if isinstance(task.source, JsonLines) else task.name
 
 
 def _source_of(task: Task) -> str:

@@ -41,7 +41,7 @@ class Progress:
     """Step and MRR of each evaluation."""
 
 
-def save(folder: Path, model: RetrievalModel | CrossEncoder, optimizer: torch.optim.Optimizer | None, progress: Progress, config: TrainConfig, vocabulary: Vocabulary, mined: np.ndarray | None = None, pairs: str = "") -> Path:
+def save(folder: Path, model: RetrievalModel | CrossEncoder, optimizer: torch.optim.Optimizer | None, progress: Progress, config: TrainConfig, vocabulary: Vocabulary, mined: np.ndarray | None = None, pairs: str = "", held_out: str = "") -> Path:
     """Write the checkpoint of a step into `folder`; a reader sees it whole or not at all. Returns its folder."""
     from safetensors.torch import save_file
 
@@ -56,7 +56,7 @@ def save(folder: Path, model: RetrievalModel | CrossEncoder, optimizer: torch.op
     if mined is not None:
         save_file({"mined": torch.from_numpy(mined)}, unfinished / "negatives.safetensors")
     vocabulary.write(unfinished)
-    state = {"format": FORMAT, "progress": asdict(progress), "config": config.as_mapping(), "vocabulary_size": vocabulary.size, "encoder": describe(model), "optimizer": numbers, "pairs": pairs}
+    state = {"format": FORMAT, "progress": asdict(progress), "config": config.as_mapping(), "vocabulary_size": vocabulary.size, "encoder": describe(model), "optimizer": numbers, "pairs": pairs, "held_out": held_out}
     (unfinished / "state.json").write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
     for path in [*unfinished.iterdir(), unfinished]:
         _sync(path)
@@ -86,6 +86,11 @@ def best_in(folder: Path) -> Path:
         raise NotFound(f"{folder}: neither a checkpoint nor a folder with one; train it with: wayfind train --config FILE --output {folder}")
     best = found.parent / f"step-{read_state(found)['progress']['best_step']:08d}"
     return best if (best / "state.json").is_file() else found
+
+
+def weights_in(folder: Path) -> Path:
+    """The folder of the weights that a training starts from: the folder itself, or the best checkpoint in it. Raises NotFound."""
+    return folder if (folder / "model.safetensors").is_file() else best_in(folder)
 
 
 def thin(folder: Path, keep: int, best_step: int) -> None:
@@ -131,15 +136,17 @@ def load_weights(folder: Path, model: nn.Module) -> None:
         raise NotFound(f"{folder}: no weights in it: {problem}") from None
 
 
-def load_training(folder: Path, model: RetrievalModel | CrossEncoder, optimizer: torch.optim.Optimizer, config: TrainConfig, pairs: str = "") -> tuple[Progress, np.ndarray | None]:
+def load_training(folder: Path, model: RetrievalModel | CrossEncoder, optimizer: torch.optim.Optimizer, config: TrainConfig, pairs: str = "", held_out: str = "") -> tuple[Progress, np.ndarray | None]:
     """Put weights and optimiser back as they were. Returns the progress and the mined negatives. Raises UsageError where the
-    configuration or the pairs (`pairs`: their hash) are not those that the checkpoint was trained with."""
+    configuration or the pairs (`pairs` and `held_out`: their hashes) are not those that the checkpoint was trained with and judged by."""
     from safetensors.torch import load_file
 
     state = read_state(folder)
     check_same(config_of(state["config"], f"{folder}/state.json", begun=True).as_mapping(), config.as_mapping(), folder)
     if state["pairs"] != pairs:
         raise UsageError(f"{folder} was trained on other pairs, with another vocabulary or teacher than {', '.join(one.path for one in config.data.train)} gives now")
+    if state.get("held_out", held_out) != held_out:  # of a checkpoint from before this was kept, nothing is known
+        raise UsageError(f"{folder} was judged by other held-out pairs than there are now, so that its best MRR compares with none of theirs; put them back, or train into another folder with `start: {folder}`")
     load_weights(folder, model)
     _restore(optimizer, model, load_file(folder / "optimizer.safetensors"), state["optimizer"])
     mined = folder / "negatives.safetensors"

@@ -230,7 +230,7 @@ class TrainConfig:
     data: DataConfig
     seed: int = 0
     start: str = ""
-    """Checkpoint whose weights are taken; of a later stage the stage before."""
+    """Checkpoint, or output folder of a training, whose weights are taken; of a later stage the stage before."""
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     heads: HeadsConfig = field(default_factory=HeadsConfig)
     objectives: Objectives = field(default_factory=Objectives)
@@ -331,16 +331,17 @@ def _check(config: TrainConfig, where: str) -> None:
     _chosen(where, "loop.device", config.loop.device, ("auto", "cpu", "cuda", "mps"))
     for record_, name, least in (
         (config.loop, "batch", 2), (config.loop, "epochs", 1), (config.loop, "evaluate_every", 1), (config.loop, "pool", 2), (config.loop, "log_every", 1),
-        (config.loop, "bucket", 1), (config.loop, "keep", 1), (config.encoder, "hidden", 1), (config.negatives, "every", 1), (config.objectives.xtr, "k", 1),
+        (config.loop, "bucket", 1), (config.loop, "keep", 1), (config.encoder, "hidden", 1), (config.encoder, "heads", 1), (config.negatives, "every", 1), (config.objectives.xtr, "k", 1),
         (config.data, "vocabulary_size", 64), (config.encoder, "code_length", 8), (config.encoder, "query_length", 4),
     ):
         if getattr(record_, name) < least:
             raise UsageError(f"{where}: {name} must be {least} or more, found {getattr(record_, name)}")
-    for part in (config.loop, config.encoder, config.negatives, config.objectives.xtr, config.objectives.distillation, config.objectives.listwise, config.data):
-        for one in fields(part):
-            value = getattr(part, one.name)
+    objectives = {f"objectives.{one.name}": getattr(config.objectives, one.name) for one in fields(config.objectives)}
+    for part, values in {"loop": config.loop, "encoder": config.encoder, "negatives": config.negatives, "data": config.data, **objectives}.items():
+        for one in fields(values):
+            value = getattr(values, one.name)
             if isinstance(value, (int, float)) and not isinstance(value, bool) and not 0 <= value < math.inf:
-                raise UsageError(f"{where}: {one.name} must be 0 or more, found {value}")
+                raise UsageError(f"{where}: {part}.{one.name} must be 0 or more, found {value}")
     for part, names in ((config.encoder, ("dropout",)), (config.data, ("path_dropout", "symbol_dropout")), (config.loop, ("warmup", "final_rate"))):
         for name in names:
             if getattr(part, name) > 1:
@@ -352,6 +353,9 @@ def _check(config: TrainConfig, where: str) -> None:
 
 def _check_heads(config: TrainConfig, where: str) -> None:
     wanted, heads = config.objectives, config.heads
+    for name, least in (("vector", -1), ("tokens", 0)):
+        if getattr(heads, name) < least:
+            raise UsageError(f"{where}: heads.{name} must be {least} or more, found {getattr(heads, name)}")
     if not config.encoder.folder and config.encoder.hidden % (2 * config.encoder.heads):
         raise UsageError(f"{where}: encoder.hidden must be a multiple of twice encoder.heads, found {config.encoder.hidden} and {config.encoder.heads}")
     if config.encoder.kept and not (config.encoder.folder and config.encoder.kept < 1):
@@ -373,8 +377,11 @@ def _check_heads(config: TrainConfig, where: str) -> None:
         raise UsageError(f"{where}: objectives.distillation has a weight and no teacher")
     if not any(one.weight for one in (wanted.contrastive, wanted.maxsim, wanted.xtr, wanted.distillation, wanted.listwise)):
         raise UsageError(f"{where}: every objective has the weight 0: nothing would be learned")
-    if heads.vector > 0 and any(not 0 < size < heads.vector for size in wanted.contrastive.dimensions):
-        raise UsageError(f"{where}: contrastive.dimensions must lie between 0 and heads.vector ({heads.vector}), found {wanted.contrastive.dimensions}")
+    size, named = (heads.vector, f"heads.vector ({heads.vector})") if heads.vector > 0 else (config.encoder.hidden, f"encoder.hidden ({config.encoder.hidden})")
+    if config.encoder.folder and not heads.vector:
+        size, named = math.inf, "the size of the encoder's states"  # which its folder says: `train.heads`
+    if heads.vector >= 0 and any(not 0 < one < size for one in wanted.contrastive.dimensions):
+        raise UsageError(f"{where}: contrastive.dimensions must lie between 0 and {named}, found {wanted.contrastive.dimensions}")
 
 
 def _check_trained(config: TrainConfig, where: str) -> None:

@@ -25,6 +25,7 @@ from torch.nn import functional
 from wayfind.errors import UsageError, WayfindError
 from wayfind.model import bundle
 from wayfind.model.foreign import layout, tokenizer_of
+from wayfind.model.text import TEXT_VERSION
 from wayfind.train.encoder import pretrained
 from wayfind.train.export import OPSET, bare, captured
 from wayfind.train.heads import read_tensors
@@ -82,7 +83,7 @@ def convert(folder: Path, target: Path) -> bundle.Bundle:
     model = Foreign(folder).eval()
     graph = _graph(model, said["code_length"]).SerializeToString()
     outputs = ["vector", "tokens"] if model.makes_tokens else ["vector"]
-    part = {**{name: value for name, value in said.items() if name != "dense"}, "make": "onnx", "weights": "model.onnx", "form": "float32"}
+    part = {**{name: value for name, value in said.items() if name != "dense"}, "make": "onnx", "text": TEXT_VERSION, "weights": "model.onnx", "form": "float32"}
     late = {"late": {"dim": model.dim}} if model.makes_tokens else {}
     files = {name: (folder / name).read_bytes() for name in COPIED if (folder / name).is_file()}
     about = {"from": folder.resolve().name, "outputs": outputs}

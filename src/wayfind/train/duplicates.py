@@ -7,6 +7,7 @@ times as many texts as datasketch at the same error (`benchmarks/near_duplicates
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -79,8 +80,16 @@ def _end(pair: Pair, line: str) -> str:
 
 
 def definition_of(pair: Pair) -> tuple[str, ...]:
-    """Which definition a pair is about: its pairs of several kinds are no duplicates of each other."""
-    return (pair.origin, pair.path, pair.symbol or "", pair.id) if pair.kind == "comment" or not pair.path else (pair.origin, pair.path, pair.symbol or "")
+    """Which definition a pair is about: its pairs of several kinds are no duplicates of each other. Without a path it is the code itself
+    that several questions may have."""
+    if not pair.path:
+        return pair.origin, "", content_of(pair)
+    return (pair.origin, pair.path, pair.symbol or "", pair.id) if pair.kind == "comment" else (pair.origin, pair.path, pair.symbol or "")
+
+
+def content_of(pair: Pair) -> str:
+    """A hash of the code's words: questions that one code answers have the same."""
+    return hashlib.sha256(" ".join(pair.code.split()).encode("utf-8", "replace")).hexdigest()
 
 
 NOT_CODE = re.compile(

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from wayfind.errors import NotFound
+from wayfind.errors import NotFound, UsageError
 from wayfind.train.split import project
 
 
@@ -49,10 +49,14 @@ def _folder(name: str) -> str:
 
 
 def read_excluded(path: Path | None) -> Excluded:
-    """The list of a file, one project a line, `#` before comments. Raises NotFound."""
+    """The list of a file, one project a line, `#` before comments. Raises NotFound, UsageError where it is no text."""
     if path is None:
         return Excluded()
     if not path.is_file():
         raise NotFound(f"{path}: no such list of excluded projects")
-    lines = (line.partition("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as problem:
+        raise UsageError(f"{path}: no list of projects in UTF-8: {problem}; save it as such") from None
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
     return Excluded(frozenset(project(line) for line in lines if line))

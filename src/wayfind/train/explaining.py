@@ -110,6 +110,7 @@ class LoopConfig:
     final_rate: float = 0.05
     weight_decay: float = 0.02
     clip: float = 1.0
+    """Largest norm of the gradient; 0: any."""
     precision: str = "float32"
     """`float32` or `bfloat16`."""
     evaluate_every: int = 250
@@ -155,6 +156,12 @@ def read_config(path: Path) -> ExplainerConfig:
     ):  # fmt: skip
         if getattr(part, name) < least:
             raise UsageError(f"{path}: {name} must be {least} or more, found {getattr(part, name)}")
+    for part, values, names in (("loop", config.loop, ("warmup", "final_rate", "weight_decay", "clip", "minutes")), ("weights", config.weights, ("docstring", "manual"))):
+        for name in names:
+            if not 0 <= (value := getattr(values, name)) < math.inf or (value > 1 and name in ("warmup", "final_rate")):
+                raise UsageError(f"{path}: {part}.{name} must be {'a share from 0 to 1' if name in ('warmup', 'final_rate') else '0 or more'}, found {value}")
+    if config.loop.story_steps >= config.loop.steps:
+        raise UsageError(f"{path}: loop.story_steps must be less than loop.steps, of which they are the first: found {config.loop.story_steps} and {config.loop.steps}")
     if not 0 < config.loop.rate < math.inf or not 0 <= config.explainer.dropout < 1:
         raise UsageError(f"{path}: loop.rate must be above 0 and explainer.dropout a share below 1, found {config.loop.rate} and {config.explainer.dropout}")
     if config.explainer.hidden % config.explainer.heads:
@@ -292,11 +299,16 @@ def prepared(config: ExplainerConfig, output: Path, resume: bool, report: Report
     known = Path(config.data.vocabulary)
     if not known.is_file():
         raise NotFound(f"{known}: no such vocabulary")
-    words = words_of(learned, common, known.read_text(encoding="utf-8").split("\n")[:-1], config.explainer.pieces)
+    words = words_of(learned, common, _pieces_in(known), config.explainer.pieces)
     write_lessons(kept, learned)
     listed.write_text(json.dumps(asdict(words)), encoding="utf-8")
     (output / "config.json").write_text(json.dumps(asdict(config), indent=1), encoding="utf-8")
     return learned, words
+
+
+def _pieces_in(vocabulary: Path) -> list[str]:
+    """The pieces of a `vocab.txt`, whose last line may be without an end."""
+    return vocabulary.read_text(encoding="utf-8").removesuffix("\n").split("\n")
 
 
 FREE = {("loop", "minutes"), ("loop", "log_every"), ("loop", "evaluate_every")}
@@ -328,7 +340,7 @@ def start_table(table: torch.Tensor, pieces: Sequence[str], config: ExplainerCon
 
     tensors = load_file(config.data.table)
     wide = next((tensors[name] for name in ("embedding", "embeddings.word_embeddings.weight") if name in tensors), None)
-    known = {piece: number for number, piece in enumerate(Path(config.data.vocabulary).read_text(encoding="utf-8").split("\n")[:-1])}
+    known = {piece: number for number, piece in enumerate(_pieces_in(Path(config.data.vocabulary)))}
     if wide is None or len(wide) != len(known):
         raise UsageError(f"{config.data.table}: expected the vectors of {len(known)} pieces under `embedding`")
     rows = [(place, known[piece]) for place, piece in enumerate(pieces) if piece in known]
@@ -397,7 +409,7 @@ class Training:
         with torch.autocast("cpu", torch.bfloat16, enabled=loop.precision == "bfloat16"):
             loss = self._story_loss() if self.step < loop.story_steps else self.network.nll(*self.material.batch(self._rows(self.step)))
         loss.backward()
-        norm = float(torch.nn.utils.clip_grad_norm_(self.network.parameters(), loop.clip))
+        norm = float(torch.nn.utils.clip_grad_norm_(self.network.parameters(), loop.clip or math.inf))
         if not math.isfinite(norm):
             raise TrainingError(f"step {self.step}: the gradient is {norm}; lower loop.rate, or use float32")
         self.optimizer.step()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -163,14 +164,17 @@ def write_lessons(path: Path, lessons: Iterable[Lesson]) -> int:
 
 
 def read_lessons(path: Path) -> list[Lesson]:
-    """The lessons of a file. Raises NotFound, UsageError where another version of readings wrote it."""
+    """The lessons of a file. Raises NotFound, UsageError where another version of readings wrote it, or it is no such file."""
     if not path.is_file():
         raise NotFound(f"{path}: no such file of lessons")
-    with gzip.open(path, "rt", encoding="utf-8") as file:
-        found = json.loads(file.readline()).get("reading")
-        if found != READING_VERSION:
-            raise UsageError(f"{path}: readings of version {found}, expected {READING_VERSION}; delete it, and train again")
-        return [Lesson(**json.loads(line)) for line in file]
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            found = json.loads(file.readline()).get("reading")
+            if found != READING_VERSION:
+                raise UsageError(f"{path}: readings of version {found}, expected {READING_VERSION}; delete it, and train again")
+            return [Lesson(**json.loads(line)) for line in file]
+    except (gzip.BadGzipFile, EOFError, zlib.error, ValueError, TypeError, AttributeError) as problem:
+        raise UsageError(f"{path}: damaged, or no lessons as a training leaves them, packed by gzip: {problem}; name another file, or data.pairs instead") from None
 
 
 def stories(path: Path) -> Iterator[str]:

@@ -120,6 +120,8 @@ def build_model(config: TrainConfig, vocabulary: int, description: dict[str, Any
     if own is None and not description and not config.start and config.encoder.folder and "tokens" in untrained(config):
         raise UsageError(f"heads.tokens is {tokens}, but no objective trains token vectors and {config.encoder.folder} has no projection of its own: set heads.tokens to 0, or give maxsim or xtr a weight")
     model = RetrievalModel(encoder, config.heads.vector, tokens)
+    if not description and model.has_vector and any(size >= model.dim for size in config.objectives.contrastive.dimensions):
+        raise UsageError(f"contrastive.dimensions must lie between 0 and the size of the vector ({model.dim}), found {config.objectives.contrastive.dimensions}")
     if own is not None:
         with torch.no_grad():
             model.tokens.weight.copy_(own)

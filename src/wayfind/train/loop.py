@@ -88,7 +88,7 @@ class _Run:
             raise UsageError(f"loop.batch is {config.loop.batch}: it must be a multiple of the {self.world} processes and at most the {len(self.table)} pairs")
         self.model = build_model(config, words.size).to(self.device)
         if config.start:
-            checkpoint.load_weights(Path(config.start), self.model)
+            checkpoint.load_weights(checkpoint.weights_in(Path(config.start)), self.model)
         if config.encoder.lora:
             add_updates(self.model.encoder, config.encoder.lora)
         self.optimizer = optimizer_of(self.model, config.loop)
@@ -105,7 +105,7 @@ class _Run:
 
     def train(self, resume: bool) -> Outcome:
         if resume and (found := checkpoint.latest(self.output)):
-            self.progress, self.mined = checkpoint.load_training(found, self.model, self.optimizer, self.config, self.pairs)
+            self.progress, self.mined = checkpoint.load_training(found, self.model, self.optimizer, self.config, self.pairs, self.material.held_out)
         if self.config.negatives.miner:
             self._mine_by_another()
         began, spent = self.clock(), self.progress.seconds
@@ -243,7 +243,7 @@ class _Run:
 
     def _save(self) -> None:
         if self.rank == 0:
-            checkpoint.save(self.output, self.model, self.optimizer, self.progress, self.config, self.material.vocabulary, self.mined, self.pairs)
+            checkpoint.save(self.output, self.model, self.optimizer, self.progress, self.config, self.material.vocabulary, self.mined, self.pairs, self.material.held_out)
             checkpoint.thin(self.output, self.config.loop.keep, self.progress.best_step)
 
     def _say(self, event: str, **values: Any) -> None:
@@ -258,8 +258,10 @@ class _Run:
 
 LEAST_DIRECTIONS = 1.5
 """Effective rank of the codes' vectors below which they are one point or one line, whatever the loss says."""
+LEAST_POOL = 10
+"""Held-out pairs from which that is said: two codes are on one line, however good they are."""
 
 
 def _check_alive(found: Figures) -> None:
-    if 0 < found.effective_rank < LEAST_DIRECTIONS:
+    if found.pool >= LEAST_POOL and 0 < found.effective_rank < LEAST_DIRECTIONS:
         raise Collapsed(f"the vectors collapsed: effective rank {found.effective_rank:.2f}, held-out MRR {found.mrr:.3f}; lower loop.rate or raise the temperature")

@@ -24,6 +24,8 @@ subject of a commit; `pair` is one that was given as such."""
 Part = Literal["train", "valid", "test"]
 PARTS: tuple[Part, ...] = ("train", "valid", "test")
 MANIFEST = "manifest.json"
+LARGEST_WEIGHT = 1e9
+"""Of a pair: token shards hold weights as float32, whose sum must be finite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ def _object(line: str, where: str) -> dict[str, Any]:
         values = json.loads(line)
     except ValueError as problem:
         raise UsageError(f"{where}: not a line of JSON: {problem}") from None
+    except RecursionError:
+        raise UsageError(f"{where}: not a pair: lists or objects lie in each other too deeply") from None
     if not isinstance(values, dict):
         raise UsageError(f"{where}: expected an object, found {type(values).__name__}")
     return values
@@ -95,10 +99,10 @@ def from_values(values: Mapping[str, Any], where: str) -> Pair:
     negatives, weight = values.get("negatives", ()), values.get("weight", 1.0)
     if not isinstance(negatives, (list, tuple)) or not all(isinstance(text, str) for text in negatives):
         raise UsageError(f"{where}: `negatives` must be a list of texts")
-    if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight < float("inf"):
-        raise UsageError(f"{where}: `weight` must be a number that is 0 or more, found {weight!r}")
-    for key in ("language", "origin", "licence", "path"):
-        if not isinstance(values.get(key, ""), str):
+    if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight <= LARGEST_WEIGHT:
+        raise UsageError(f"{where}: `weight` must be a number from 0 to {LARGEST_WEIGHT:g}, found {str(weight)[:40]}")
+    for key in ("language", "origin", "licence", "path", "symbol"):
+        if not isinstance(values.get(key, ""), str) and (key, values[key]) != ("symbol", None):
             raise UsageError(f"{where}: `{key}` must be a text, found {values[key]!r}")
     kept = {key: value for key, value in values.items() if key != "id"}
     return Pair(**kept | {"negatives": tuple(negatives), "weight": float(weight)})

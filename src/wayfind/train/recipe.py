@@ -142,7 +142,7 @@ def yaml_of(path: Path, what: str = "configuration") -> Any:
         raise NotFound(f"{path}: no such {what}")
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, yaml.YAMLError) as problem:
+    except (ValueError, RecursionError, yaml.YAMLError) as problem:  # a date that is none is a ValueError
         raise UsageError(f"{path}: not YAML: {' '.join(str(problem).split())}") from None
 
 
@@ -202,6 +202,8 @@ def _source(values: Any, where: str) -> Source:
 def _value(hint: Any, value: Any, where: str) -> Any:
     if is_dataclass(hint):
         return value if isinstance(value, hint) else record(hint, value, where)
+    if get_origin(hint) is tuple and isinstance(value, list):
+        return tuple(_value(get_args(hint)[0], one, f"{where}[{number}]") for number, one in enumerate(value))
     if get_origin(hint) is types.UnionType:
         allowed = tuple(get_origin(one) or one for one in get_args(hint))
     else:

@@ -51,13 +51,13 @@ def prepare(stages: list[TrainConfig], folder: Path) -> dict[str, int]:
 
     Returns the number of pairs of each folder. Raises UsageError where two sources have one name, or one has no pair.
     """
-    wanted = {(source.path, part): source for stage in stages for part, some in _sources(stage) for source in some}
+    wanted = {(source.path, part): (source, stage.data.train) for stage in stages for part, some in _sources(stage) for source in some}
     paths = {Path(path).name: path for path, _ in wanted}
     if twice := next((path for path, _ in wanted if paths[Path(path).name] != path), None):
         raise UsageError(f"{twice} and {paths[Path(twice).name]} would have their shards in one folder, {Path(twice).name}; give one of them another name")
     vocabulary = vocabulary_of(stages[0])
     lengths = [max(getattr(stage.encoder, name) for stage in stages) for name in ("query_length", "code_length")]
-    return {f"{Path(path).name}/{part}": write_tokens(folder / Path(path).name / part, pairs_of(source, part), vocabulary, *lengths) for (path, part), source in wanted.items()}
+    return {f"{Path(path).name}/{part}": write_tokens(folder / Path(path).name / part, pairs_of(source, part, learned), vocabulary, *lengths) for (path, part), (source, learned) in wanted.items()}
 
 
 def _sources(stage: TrainConfig) -> list[tuple[str, list[Source]]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from wayfind.errors import NotFound, UsageError
 from wayfind.model.bundle import digest_of
-from wayfind.model.text import PATH_PARTS, TEXT_VERSION, plain
+from wayfind.model.text import PATH_PARTS, TEXT_VERSION, TEXTS_READ, path_tail, plain
 from wayfind.train.pairs import KINDS, Pair
 from wayfind.train.vocabulary import FILES, Vocabulary, read_vocabulary
 
@@ -54,7 +54,7 @@ class Tokens:
     kind: np.ndarray  # int16 [pairs]: row of KINDS
     query_key: np.ndarray  # uint64 [pairs]: hash of the text: equal texts, equal keys
     origin_key: np.ndarray  # uint64 [pairs]: hash of the repository or data set that it comes from
-    code_key: np.ndarray  # uint64 [codes]: of the lines alone, without path and symbol
+    code_key: np.ndarray  # uint64 [codes]: of the lines alone, without path and symbol; of a negative that is no pair's code, of its text
     negative_of: np.ndarray  # int64 [codes - pairs]: the pair that the negative belongs to
     languages: tuple[str, ...] = field(default=())
 
@@ -69,19 +69,20 @@ def parts_of(pair: Pair) -> tuple[str, str, str]:
     ('src/a.py', 'f', 'def f(): ...')
     """
     found, rest = [], pair.code
-    for part in ("/".join(pair.path.split("/")[-PATH_PARTS:]), pair.symbol or ""):
-        taken = bool(part) and rest.startswith(part + "\n")
-        found.append(part if taken else "")
-        rest = rest[len(part) + 1 :] if taken else rest
+    for forms in ((path_tail(pair.path), "/".join(pair.path.split("/")[-PATH_PARTS:])), (pair.symbol or "",)):
+        taken = next((part for part in forms if part and rest.startswith(part + "\n")), "")
+        found.append(taken)
+        rest = rest[len(taken) + 1 :] if taken else rest
     return found[0], found[1], rest
 
 
-def tokenise(pairs: Iterable[Pair], vocabulary: Vocabulary, query_length: int, code_length: int) -> Iterator[Tokens]:
+def tokenise(pairs: Sequence[Pair], vocabulary: Vocabulary, query_length: int, code_length: int) -> Iterator[Tokens]:
     """Pairs as ids, one object a shard. Lengths are the longest kept, without special tokens."""
     gathered: list[_Block] = []
+    lines = _lines_of_negatives(pairs)
     size, kind = 0, np.uint16 if vocabulary.size <= 1 << 16 else np.uint32
     for some in _in_blocks(pairs, AT_A_TIME):
-        block = _block(some, vocabulary, query_length, code_length)
+        block = _block(some, vocabulary, query_length, code_length, lines)
         gathered.append(block)
         size += block.ids * np.dtype(kind).itemsize + 32 * len(some)
         if size > MOST_BYTES - AT_A_TIME * (code_length + query_length) * 4:
@@ -91,7 +92,7 @@ def tokenise(pairs: Iterable[Pair], vocabulary: Vocabulary, query_length: int, c
         yield _joined(gathered, kind)
 
 
-def write_tokens(folder: Path, pairs: Iterable[Pair], vocabulary: Vocabulary, query_length: int, code_length: int) -> int:
+def write_tokens(folder: Path, pairs: Sequence[Pair], vocabulary: Vocabulary, query_length: int, code_length: int) -> int:
     """Write a folder of token shards; the manifest comes last, so that a folder with one is whole. Returns the number of pairs."""
     from safetensors.numpy import save_file
 
@@ -118,8 +119,8 @@ def manifest_of(folder: Path) -> dict:
     if not path.is_file():
         raise NotFound(f"{folder}: no {MANIFEST} in it; make it with: wayfind train --config FILE --prepare")
     head = json.loads(path.read_text(encoding="utf-8"))
-    if head.get("format") != FORMAT or head.get("text") != TEXT_VERSION:
-        raise UsageError(f"{folder}: token shards of format {head.get('format')}, text {head.get('text')}; expected {FORMAT} and {TEXT_VERSION}: make them again")
+    if head.get("format") != FORMAT or head.get("text") not in TEXTS_READ:
+        raise UsageError(f"{folder}: token shards of format {head.get('format')}, text {head.get('text')}; expected {FORMAT} and {' or '.join(TEXTS_READ)}: make them again")
     if tuple(head["kinds"]) != KINDS:
         raise UsageError(f"{folder}: token shards with other kinds of pairs: make them again")
     return head
@@ -191,14 +192,22 @@ class _Block:
         return sum(map(len, self.query)) + sum(len(part) for parts in self.code for part in parts) + sum(map(len, self.negative))
 
 
-def _block(pairs: list[Pair], vocabulary: Vocabulary, query_length: int, code_length: int) -> _Block:
+def _lines_of_negatives(pairs: Sequence[Pair]) -> dict[int, int]:
+    """Key of a negative's text that is a pair's code -> the key of that code's lines: what answers one question and is no answer to
+    another has the same key in both places."""
+    negatives = {key_of(text) for pair in pairs for text in pair.negatives}
+    return {key: key_of(parts_of(pair)[2]) for pair in (pairs if negatives else ()) if (key := key_of(pair.code)) in negatives}
+
+
+def _block(pairs: list[Pair], vocabulary: Vocabulary, query_length: int, code_length: int, lines: Mapping[int, int]) -> _Block:
     parts = [parts_of(pair) for pair in pairs]
     query = [ids[:query_length] for ids in vocabulary.ids([plain(pair.query) for pair in pairs])]
     columns = [vocabulary.ids([plain(part[column]) for part in parts]) for column in range(3)]
     code = [tuple(part[:code_length] for part in row) for row in zip(*columns)]
     texts = [(number, text) for number, pair in enumerate(pairs) for text in pair.negatives]
     negative = [ids[:code_length] for ids in vocabulary.ids([plain(text) for _, text in texts])] if texts else []
-    return _Block(pairs, query, code, [key_of(part[2]) for part in parts], negative, [key_of(text) for _, text in texts], [number for number, _ in texts])
+    negative_key = [lines.get(key, key) for key in (key_of(text) for _, text in texts)]
+    return _Block(pairs, query, code, [key_of(part[2]) for part in parts], negative, negative_key, [number for number, _ in texts])
 
 
 def _joined(blocks: list[_Block], kind: type) -> Tokens:

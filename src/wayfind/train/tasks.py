@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ from wayfind.train.sources.tree import is_code, language_of, read_tree
 
 log = logging.getLogger(__name__)
 
-READING = "3"
+READING = "4"
 """Raised whenever the same input gives other pairs, so that no older spill is taken."""
 TASKS_PER_PROCESS = 24
 """Processes are replaced after so many tasks each: what grammars and large trees left behind goes with it."""
@@ -133,14 +133,20 @@ def _values(told: Path) -> dict[str, Any]:
 
 
 def pairs_of(task: Task, recipe: Recipe) -> Yield:
-    """The pairs of a task; of one that is kept out, each definition as the code of a pair."""
+    """The pairs of a task, weighted by their languages; of one that is kept out, each definition as the code of a pair."""
+    found, weights = _read(task, recipe), recipe.language_weights
+    found.pairs = [replace(pair, weight=pair.weight * weights[pair.language]) if pair.language in weights else pair for pair in found.pairs]
+    return found
+
+
+def _read(task: Task, recipe: Recipe) -> Yield:
     source = task.source
     if task.kept_out and isinstance(source, Repository):
         return _definitions(source.folder)
     if task.kept_out and isinstance(source, CodeSearchNet):
         return held_out(Path(source.codesearchnet), task.language)
     if isinstance(source, Repository):
-        return repository_pairs(source, recipe.kinds, recipe.limits, recipe.seed, recipe.language_weights)
+        return repository_pairs(source, recipe.kinds, recipe.limits, recipe.seed)
     if isinstance(source, CodeSearchNet):
         return codesearchnet_pairs(source.codesearchnet, task.language, source.cap, source.weight, recipe.seed)
     if isinstance(source, TheStack):

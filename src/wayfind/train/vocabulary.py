@@ -52,8 +52,13 @@ class Vocabulary:
         return hashlib.sha256(self.content).hexdigest()
 
     def agrees(self, other: Vocabulary) -> bool:
-        """Whether both give the same pieces the same ids, as `vocab.txt` and `tokenizer.json` of one encoder do."""
-        return self.digest == other.digest or self._tokenizer.get_vocab() == other._tokenizer.get_vocab()
+        """Whether both give the same pieces the same ids and put the same tokens around a text, as `vocab.txt` and `tokenizer.json` of
+        one encoder do."""
+        return self.digest == other.digest or (self.is_framed_as(other) and self._tokenizer.get_vocab() == other._tokenizer.get_vocab())
+
+    def is_framed_as(self, other: Vocabulary) -> bool:
+        """Whether both put the same tokens around a text."""
+        return (self.before, self.after) == (other.before, other.after)
 
     def ids(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Ids of each text, int32, without special tokens."""
@@ -68,9 +73,13 @@ class Vocabulary:
 
 
 def read_vocabulary(path: Path) -> Vocabulary:
-    """The vocabulary of a file, or of the first of `vocab.txt` and `tokenizer.json` in a folder. Raises NotFound, UsageError."""
+    """The vocabulary of a file, or of a folder's `vocab.txt`, or of its `tokenizer.json` where there is no other or that puts other
+    tokens around a text: `<s> … </s>` around BERT's pieces, as MPNet has it. Raises NotFound, UsageError."""
     if path.is_dir():
-        path = next((path / name for name in FILES if (path / name).is_file()), path / FILES[0])
+        found = [read_vocabulary(path / name) for name in FILES if (path / name).is_file()]
+        if not found:
+            raise NotFound(f"{path}: no vocabulary in it; expected {' or '.join(FILES)}")
+        return found[0] if found[0].is_framed_as(found[-1]) else found[-1]
     if not path.is_file():
         raise NotFound(f"{path}: no vocabulary; expected {' or '.join(FILES)}")
     tokenizers, content = _tokenizers(), path.read_bytes()

@@ -18,6 +18,7 @@ from wayfind.errors import NotFound
 from wayfind.model.text import chunk_text
 from wayfind.train.pairs import Pair, json_rows
 from wayfind.train.quality import problem
+from wayfind.train.recipe import CodeSearchNet
 from wayfind.train.sources.hub import streamed
 from wayfind.train.sources.kinds import without_subject
 from wayfind.train.sources.masking import without_documentation
@@ -44,8 +45,7 @@ PARTS = {"train": "train", "valid": "valid", "validation": "valid"}
 def codesearchnet_pairs(place: str, language: str, cap: int, weight: float, seed: int) -> Yield:
     """The docstring pairs of one language, of its parts train and valid; `cap` of them at most where it is not 0."""
     found = Yield()
-    rows = file_rows(Path(place), language) if Path(place).is_dir() else hub_rows(place, language)
-    for row in rows:
+    for row in hub_rows(place, language) if _is_of_the_hub(place) else file_rows(Path(place), language):
         pair, reason = row_pair(row, language, weight)
         if reason:
             found.dropped[f"docstring: {reason}"] += 1
@@ -56,6 +56,12 @@ def codesearchnet_pairs(place: str, language: str, cap: int, weight: float, seed
     if cap:
         found.pairs = _fewer(found.pairs, cap, seed)
     return found
+
+
+def _is_of_the_hub(place: str) -> bool:
+    """Whether a place is a name on the hub, or a folder as the hub keeps it: parquet and none of the published files."""
+    folder = Path(place)
+    return not folder.is_dir() or (not _files(folder) and any(folder.rglob("*.parquet")))
 
 
 def _fewer(pairs: Iterable[Pair], cap: int, seed: int) -> list[Pair]:
@@ -128,18 +134,20 @@ def _files(folder: Path) -> list[tuple[Path, str, str]]:
 
 
 def held_out_languages(folder: Path) -> list[str]:
-    """The languages whose published test files lie below a folder; none where it is no folder."""
-    return sorted({language for _, language, part in _files(folder) if part == "test"})
+    """The languages whose published test files lie below a folder, or whose test rows as the hub keeps them; none where it is no folder."""
+    of_the_hub = [path.parent.name for path in folder.rglob("test-*.parquet")] if not _files(folder) else []
+    return sorted({language for _, language, part in _files(folder) if part == "test"} | {name for name in of_the_hub if name in CodeSearchNet(str(folder)).languages})
 
 
 def held_out(folder: Path, language: str) -> Yield:
-    """The codes of the published test files of one language, as the codes of pairs."""
-    codes = (code for row in file_rows(folder, language, ("test",)) if (code := _of(row, "code")).strip())
+    """The codes of the test rows of one language in a folder, as the codes of pairs."""
+    rows = streamed(str(folder), language, "test") if _is_of_the_hub(str(folder)) else file_rows(folder, language, ("test",))
+    codes = (code for row in rows if (code := _of(row, "code")).strip())
     return Yield([Pair("-", code, language, origin="codesearchnet") for code in codes])
 
 
 def hub_rows(name: str, language: str) -> Iterator[Mapping[str, Any]]:
-    """The rows of a language on the hub, train and validation."""
+    """The rows of a language on the hub, or in a folder as the hub keeps it, train and validation."""
     for part in ("train", "validation"):
         for row in streamed(name, language, part):
             yield {"partition": part} | dict(row)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from pathlib import Path
 
 from wayfind.errors import NotFound
+from wayfind.train.duplicates import content_of
 from wayfind.train.pairs import Pair, from_values, placed_rows
 from wayfind.train.recipe import JsonLines, Split
 from wayfind.train.sources.repository import Yield
@@ -28,14 +28,9 @@ def jsonl_pairs(source: JsonLines, split: Split, seed: int) -> Yield:
         given |= "part" in values and not pair.origin
         found.pairs.append(pair)
     if not given:
-        found.pairs = [pair if pair.origin else replace(pair, part=part_of(_content(pair), split.valid, split.test, seed)) for pair in found.pairs]
+        found.pairs = [pair if pair.origin else replace(pair, part=part_of(content_of(pair), split.valid, split.test, seed)) for pair in found.pairs]
     return found
 
 
 def _completed(pair: Pair, source: JsonLines) -> Pair:
     return replace(pair, origin=pair.origin or source.origin, licence=pair.licence or source.licence, weight=pair.weight * source.weight)
-
-
-def _content(pair: Pair) -> str:
-    """A hash of the code's words: questions that one code answers are on one side."""
-    return hashlib.sha256(" ".join(pair.code.split()).encode("utf-8", "replace")).hexdigest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,16 +61,13 @@ class Yield:
     files: int = 0
 
 
-def repository_pairs(repository: Repository, kinds: Sequence[str], limits: Limits, seed: int = 0, weights: Mapping[str, float] | None = None) -> Yield:
-    """At most `limits.total` pairs of a repository, the same for the same tree, history, limits and seed.
-
-    `weights`: language -> factor of the weight of its pairs.
-    """
+def repository_pairs(repository: Repository, kinds: Sequence[str], limits: Limits, seed: int = 0) -> Yield:
+    """At most `limits.total` pairs of a repository, the same for the same tree, history, limits and seed."""
     tree = read_tree(repository.folder, int(limits.megabytes * 1_000_000), repository.leave_out)
     found = Yield(files=tree.files)
     for kind in kinds:
         drafts = _drafts(kind, tree, limits, seed)
-        found.pairs += _judged(kind, drafts, getattr(limits, kind), repository, weights or {}, found.dropped)
+        found.pairs += _judged(kind, drafts, getattr(limits, kind), repository, found.dropped)
     found.pairs = first(found.pairs, limits.total, seed)
     return found
 
@@ -97,7 +94,7 @@ def _drawn(definitions: Iterable[Definition], seed: int) -> list[Definition]:
     return sorted(definitions, key=lambda one: rank(str(one.key), seed))
 
 
-def _judged(kind: str, drafts: Iterable[Draft], most: int, repository: Repository, weights: Mapping[str, float], dropped: Counter[str]) -> list[Pair]:
+def _judged(kind: str, drafts: Iterable[Draft], most: int, repository: Repository, dropped: Counter[str]) -> list[Pair]:
     """The first `most` drafts that make a pair; no question with more than `MOST_EQUAL` codes unless it is a commit's."""
     taken: list[Pair] = []
     asked: Counter[str] = Counter()
@@ -110,8 +107,7 @@ def _judged(kind: str, drafts: Iterable[Draft], most: int, repository: Repositor
             dropped[f"{kind}: {reason}"] += 1
             continue
         one = draft.definition
-        weight = repository.weight * weights.get(one.language, 1.0)
         taken.append(
-            Pair(draft.query, draft.code, one.language, kind, repository.name, repository.licence, one.path, one.symbol, weight)
+            Pair(draft.query, draft.code, one.language, kind, repository.name, repository.licence, one.path, one.symbol, repository.weight)
         )
     return taken

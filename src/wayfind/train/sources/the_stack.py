@@ -21,7 +21,7 @@ from wayfind.train.sources.kinds import documented
 from wayfind.train.sources.repository import Yield
 from wayfind.train.sources.tree import of_record
 
-FOLDERS = {"csharp": "c-sharp", "cpp": "c++", "objc": "objective-c", "bash": "shell", "tlaplus": "tla", "smtlib": "smt"}
+FOLDERS = {"csharp": "c-sharp", "cpp": "c++", "objc": "objective-c", "bash": "shell", "fsharp": "f-sharp", "protobuf": "protocol-buffer", "tlaplus": "tla", "smtlib": "smt"}
 """Our name of a language -> the folder of the set, where they differ."""
 COLUMNS = ("content", "ext", "lang", "max_stars_repo_name", "max_stars_repo_path", "max_stars_repo_licenses")
 MOST_PER_REPOSITORY = 200
