@@ -245,6 +245,7 @@ torch.set_num_threads(1)
 from pathlib import Path
 from wayfind.train.batches import read_material
 from wayfind.train.config import config_of
+from wayfind.train.device import leave
 from wayfind.train.loop import _Run
 config = config_of(json.load(open(sys.argv[1])))
 distributed.init_process_group("gloo")
@@ -253,6 +254,7 @@ terms, norm, _ = run._step(3)
 if run.rank == 0:
     json.dump({"terms": terms, "gradient": torch.cat([one.grad.flatten() for one in run.model.parameters()]).tolist()}, open(sys.argv[2], "w"))
 distributed.destroy_process_group()
+leave()
 """
 
 

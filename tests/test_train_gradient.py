@@ -112,6 +112,7 @@ import torch, torch.distributed as distributed
 torch.set_num_threads(1)
 from wayfind.train.batches import read_material
 from wayfind.train.config import config_of
+from wayfind.train.device import leave
 from wayfind.train.loop import _Run
 from pathlib import Path
 config = config_of(json.load(open(sys.argv[1])))
@@ -125,6 +126,7 @@ if run.rank == 0:
     json.dump({"terms": terms, "norm": norm, "gradient": gradient}, open(sys.argv[3], "w"))
 if distributed.is_initialized():
     distributed.destroy_process_group()
+leave()
 """
 
 

@@ -79,6 +79,7 @@ import torch.distributed as distributed
 from training import changed, configuration
 from wayfind.train import loop
 from wayfind.train.batches import read_material
+from wayfind.train.device import leave
 from wayfind.train.validate import Figures
 
 distributed.init_process_group("gloo", timeout=timedelta(seconds=120))
@@ -102,6 +103,8 @@ trained("patient", loop__patience=1, loop__evaluate_every=1)
 loop.mine = lambda encode, table, *given: np.full((len(table), 1), -1 if rank else 0, np.int32)
 trained("mined", negatives__mined=1, negatives__every=1)
 (folder / f"{rank}.json").write_text(json.dumps(said))
+distributed.destroy_process_group()
+leave()
 """
 
 

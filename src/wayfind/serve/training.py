@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
@@ -32,6 +31,7 @@ def train_command(config_path: str, output: str | None, resume: bool, prepare: b
     if find_spec("torch") is None:
         raise UsageError("training needs torch: pip install 'wayfind[train]'")
     from wayfind.train.config import read_configs
+    from wayfind.train.device import leave
     from wayfind.train.explaining import is_explainer
     from wayfind.train.run import prepare as write_shards
     from wayfind.train.run import train_stages, write_teacher
@@ -58,16 +58,8 @@ def train_command(config_path: str, output: str | None, resume: bool, prepare: b
     if bundle is not None:
         click.echo(json.dumps({"event": "bundle", "folder": str(bundle)}) if as_json else f"bundle: {bundle}")
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
-        _leave(FOUND)
+        leave(FOUND)
     return FOUND
-
-
-def _leave(code: int) -> NoReturn:
-    """End this process of several without the interpreter's own end: gloo's threads outlive `destroy_process_group`, and one that
-    lets go of a tensor then aborts the process, upon which torchrun ends the first while it exports (pytorch#179291)."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
 
 
 def _train_explainer(config_path: Path, output: str | None, resume: bool, prepare: bool, say: Callable[[dict[str, Any]], None]) -> int:

@@ -1,9 +1,11 @@
-"""Where a training computes: what the configuration says in, the device and what it takes at a time out."""
+"""Where a training computes, what a device takes at a time, and how one of several processes ends."""
 
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
+from typing import NoReturn
 
 import torch
 
@@ -35,3 +37,14 @@ def device_of(wanted: str) -> torch.device:
     if not there[name]:
         raise UsageError(f"loop.device is {name}, which is not there; there is {', '.join(name for name in there if there[name])}")
     return torch.device(name, int(os.environ.get("LOCAL_RANK", 0))) if name == "cuda" else torch.device(name)
+
+
+def leave(code: int = 0) -> NoReturn:
+    """End this process, one of several, without the interpreter's own end.
+
+    gloo's threads outlive `destroy_process_group`; one that lets go of a tensor while the interpreter ends aborts the process, and
+    torchrun then ends the others, the first while it exports (pytorch#179291).
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
