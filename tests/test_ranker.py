@@ -153,6 +153,11 @@ def test_windows_that_share_lines_are_one_result(opened):
     assert len(lines) == len(set(lines))
 
 
+def test_what_is_related_to_a_window_shares_no_line_with_it(opened):
+    found = opened({"a.log": LOG}).related("a.log", 200, k=12).results
+    assert found and all(result.end_line < 200 or result.start_line > 200 for result in found)
+
+
 def test_a_filter_of_text_shows_every_window_that_holds_it(opened):
     tree = opened({"a.log": LOG})
     for found in (tree.search('"200 pump 4"', k=12).results, tree.search("pressure", k=12, regex="^200 pump").results):

@@ -245,6 +245,12 @@ def test_changed_lines_of_a_diff_are_those_after_it():
     assert not list(changed_lines("no diff\n+ nor this\n@@ what @@\n+x"))
 
 
+def test_the_end_of_a_mailed_patch_takes_no_line_away():
+    patch = "--- a/x.py\n+++ b/x.py\n@@ -1,2 +1,3 @@\n a\n+b\n c\n"
+    assert list(changed_lines(patch + "-- \n2.39.2\n")) == list(changed_lines(patch)) == [("x.py", 2)]
+    assert list(changed_lines("--- a/x.sql\n+++ b/x.sql\n@@ -1,2 +1 @@\n a\n-- \n")) == [("x.sql", 1)]
+
+
 @pytest.mark.parametrize("head", ["diff --git a/y b/y\n", ""])
 def test_lines_that_only_went_are_told_by_the_line_before_them(head):
     """Also where they end their hunk, and where no line of the hunk is left: there its number is that of the line before."""

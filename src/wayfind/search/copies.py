@@ -57,6 +57,14 @@ def folded(snapshot: Snapshot, ranked: list[Ranked], k: int, whole: bool = False
     return kept, copies
 
 
+def windows_beside(snapshot: Snapshot, own: int) -> list[int]:
+    """The windows that share lines with this one; none where it is no window."""
+    if snapshot.kind[own] != _WINDOW:
+        return []
+    here = range(*map(int, snapshot.chunk_file_first[snapshot.file[own] :][:2]))
+    return [other for other in here if snapshot.kind[other] == _WINDOW and _share_lines(snapshot, own, other)]
+
+
 def _share_lines(snapshot: Snapshot, a: int, b: int) -> bool:
     return bool(snapshot.start[a] <= snapshot.end[b] and snapshot.start[b] <= snapshot.end[a])
 

@@ -14,7 +14,7 @@ from wayfind.index.tokens import WORD, count, parts, terms_of
 from wayfind.model.bundle import current
 from wayfind.search import confidence as trust
 from wayfind.search.attribution import Attribution
-from wayfind.search.copies import first
+from wayfind.search.copies import first, windows_beside
 from wayfind.search.expansion import standing_in
 from wayfind.search.explain import Mode, explain
 from wayfind.search.filters import allowed
@@ -175,7 +175,8 @@ def result_at(searcher: Searcher, path: str, line: int, mode: Mode = "auto") -> 
 
 
 def related(searcher: Searcher, path: str, line: int, k: int = 10, mode: Mode = "auto", stale_files: int = 0) -> Answer:
-    """Chunks that speak of what the chunk at this place speaks of; itself left out. Raises NotFound, UsageError."""
+    """Chunks that speak of what the chunk at this place speaks of; itself left out, and windows that share lines with it. Raises
+    NotFound, UsageError."""
     check_number(k)
     k = min(k, MOST_RESULTS)
     snapshot = searcher.snapshot
@@ -183,7 +184,7 @@ def related(searcher: Searcher, path: str, line: int, k: int = 10, mode: Mode = 
     chunk, text = snapshot.chunk(own)
     query = _like(snapshot, f"{chunk.symbol or ''} {chunk.signature} {chunk.docstring}\n{text}")
     mask = np.ones(snapshot.chunks, bool)
-    mask[own] = False
+    mask[[own, *windows_beside(snapshot, own)]] = False
     lexical = score(snapshot, searcher.scales, query)
     candidates = features(searcher, query, lexical, mask)
     ranked, kept, copies = first(snapshot, lambda many: ordered(searcher, query, candidates, many), k)

@@ -16,6 +16,7 @@ _PATH = re.compile(r"(?P<path>[\w@.+-]*(?:[/\\][\w@.+-]+)*\.\w{1,8})(?:\"?, line
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 _ENDLESS = re.compile(r"[\w@.+/\\-]{500,}")
 """Encoded data, no path: the patterns above take time that grows with the square of its length."""
+_VERSION = re.compile(r"\d+\.\d+[\w.-]*\s*$")
 _HUNK = re.compile(r"@@ -\d+(?:,\d+)? \+(?P<line>\d+)(?:,(?P<count>\d+))? @@")
 MOST_ELSE = 0.6
 """Share of a text that unindented lines beside those of a trace may have, where the trace is all that is asked about."""
@@ -105,7 +106,8 @@ def changed_lines(text: str) -> Iterator[tuple[str, int]]:
     path, at, gone = "", 0, False
     rows = text.split("\n")
     for row, following in zip(rows, [*rows[1:], ""]):
-        ends = (row.startswith("--- ") and following.startswith("+++ ")) or row[:1] not in ("+", "-", " ", "", "\\")
+        mailed = row.rstrip() == "--" and _VERSION.match(following)  # the end of `git format-patch`
+        ends = mailed or (row.startswith("--- ") and following.startswith("+++ ")) or row[:1] not in ("+", "-", " ", "", "\\")
         if ends and gone:
             yield path, max(at - 1, 1)
         if row.startswith("+++ "):
