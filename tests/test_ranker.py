@@ -154,7 +154,8 @@ def test_windows_that_share_lines_are_one_result(opened):
 
 
 def test_what_is_related_to_a_window_shares_no_line_with_it(opened):
-    found = opened({"a.log": LOG}).related("a.log", 200, k=12).results
+    log = "\n".join(f"{n} pump{n // 40} reported a pressure of {n * 3}" for n in range(400))
+    found = opened({"a.log": log}).related("a.log", 200, k=12).results
     assert found and all(result.end_line < 200 or result.start_line > 200 for result in found)
 
 
