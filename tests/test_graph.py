@@ -406,6 +406,20 @@ def test_the_receiver_is_what_stands_before_the_name(call: str) -> None:
     assert [one.owner for one in made if one.name == "f"] == [RECEIVERS[call]]
 
 
+BELOW_COMMENTS = {
+    ("python", "# Do it twice.\n    add(1)"): "", ("typescript", "// Do it twice.\n    add(1);"): "", ("go", "/* Do it\n twice. */\n    add(1)"): "",
+    ("rust", "// Do it twice.\n    add(1);"): "", ("typescript", "builder\n    // As a.b.\n    .add(1);"): "builder",
+    ("rust", "builder // Why: so.\n    .add(1);"): "builder", ("go", "builder. // Why.\n    add(1)"): "builder",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("language", "call"), BELOW_COMMENTS)
+def test_a_receiver_is_never_read_from_a_comment(language: str, call: str) -> None:
+    around = {"python": "def f():\n    {}\n", "go": "func f() {{\n    {}\n}}\n", "rust": "fn f() {{\n    {}\n}}\n", "typescript": "function f() {{\n    {}\n}}\n"}
+    made = cut(around[language].format(call), language).references
+    assert [one.owner for one in made if one.name == "add"] == [BELOW_COMMENTS[language, call]]
+
+
 OWN = {
     ("python", "parent.add(1)"): "parent", ("python", "base.add(1)"): "base", ("python", "super().add(1)"): "super",
     ("java", "parent.add(1);"): "parent", ("java", "this.add(1);"): "self", ("java", "super.add(1);"): "super",

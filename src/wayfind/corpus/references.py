@@ -55,7 +55,7 @@ def references(source: Source, found: list[Definition], language: str) -> tuple[
 
 
 def _calls(source: Source, language: str) -> Iterator[Reference]:
-    code, skipped = source.code, source.syntax.not_calls
+    code, skipped = _without_comments(source), source.syntax.not_calls
     for row, at, name in source.calls:
         if not name or name in skipped:
             continue
@@ -66,6 +66,14 @@ def _calls(source: Source, language: str) -> Iterator[Reference]:
             *steps, _ = _PARTING.split(written.strip("\\ &"))
             owner = ".".join(steps)
         yield Reference(row + 1, "call", name, _normal(owner, language))
+
+
+def _without_comments(source: Source) -> bytes:
+    """The code with blanks in place of its comments, so that no word of them is read as a receiver."""
+    code = bytearray(source.code)
+    for mark in source.comments:
+        code[mark.start : mark.end] = b" " * (mark.end - mark.start)
+    return bytes(code)
 
 
 def _receiver(code: bytes, at: int) -> str:
