@@ -274,6 +274,15 @@ def test_sentences_end_where_they_end() -> None:
         ("c", "function", "list_is_empty", "int list_is_empty(struct list *l)", "", "Tells whether list is empty, given l."),
         ("c", "function", "queue_is_full", "bool queue_is_full(struct queue *q)", "", "Tells whether queue is full, given q."),
         ("c", "function", "check_is_valid", "int check_is_valid(int x)", "", "Checks the is valid, given x."),
+        # What reads a value is not what makes its own class.
+        ("kotlin", "method", "CardAdapter.fromJson", "override fun fromJson(reader: JsonReader): Card", "", "Method fromJson (reader) of CardAdapter."),
+        ("kotlin", "method", "Card.fromJson", "fun fromJson(text: String): Card", "", "Creates a Card from json, given text."),
+        ("java", "method", "Card.fromJson", "static Optional<Card> fromJson(String text)", "", "Creates a Card from json, given text."),
+        ("go", "method", "Card.FromJSON", "func (c *Card) FromJSON(data []byte) error", "", "Method FromJSON (data) of Card."),
+        ("cpp", "method", "Card.fromText", "void Card::fromText(int text)", "", "Method fromText (text) of Card."),
+        ("javascript", "method", "Query.from", "from(table)", "", "Method from (table) of Query."),
+        ("rust", "method", "Card.from", "fn from(text: &str) -> Self", "", "Creates a Card from text."),
+        ("python", "method", "Card.from_text", "def from_text(kind, text)", "@classmethod\ndef from_text(kind, text):", "Creates a Card from text, given kind and text."),
         # Decorators of what is defined inside are not the function's own.
         ("python", "function", "build_model", "def build_model(cfg)", "def build_model(cfg):\n    class M:\n        @property\n        def a(self): ...", "Builds the model, given cfg."),
         ("python", "function", "build", "def build(cli)", "def build(cli):\n    @cli.command()\n    def go(): ...", "Builds cli, given cli."),

@@ -38,7 +38,7 @@ def constructor(facts: Facts) -> str:
     name, owner = facts.name, facts.owner
     if owner and facts.chunk.signature.partition("(")[0].endswith(f"~{owner}"):
         return f"Cleans up when {article(owner)} {owner} is destroyed."
-    made = owner if owner and (facts.language in _CONSTRUCTORS.get(name, ()) or name in (owner, "from")) else ""
+    made = owner if owner and (facts.language in _CONSTRUCTORS.get(name, ()) or name == owner or name == "from" and _makes_owner(facts)) else ""
     if not made and facts.language == "go" and (found := re.fullmatch(r"New([A-Z]\w*)", name)):
         made = found.group(1)
     return f"Creates {article(made)} {made}{_from(facts)}." if made else ""
@@ -266,8 +266,19 @@ def _on_instance(facts: Facts) -> bool:
     )
 
 
+def _makes_owner(facts: Facts) -> bool:
+    """Whether a function named `from` may make its owner: it belongs to the class, or its result is of that type."""
+    signature = facts.chunk.signature
+    if not _on_instance(facts) or _OF_CLASS.search(signature) or "@classmethod" in _before_signature(facts):
+        return True
+    return not {facts.owner, "Self"}.isdisjoint(_TYPES.findall(_PARENTHESES.sub("", signature)))
+
+
 _STATIC = re.compile(r"^[^(]*\bstatic\b|^class func\b|^def self\.")
 _RECEIVER = re.compile(r"\bself\b")
+_OF_CLASS = re.compile(r"\(\s*cls\b")
+_PARENTHESES = re.compile(r"\([^()]*\)")
+_TYPES = re.compile(r"\w+\b(?!::)")
 
 
 _TEST = re.compile(r"^_*(?:[Tt]ests?|TEST|should|spec|it|check)(?=[_A-Z\s\d]|$)|_?(?:[Tt]ests?|[Ss]pec)$")
@@ -326,6 +337,8 @@ def converter(facts: Facts) -> str:
         return ""
     rest = " ".join(parts[1:])
     owner = f"{article(facts.owner)} {facts.owner}" if facts.owner and facts.owner[:1].isupper() else ""
+    if parts[0] == "from" and owner and not _makes_owner(facts):
+        return ""  # Something is read by an object of the owner, such as an adapter.
     if parts[0] == "from":
         return f"Creates {owner} from {rest}{_takes(facts)}." if owner else f"Converts from {rest}{_takes(facts)}."
     third = "Gives" if parts[0] == "as" else "Converts"
