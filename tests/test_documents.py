@@ -299,3 +299,9 @@ def test_a_section_of_very_many_lines_keeps_its_heading_and_every_line_in_parts(
     covered = [number for chunk in record.chunks for number in range(chunk.start_line, chunk.end_line + 1)]
     assert len(covered) == len(set(covered)) and set(covered) >= {number for number, line in enumerate(lines, 1) if line}
     assert {chunk.symbol for chunk in record.chunks} == {"All of it"}
+
+
+def test_half_a_character_in_a_notebook_is_a_question_mark() -> None:
+    cells = [{"cell_type": "markdown", "source": ["# \ud83d Title\n", "Text \ud83d here."]}]
+    text = json.dumps({"cells": cells, "nbformat": 4, "nbformat_minor": 5}, indent=1)
+    assert [(chunk.symbol, chunk.docstring) for chunk in sections(text, "json") if chunk.symbol] == [("? Title", "Text ? here.")]

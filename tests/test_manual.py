@@ -176,3 +176,7 @@ def test_a_chunk_has_one_explanation() -> None:
     attached, unmatched = attach([entry(), entry(id=2)], {"sde.py": CHUNKS})
     assert attached["sde.py", 1].id == "1"
     assert unmatched == [(entry(id=2), "its chunk has the explanation of entry 1 already")]
+
+
+def test_half_a_character_in_an_explanation_is_a_question_mark(tmp_path: Path) -> None:
+    assert load(written(tmp_path, ENTRY | {"explanation": "Evolves \ud83d the state"}))[0].explanation == "Evolves ? the state"

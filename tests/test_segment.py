@@ -223,3 +223,8 @@ def test_the_documented_arrays_are_those_of_a_segment(tmp_path: Path) -> None:
     data = (tmp_path / "a.seg").read_bytes()
     assert data[:18] == MAGIC
     assert data[-12 - int.from_bytes(data[-12:-4], "little") :][:1] == b"{"
+
+
+def test_half_a_character_in_a_name_stops_no_segment(tmp_path: Path) -> None:
+    write_segment(tmp_path / "a.seg", [segment_file("a.py", FileRecord("python", "x", (Chunk(1, 1, "section", "a \ud83d"),)))])
+    assert Segment(tmp_path / "a.seg").strings("symbol").all() == ["a ?"]

@@ -345,7 +345,8 @@ def notebook_marks(lines: Sequence[str]) -> list[Mark]:
 
 def _cell_mark(cell: dict[str, object], number: int) -> Mark:
     source = cell.get("source", "")
-    source_lines = ("".join(source) if isinstance(source, list) else str(source)).split("\n")
+    joined = "".join(source) if isinstance(source, list) else str(source)
+    source_lines = joined.encode("utf-8", "replace").decode().split("\n")  # JSON may name half of a character: "\\ud83d"
     if cell.get("cell_type") != "markdown":
         return Mark(number, 0, body=number, prose="")
     heading = next((found for line in source_lines if (found := _ATX.match(line))), None)

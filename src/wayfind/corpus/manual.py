@@ -94,7 +94,7 @@ def _text(fields: dict[str, object], name: str, where: str, needed: bool = False
         return ""
     if not isinstance(value, str) or needed and not value.strip():
         raise UsageError(f"{where}: field {name!r}: expected a text, found {_kind(value)}")
-    return " ".join(value.split())
+    return " ".join(value.encode("utf-8", "replace").decode().split())  # JSON may name half of a character: "\\ud83d"
 
 
 def _lines(value: object, where: str) -> tuple[int, int]:

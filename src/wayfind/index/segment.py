@@ -304,9 +304,17 @@ def _reference_tables(files: Sequence[SegmentFile]) -> dict[str, np.ndarray]:
 
 
 def _strings(name: str, values: Sequence[str]) -> dict[str, np.ndarray]:
-    encoded = [value.encode("utf-8", "surrogateescape") for value in values]
+    encoded = [_encoded(value) for value in values]
     ends = np.cumsum([0, *map(len, encoded)], dtype=np.uint64)
     return {f"{name}.bytes": np.frombuffer(b"".join(encoded), np.uint8), f"{name}.ends": ends}
+
+
+def _encoded(value: str) -> bytes:
+    """A text as it is kept: names of files byte by byte; halves of characters, which UTF-8 does not have, as `?`."""
+    try:
+        return value.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return value.encode("utf-8", "replace")
 
 
 def _postings(name: str, term: np.ndarray, item: np.ndarray, times: np.ndarray, size: int) -> dict[str, np.ndarray]:
