@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from indexes import PLAIN, WORDS, aged, image, opened, picture, refreshed, source, write
+from indexes import PLAIN, WORDS, aged, image, opened, picture, refreshed, source, write, wrong
 
 from wayfind.api import Repository
 from wayfind.corpus import extract as extracting
@@ -628,3 +628,30 @@ def test_nothing_is_written_into_the_tree(root: Path, home: Path) -> None:
 def test_a_home_that_cannot_be_made(root: Path, tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="WAYFIND_HOME"):
         open_tree(root, write(tmp_path, {"file": ""}) / "file" / "home")
+
+
+# Odd contents
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.ipynb", json.dumps({"cells": [{"cell_type": "markdown", "source": "# \ud83d Title here\n"}], "nbformat": 4}, indent=1)),
+        (".wayfind/explanations.json", json.dumps([{"file": "b.py", "line_range": "3-5", "explanation": "Half \ud83d of it."}])),
+    ],
+)
+def test_half_a_character_in_json_stops_no_index(tmp_path: Path, home: Path, name: str, text: str) -> None:
+    root = write(tmp_path / "odd", {name: text, "b.py": '\n\ndef open(cache):\n    """Open the cache."""\n    return cache\n'})
+    refreshed(root, home)
+    assert answers(root, home)[0][0].path == "b.py"
+
+
+def test_a_folder_whose_name_is_not_utf8_is_indexed_and_so_is_its_manual_file(tmp_path: Path, home: Path) -> None:
+    root = write(tmp_path / os.fsdecode(b"caf\xe9"), {"b.py": '\n\ndef open(cache):\n    return cache\n', "said.json": json.dumps([{"file": "b.py", "component": "open", "explanation": "Unlocks a shelf."}])})
+    assert refreshed(root, home, Options(manual=root / "said.json", commits=0)).unmatched == ()
+    assert refreshed(root, home).changed == 0
+    with opened(root, home) as tree:
+        manifest = tree.catalogue.manifest()
+        assert (manifest.meta["root"], manifest.meta["manual_file"]) == (str(root), str(root / "said.json"))
+        assert Repository(tree, PLAIN).search("unlock a shelf").results[0].path == "b.py"
+    assert wrong(home, root) == []

@@ -74,6 +74,15 @@ def path_bytes(path: str) -> bytes:
     return path.encode("utf-8", "surrogateescape")
 
 
+def _bound(value: str) -> str | bytes:
+    """A value as SQLite takes it: one that names a folder that is not UTF-8 as its bytes."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return path_bytes(value)
+    return value
+
+
 class Catalogue(Database):
     """The catalogue file of one working tree."""
 
@@ -110,10 +119,11 @@ class Catalogue(Database):
     def manifest(self) -> Manifest:
         """The present generation. Raises IndexDamaged where it does not hold what was written."""
         with self.reading(), self._errors():
-            meta = dict(self._db.execute("SELECT name, value FROM meta"))
+            said = self._db.execute("SELECT name, value FROM meta").fetchall()
             found = self._db.execute("SELECT * FROM file ORDER BY path").fetchall()
             segments = tuple(name for (name,) in self._db.execute("SELECT name FROM segment ORDER BY name"))
         try:
+            meta = {name: value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value for name, value in said}
             rows = [FileRow(path.decode("utf-8", "surrogateescape"), *rest) for path, *rest in found]
             # TypeError where damage made one a text
             sum(row.size + row.mtime_ns + row.seen_ns + row.chunks + row.number for row in rows)
@@ -193,7 +203,7 @@ class Catalogue(Database):
         return dict(self._db.execute("SELECT name, chunks FROM segment"))
 
     def write_meta(self, values: Mapping[str, str]) -> None:
-        self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", list(values.items()))
+        self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", [(name, _bound(value)) for name, value in values.items()])
 
     def write_touches(self, touches: Sequence[Touch], *, replace: bool) -> None:
         if replace:
