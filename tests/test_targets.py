@@ -371,6 +371,8 @@ def test_words_of_names() -> None:
     assert words("XMLHttpRequest") == ["XML", "http", "request"]
     assert words("MAX_SIZE") == ["max", "size"]
     assert words("createEsModule") == ["create", "es", "module"]
+    assert words("createVNode") == ["create", "v", "node"] and words("OAuthToken") == ["o", "auth", "token"]
+    assert words("getURLs") == ["get", "URLs"] and words("userIDsByXAxis") == ["user", "IDs", "by", "x", "axis"]
 
 
 @pytest.mark.parametrize("name", ["documents", "english", "entries", "extract", "facts", "manual", "targets", "templates", "windows"])

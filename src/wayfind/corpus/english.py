@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-_WORD = re.compile(r"[A-Z]{2,}(?=s\b|s?_|\b|\d|[A-Z][a-z])\d*|[A-Z]?[a-z]+\d*|[A-Z]+\d*|\d+|[^\W\d_A-Za-z]+")
+_WORD = re.compile(r"[A-Z]{2,}(?=s\b|s?_|\b|\d|[A-Z][a-z])\d*|[A-Z](?=[A-Z][a-z])|[A-Z]?[a-z]+\d*|[A-Z]+\d*|\d+|[^\W\d_A-Za-z]+")
 
 IRREGULAR = {
     "get": "returns",
