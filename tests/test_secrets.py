@@ -190,6 +190,20 @@ def test_a_secret_in_a_line_of_a_megabyte_is_found() -> None:
 
 # Laws
 
+def test_a_token_is_masked_wherever_it_stands_in_a_long_line() -> None:
+    for offset in range(1_900, 2_101):
+        token = TOKENS["github"]
+        line = "zqj0192837465abcdefghk " + "x " * (offset // 2) + " " * (offset % 2) + token + " y" * 200
+        assert mask(line) == (line.replace(token, "*" * len(token)), 1), offset
+
+
+def test_a_password_is_masked_wherever_it_stands_in_a_long_line() -> None:
+    for apart in range(1_900, 2_101):
+        first, second = ("password = '" + value + "'; " for value in ("Hu7!kl0pQw", "Zt6!wm9vRb"))
+        line = first + "y" * (apart - len(first) - 1) + " " + second + "y " * 200
+        assert mask(line, "a.py")[1] == 2, apart
+
+
 _PIECES = st.sampled_from(
     ["password", " = ", "'", '"', "\n", "a1B2c3D4", "://", "@", ":", "eyJ", "secret", "api_key", "-----BEGIN " + "PRIVATE KEY-----", "\\n", "=", "=>", "("]
     + [" ", "é", "İ", "ghp" + "_", "Q7" * 20, "-----END", "aws", "(", "x"]

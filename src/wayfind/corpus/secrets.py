@@ -129,8 +129,8 @@ _LONGEST_TOKEN = 8000
 def _lines_with_runs(text: str) -> Iterator[tuple[int, str]]:
     end = 0
     for run in _RUN.finditer(text):
-        if run.start() >= end and len(run[0]) <= _LONGEST_TOKEN:
-            start = max(text.rfind("\n", 0, run.start()) + 1, end, run.start() - _REACH)
+        if run.end() > end and len(run[0]) <= _LONGEST_TOKEN:
+            start = max(text.rfind("\n", 0, run.start()) + 1, run.start() - _REACH)
             end = text.find("\n", run.end())
             end = min(len(text) if end < 0 else end, run.end() + _REACH)
             yield start, text[start:end]
@@ -284,10 +284,12 @@ def _lines_with(text: str, words: Iterable[str]) -> Iterator[tuple[int, str]]:
         at = text.find(word)
         while at >= 0:
             start = max(text.rfind("\n", 0, at) + 1, at - _REACH)
-            end = text.find("\n", at)
-            end = min(len(text) if end < 0 else end, at + _REACH)
+            line_end = text.find("\n", at)
+            line_end = len(text) if line_end < 0 else line_end
+            end = min(line_end, at + _REACH)
             yield start, text[start:end]
-            at = text.find(word, max(end, at + 1))
+            # What a word near the end of a window names may lie behind it.
+            at = text.find(word, max(end if end == line_end else end - _REACH // 2, at + 1))
 
 
 @functools.cache
