@@ -199,8 +199,7 @@ def _plain(name: str, container: bool) -> str:
         own = operator[1] + re.sub(r"\s*\(.*", "", operator[2]) if operator[2] else operator[1] + operator[3]
         return f"{owner}.{own}" if owner else own
     if name[:1] in "\"'`[(" and name[-1:] in "\"'`])":
-        name = re.sub(r"^[\"'`\[(\s]+|[\"'`\])\s]+$", "", name)
-        return name
+        return re.sub(r"^[\"'`\[(\s]+|[\"'`\])\s]+$", "", name) or name  # Ruby's `[]` is nothing but brackets.
     if not name.startswith("<"):
         while (shorter := re.sub(r"\s*<[^<>]*>", "", name)) != name:
             name = shorter
