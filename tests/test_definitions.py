@@ -559,6 +559,23 @@ def test_syntax_error_is_reported_and_the_rest_is_still_found():
     assert {"a", "c"} <= {chunk.symbol for chunk in chunks}
 
 
+@pytest.mark.parametrize(
+    "head",
+    ["private constructor", "constructor", "", "@Inject internal constructor", "@Named(of(1))\n internal constructor", "private\n  constructor", "@Inject\nconstructor"],
+)
+@pytest.mark.parametrize("name", ["Options", "Options<T : Comparable<T>>"])
+def test_a_constructor_of_kotlin_may_stand_below_the_name_of_its_class(head, name):
+    text = f"class Reader {{\n  class {name}\n  {head}(size: Int) : Base() {{\n    fun of() = 1\n  }}\n\n  fun next() = 2\n}}\n"
+    chunks, problems = definitions(text, "kotlin")
+    assert problems == []
+    lines = text.split("\n")
+    starts = {chunk.symbol: lines[chunk.start_line - 1].strip() for chunk in chunks}
+    assert starts == {
+        "Reader": "class Reader {", "Reader.Options": f"class {name}", "Reader.Options.of": "fun of() = 1", "Reader.next": "fun next() = 2",
+    }  # fmt: skip
+    assert_tiles(text, chunks)
+
+
 @pytest.mark.parametrize("nested", ["f(" * 30_000 + ")" * 30_000, "[" * 30_000, "x = " + "-" * 30_000 + "1"])
 def test_deep_nesting_is_reported_and_still_tiled(nested):
     text = f"def first():\n    pass\n\n{nested}\n"

@@ -1,7 +1,8 @@
 """From bytes and a language to a syntax tree, or to the word for why there is none.
 
-C and C++ are read past the macros that their grammars do not know. A header and an interface may be read a second time by
-another grammar. A tree so deep that queries on it would take minutes is refused.
+C and C++ are read past the macros that their grammars do not know, Kotlin past the end of a line before a constructor. A
+header and an interface may be read a second time by another grammar. A tree so deep that queries on it would take minutes
+is refused.
 """
 
 from __future__ import annotations
@@ -43,6 +44,13 @@ _MACROS = re.compile(
     rb"|\b[A-Z_]*(?:ATTRIBUTE|LIFETIME|UNUSED)_?[A-Z_]*\b(?=\s*[,)])|\b\w+_(?:nonnull|nullable|nullability_unknown)\b",
     re.MULTILINE,
 )
+# The end of a line between the name of a class and its constructor: inside another class Kotlin's grammar ends the class there,
+# unless one annotation alone follows. It goes to the next place where the grammar allows one, so that all else stays in place.
+_CLASS = rb"((?<!:)\bclass[ \t]+[\w`]+(?:<[^(){}=]{0,300}>)?[ \t]*)"
+_ANNOTATION = rb"@[\w.:]+(?:\((?:[^()]|\([^()]*\)){0,300}\))?"
+_MODIFIER = rb"(?:" + _ANNOTATION + rb"|(?:private|internal|protected|public)\b)"
+_MODIFIED = re.compile(_CLASS + rb"\n(?!\s*" + _ANNOTATION + rb"\s+constructor\b)((?:\s*" + _MODIFIER + rb")+\s*)[ \t](?=constructor\b)")
+_UNMODIFIED = re.compile(_CLASS + rb"(\n\s*(?:constructor\s*)?)\(")
 
 
 def parse(code: bytes, language: str) -> tuple[Node | None, str, list[str]]:
@@ -51,6 +59,9 @@ def parse(code: bytes, language: str) -> tuple[Node | None, str, list[str]]:
         return None, language, ["no-grammar"]
     if language in ("c", "cpp", "objc"):
         code = _MACROS.sub(lambda macro: re.sub(rb"[^\n]", b" ", macro[0]), code)
+    elif language == "kotlin":
+        code = _MODIFIED.sub(rb"\1 \2\n", code)
+        code = _UNMODIFIED.sub(lambda head: head[1] + b"(" + re.sub(rb"[^\n]", b" ", head[2]), code)
     root = _root(code, language)
     if root is not None and root.has_error and language in _SECOND_READINGS:
         other = _root(code, _SECOND_READINGS[language])
