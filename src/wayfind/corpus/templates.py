@@ -119,25 +119,36 @@ def type_alias(facts: Facts) -> str:
     """`Type UserId stands for int.`"""
     if not facts.name:
         return ""
-    value = _after_name(facts, _ALIASED)
     alias = None
     if "typedef" in facts.text:
         alias = re.search(rf"\btypedef\s+(.+?)\s*\**\b{re.escape(facts.name)}\s*;", facts.text)
-    means = (value or alias).group(1).strip() if value or alias else ""
-    means = _closed(means.rstrip(" ,|("))
-    if means and len(means) <= 80 and "{" not in means:
-        return f"Type {facts.name} stands for {means}."
-    return class_head(facts)
+    found = _after_name(facts, _ALIASED) or alias
+    text = found.group(1) if found else ""
+    means = _aliased(text.partition("\n")[0] if facts.language in _BY_LINE else text)
+    return f"Type {facts.name} stands for {means}." if means else class_head(facts)
 
 
-_ALIASED = re.compile(r"\b\s*(?:<.*>|\[.*\])?\s*(?::\s*[\w.]+\s*)?=\s*([^;\n{]+)")
+_ALIASED = re.compile(r"\b\s*(?:<.*>|\[.*\])?\s*(?::\s*[\w.]+\s*)?=(?!=)\s*([\s\S]+)")
+_BY_LINE = frozenset({"go", "haskell"})
+"""Languages in which something else may stand below: the end of a group of types, what is derived."""
+_REMARKS = re.compile(r"(?:^|(?<=\s))(?://|--).*|/\*[\s\S]*?\*/", re.MULTILINE)
+_BRACES = re.compile(r"(?<!\$)\{[^{}]*\}")
+_SPACED = re.compile(r",? (?=[)>\]])|(?<=[(<\[]) ")
+_LONGEST_VALUE = 80
 
 
-def _closed(value: str) -> str:
-    """The value of an alias, which may go on behind the line or a brace: as it is, with what is left out of type arguments, or none."""
+def _aliased(text: str) -> str:
+    """The value of an alias at the beginning of a text, on one line: its braces left out, of many alternatives the first;
+    none where that says nothing or its end is not known."""
+    value = _REMARKS.sub(" ", text)
+    while (shorter := _BRACES.sub("…", value)) != value:
+        value = shorter
+    value = _SPACED.sub("", " ".join(value.partition(";")[0].split())).lstrip("| ").rstrip(" ,")
+    if len(value) > _LONGEST_VALUE:
+        value = value[:_LONGEST_VALUE].rpartition(" | ")[0] + " | …"
     plain = value.replace("=>", "").replace("->", "")
-    left = [plain.count(opened) - plain.count(closed) for opened, closed in ("<>", "[]", "()")]
-    return value if not any(left) else f"{value}, …>" if left == [1, 0, 0] and plain[-1] != "<" else ""
+    whole = all(plain.count(opened) == plain.count(closed) for opened, closed in ("<>", "[]", "()"))
+    return value if whole and "{" not in value and re.search(r"\w", value) else ""
 
 
 def module(facts: Facts) -> str:
