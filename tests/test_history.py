@@ -330,6 +330,26 @@ def test_settings_and_surroundings_of_the_user_change_nothing(repository: Reposi
     assert not trap.exists()
 
 
+@pytest.mark.parametrize("kind", ["clean", "process"])
+@pytest.mark.parametrize("name", ["mark", "a.b=c"])
+def test_no_filter_program_is_run(repository: Repository, tmp_path: Path, kind: str, name: str) -> None:
+    repository.commit("write the file", a=["1", "2", "3"])
+    repository.write(a=["1", "changed", "3"])
+    trap = tmp_path / "trap"
+    repository.git("config", f"filter.{name}.{kind}", f"touch {trap}; cat")
+    repository.git("config", f"filter.{name}.required", "true")
+    (repository.root / ".git/info/attributes").write_text(f"a filter={name}\n")
+    history = touches(repository.root, {"a": [(1, 1, "f")]})
+    assert (subjects(history), history.complete) == (["write the file"], True)
+    assert not trap.exists()
+
+
+def test_a_secret_in_a_subject_is_masked(repository: Repository) -> None:
+    token = "gh" + "p_" + "7qLw2Zt6Hu9Kc3Vb5Nm8Xs1Rd4Fg0Jp6Ty2A"
+    repository.commit(f"use token {token} for retry uploads", a=["1"])
+    assert subjects(touches(repository.root, {"a": [(1, 1, "f")]})) == [f"use token {'*' * len(token)} for retry uploads"]
+
+
 def test_nothing_is_written_to_the_repository(repository: Repository) -> None:
     repository.commit("write the file", a=["1"])
     os.utime(repository.root / "a", (1, 1))  # the index no longer knows the file as unchanged

@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import histories
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -26,6 +27,7 @@ from wayfind.index.refresh import Options, refresh
 from wayfind.index.snapshot import open_snapshot
 from wayfind.index.spans import FileSpans
 from wayfind.index.store import REVISIONS
+from wayfind.index.tokens import terms_of
 from wayfind.index.tree import open_tree
 
 PATHS = ("a.py", "b.py", "pkg/a.py", "pkg/deep/c.py", "notes.md", "data.json", "blob.bin", "a_pb2.py")
@@ -655,3 +657,16 @@ def test_a_folder_whose_name_is_not_utf8_is_indexed_and_so_is_its_manual_file(tm
         assert (manifest.meta["root"], manifest.meta["manual_file"]) == (str(root), str(root / "said.json"))
         assert Repository(tree, PLAIN).search("unlock a shelf").results[0].path == "b.py"
     assert wrong(home, root) == []
+
+
+def test_a_secret_in_a_commit_or_an_explanation_is_nowhere_in_the_home(tmp_path: Path, home: Path) -> None:
+    token = "gh" + "p_" + "7qLw2Zt6Hu9Kc3Vb5Nm8Xs1Rd4Fg0Jp6Ty2A"
+    root = histories.make(tmp_path / "told", [(f"use token {token} for retry uploads", {"b.py": "def send(file):\n    return file\n"})])
+    write(root, {".wayfind/explanations.json": json.dumps([{"file": "b.py", "component": "send", "explanation": f"Sends with {token} always.", "category": token}])})
+    assert refreshed(root, home, Options()).unmatched == ()
+    with opened(root, home) as tree:
+        assert "retry uploads" in tree.catalogue.touches()[0].subject
+        assert "Sends with ***" in next(iter(tree.catalogue.manual().values()))
+    assert [path for path in home.rglob("*") if path.is_file() and token.encode() in path.read_bytes()] == []
+    words = [term for term in terms_of(token) if len(term) > 5]
+    assert words and [path for path in home.rglob("*.seg") if any(word.encode() in path.read_bytes() for word in words)] == []

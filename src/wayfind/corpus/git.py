@@ -1,7 +1,7 @@
 """Questions to git: in come a folder and arguments, out comes what git prints.
 
-Only ever reading: no lock is taken, nothing is fetched, no hook, pager or monitor is started. A git that is missing or
-fails is an answer and not an error.
+Only ever reading: no lock is taken, nothing is fetched, no hook, pager or monitor is started, and with `without_filters` no
+filter either. A git that is missing or fails is an answer and not an error.
 """
 
 from __future__ import annotations
@@ -52,6 +52,20 @@ def stream(root: str | os.PathLike[str], deadline: float, *arguments: str) -> It
         git.stdout.close()
 
 
+def without_filters(root: str | os.PathLike[str]) -> list[str]:
+    """Settings, to stand before a command that compares files of the work tree: no filter program (`filter.*.clean`, as of LFS) is run
+    on them."""
+    names = ask(root, "config", "-z", "--name-only", "--get-regexp", r"^filter\..*\.(clean|process)$") or ""
+    programs = [name for name in names.split("\0") if name]
+    required = {name.rpartition(".")[0] + ".required" for name in programs}
+    # With `-c` a name could not hold `=`. Nothing is no program, and false.
+    return [f"--config-env={name}={_NOTHING}" for name in [*programs, *sorted(required)]]
+
+
+_NOTHING = "WAYFIND_NOTHING"
+"""A variable without a value."""
+
+
 # `git diff` writes the index anew unless told not to, whatever GIT_OPTIONAL_LOCKS says.
 _SETTINGS = (
     "core.quotepath=off", "core.fsmonitor=false", "core.hooksPath=/dev/null", "protocol.allow=never", "diff.autoRefreshIndex=false",
@@ -71,4 +85,4 @@ def _command(root: str | os.PathLike[str], arguments: Sequence[str]) -> list[str
 
 def _environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
-    return kept | {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "LC_ALL": "C"}
+    return kept | {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "LC_ALL": "C", _NOTHING: ""}

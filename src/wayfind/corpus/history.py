@@ -2,7 +2,7 @@
 
 Ranges are followed backwards through the diffs of `git log`, newest commit first: each hunk says which ranges it touches
 and where they lay before it. Nothing is written to the repository, nothing is fetched, and the user's settings of git do
-not count. Needs git 2.31 or later; where it is missing there is no history, which is not an error.
+not count, nor do its filter programs run. Needs git 2.31 or later; where it is missing there is no history, which is not an error.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from wayfind.corpus.git import Stopped, ask, stream
+from wayfind.corpus.git import Stopped, ask, stream, without_filters
+from wayfind.corpus.secrets import mask
 from wayfind.types import Touch
 
 MOST_FILES = 50
@@ -73,7 +74,7 @@ def touches(
     reader = _Reader(shallow)
     try:
         present: _Tree = {path: _Present(path, ranges) for path, ranges in spans.items()}
-        changes = b"".join(stream(root, deadline, "diff", *_DIFF, newest))
+        changes = b"".join(stream(root, deadline, *without_filters(root), "diff", *_DIFF, newest))
         reader.start(newest, _before(present, _file_diffs(b"\n" + changes)))
         log = ("log", *_DIFF, *_LOG, f"--max-count={limit + 1}", f"{since}..{newest}" if since else newest, "--")
         for number, record in enumerate(_records(stream(root, deadline, *log))):
@@ -196,7 +197,7 @@ class _Reader:
         self.paths |= {tree[diff.new].present for diff in diffs if diff.new in tree}
         # The first commit of a shallow clone seems to have written everything.
         if len(parents) < 2 and (parents or not self._shallow) and len(diffs) <= MOST_FILES:
-            subject_ = subject.decode("utf-8", "replace")
+            subject_ = mask(subject.decode("utf-8", "replace"))[0]
             if is_telling(subject_):
                 self._note(tree, diffs, commit.decode(), int(time_), subject_)
         merged = {diff.new: tree[diff.new] for diff in diffs if diff.new in tree}

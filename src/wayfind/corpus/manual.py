@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from wayfind.corpus.secrets import mask
 from wayfind.errors import NotFound, UsageError
 from wayfind.types import Chunk, Target
 
@@ -94,7 +95,8 @@ def _text(fields: dict[str, object], name: str, where: str, needed: bool = False
         return ""
     if not isinstance(value, str) or needed and not value.strip():
         raise UsageError(f"{where}: field {name!r}: expected a text, found {_kind(value)}")
-    return " ".join(value.encode("utf-8", "replace").decode().split())  # JSON may name half of a character: "\\ud83d"
+    text = value.encode("utf-8", "replace").decode()  # JSON may name half of a character: "\\ud83d"
+    return mask(" ".join(text.split()))[0]
 
 
 def _lines(value: object, where: str) -> tuple[int, int]:
