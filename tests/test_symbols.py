@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from wayfind.corpus.definitions import definitions
 
 
@@ -14,3 +16,17 @@ def test_a_ruby_operator_of_brackets_alone_has_a_name():
     body = "    @h[key]\n  end\n"
     text = f"class Headers\n  def [](key)\n{body}  def self.[](key)\n{body}  def []=(key, v)\n{body}end\n"
     assert symbols(text, "ruby") == ["Headers", "Headers.[]", "Headers.[]", "Headers.[]="]
+
+
+@pytest.mark.parametrize(
+    ("head", "symbol"),
+    [
+        ("Eq a => Show (Box a)", "Show (Box a)"),
+        ("(Eq a, Ord b) => Show (Pair a b)", "Show (Pair a b)"),
+        ("Show [Int]", "Show [Int]"),
+        ("Functor ((->) r)", "Functor ((->) r)"),
+        ("{-# OVERLAPPING #-} Show a => Show (Maybe a)", "Show (Maybe a)"),
+    ],
+)
+def test_a_haskell_instance_is_named_by_its_head_without_the_context(head: str, symbol: str):
+    assert symbols(f'module A where\n\ninstance {head} where\n  show m = "x"\n', "haskell")[-1] == symbol

@@ -101,6 +101,8 @@ def _definition(role: str, node: Node, captures: dict, source: Source) -> Defini
         until = _header_end(source, node.start_byte, end)
     scope = _plain(text_of(captures["scope"][0], source), True) if "scope" in captures else ""
     made = Definition(role, name, first, last, outer.start_byte, until, node.start_byte, end, scope)
+    if node.type == "instance":
+        made.symbol = name  # A head of Haskell: its brackets group, they name no item of a table.
     if syntax.doc_in_body and body is not None and role != "constant":
         made.doc = first_string(body, source)
     return made
@@ -157,7 +159,8 @@ def _name(node: Node, captures: dict, source: Source) -> str:
             return ""  # `MACRO namespace x {` is read as a function `x`, whose body would swallow the file.
     written = text_of(name, source)
     if node.type == "instance":  # Haskell's `instance Eq a => Show (Box a) where`.
-        return re.sub(r"^instance\s+|^.*=>\s*|\s+where\b.*", "", " ".join(text_of(node, source)[:300].split()))[:100]
+        head = re.sub(r"\{-#.*?#-\}|--.*|\bwhere\b[\s\S]*", " ", text_of(node, source)[:300])
+        return re.sub(r"^instance (?:.*=> )?", "", " ".join(head.split()))[:100]
     if written in _TEST_MACROS:
         arguments = re.search(r"\(([^)]*)\)", source.text(name.end_byte, node.end_byte))
         return ".".join(part.strip() for part in arguments[1].split(",")) if arguments else written
@@ -270,7 +273,7 @@ def _settled(kept: list[Definition], source: Source) -> list[Definition]:
         if drop:
             continue
         one.parent = number[one.parent]
-        one.symbol = _symbol(one, settled)
+        one.symbol = one.symbol or _symbol(one, settled)
         if one.role == "function" and _is_test(one, source):
             one.role = "test"
         settled.append(one)
