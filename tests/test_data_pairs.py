@@ -199,6 +199,29 @@ def test_an_excluded_project_is_known_under_any_owner_and_in_vendored_folders(tm
     assert not excluded.holds_path("src/requests.py")
 
 
+@pytest.mark.parametrize("name", ["requests-2.31.0", "flask-3.0", "flask-master", "requests-main", "requests@2.31", "requests_v2", "python-requests", "python3-requests-2.31.0-rc1", "fmt-10.1.1", "Fork/django-3.2"])
+def test_an_excluded_project_is_known_in_any_version(name):
+    """Folders of several versions and a row of The Stack gave pairs."""
+    excluded = Excluded(frozenset({"requests", "flask", "fmt", "django"}))
+    assert excluded.holds_origin(name) and excluded.holds_path(f"vendor/{name}/a.py")
+    other = Excluded(frozenset({"main", "master", "python", "quests", "3"}))
+    assert not other.holds_origin(name) and not other.holds_path(f"vendor/{name}/a.py")
+
+
+@pytest.mark.parametrize(("line", "name"), [
+    ("https://github.com/acme/bolt", "bolt"), ("https://github.com/acme/bolt.git", "bolt"), ("git@github.com:acme/bolt.git", "bolt"), ("acme/bolt.js", "bolt.js"), ("bolt", "bolt"),
+    ("https://github.com/acme/bolt/tree/main", None), ("acme/bolt/tree/main", None), ("acme, bolt", None), ("acme bolt", None), ("*/bolt", None),
+])
+def test_a_line_that_names_no_project_is_refused(tmp_path, line, name):
+    """An address with a branch excluded every project called `main`."""
+    (tmp_path / "exclude.txt").write_text(f"# a comment\n{line}\n")
+    if name:
+        assert read_excluded(tmp_path / "exclude.txt").names == {name}
+    else:
+        with pytest.raises(UsageError, match=r"exclude.txt:2: expected a name, owner/name or the address"):
+            read_excluded(tmp_path / "exclude.txt")
+
+
 @pytest.mark.parametrize("path", ["static/d3.js", "d3.v7.min.js", "js/d3-7.8.5.js", "js/chart.umd.min.js", "Chart.js"])
 def test_a_script_that_is_called_like_an_excluded_project_may_be_a_copy_of_it(path):
     assert Excluded(frozenset({"d3", "chart.js"})).holds_path(path)
