@@ -137,6 +137,8 @@ def test_what_a_c_sharp_comment_says_of_parameters_and_results_is_no_part_of_the
         ("foo()\n\nDoes the work of many.", "Does the work of many."),
         ("Section one ---------------------\nWorks it out well.", "Works it out well."),
         ("Parameters\n----------\nx : int", ""),
+        (":param rooms:\n    The rooms of it.\n\n    All of them.\n\n:param doors: The doors.\n\nA house with ``rooms``.\n", "A house with rooms."),
+        (":param rooms: The rooms of it.\n:returns: the size in bytes", "Returns the size in bytes"),
         ("Foo.", ""),
         ("{@inheritDoc}", ""),
         ("Opens it as {@linkplain Door#open(int) doors open}, see {@link #shut()} and {@link Door#width}.", "Opens it as doors open, see shut() and Door.width."),
@@ -391,6 +393,11 @@ def test_examples_in_docstrings_run(name: str) -> None:
 def test_the_type_that_an_alias_maps_is_no_base() -> None:
     chunk = Chunk(1, 1, "type", "M", "export type M<T> = { [K in keyof T]: T[K] }")
     assert sentence(chunk, "export type M<T> = { [K in keyof T]: T[K] };", "typescript") == "Type M."
+
+
+def test_words_of_a_docstring_are_no_members() -> None:
+    text = 'class House:\n    """\n    :param rooms: all of it: many\n    A house:\n    """\n\n    doors: int\n    sign = """\n    old: yes\n"""\n    size = 1\n'
+    assert sentence(Chunk(1, 10, "class", "House", "class House"), text, "python") == "Class House; declares doors, sign and size."
 
 
 # Laws ------------------------------------------------------------------------------------------------------------------

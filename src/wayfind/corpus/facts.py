@@ -157,6 +157,7 @@ _MEMBER = re.compile(
 )
 _GO_FIELD = re.compile(r"^\s+([A-Za-z_]\w*)(?:,\s*\w+)*\s+[\w\[\]*.{}()]+")
 _RUBY_MEMBER = re.compile(r"^\s+@{0,2}([A-Za-z_]\w*)\s*(?:\|\|)?=(?![=~>])")
+_TRIPLE_QUOTED = re.compile(r"(\"\"\"|''')[\s\S]*?(?:\1|\Z)")
 NOT_MEMBERS = frozenset(
     """
     public private protected default signals slots return if else for while case default switch try catch super self
@@ -168,9 +169,11 @@ NOT_MEMBERS = frozenset(
 def members(facts: Facts, whole: bool = False) -> list[str]:
     """Names declared in the body of a class, an enum or an interface; `whole` where the text has no head of its own."""
     pattern = {"go": _GO_FIELD, "ruby": _RUBY_MEMBER}.get(facts.language, _MEMBER)
-    lines = facts.text[:8_000].split("\n")[0 if whole else 1 :]
+    text = facts.text[:8_000]
+    text = _TRIPLE_QUOTED.sub('""', text) if facts.language == "python" else text
+    lines = text.split("\n")[0 if whole else 1 :]
     stripped = [(line, bare) for line in lines if (bare := line.lstrip()) and not bare.startswith(("#", "//", "*", "/*"))]
-    indents = [len(line) - len(bare) for line, bare in stripped if not bare.startswith(("@", '"""', "'''"))]
+    indents = [len(line) - len(bare) for line, bare in stripped if not bare.startswith(("@", '""', "'''"))]
     least = min((indent for indent in indents if indent), default=0)
     found = (pattern.match(line) for line, bare in stripped if len(line) - len(bare) <= least)
     return [

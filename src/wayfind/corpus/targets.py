@@ -97,7 +97,7 @@ def documented(chunk: Chunk) -> str:
     paragraphs = _BLANK_LINES.split(text)
     if _is_licence(text):
         paragraphs = [paragraph for paragraph in paragraphs if not _is_licence(paragraph)]
-    prose = _lead("\n\n".join(paragraphs).split("\n"))
+    prose = _lead("\n\n".join(_behind_fields(paragraphs)).split("\n"))
     if not _says_more(prose, symbol):
         found = next((found for line in text.split("\n") if (found := _RETURNS.match(line))), None)
         prose = f"Returns {_untagged(found.group(1))}" if found else ""
@@ -107,6 +107,15 @@ def documented(chunk: Chunk) -> str:
 
 
 _BLANK_LINES = re.compile(r"\n\s*\n")
+
+
+def _behind_fields(paragraphs: Sequence[str]) -> Sequence[str]:
+    """The paragraphs below the fields of reST that a documentation begins with, each with what is indented under it."""
+    first = next((at for at, paragraph in enumerate(paragraphs) if not _REST_FIELDS.match(paragraph)), len(paragraphs))
+    return paragraphs[first:]
+
+
+_REST_FIELDS = re.compile(r":(?:param|parameter|arg|argument|type|raises?|keyword|key|ivar|cvar|var|meta)\b[^:\n]*:|\s+\S")
 
 
 def _is_licence(text: str) -> bool:
