@@ -135,6 +135,7 @@ def test_what_a_c_sharp_comment_says_of_parameters_and_results_is_no_part_of_the
         (":returns: the size in bytes", "Returns the size in bytes"),
         ("Sends [Request] to ``host``.", "Sends Request to host."),
         ("foo()\n\nDoes the work of many.", "Does the work of many."),
+        ("Opens the door of a house, as by\nturn()\nof its key.", "Opens the door of a house, as by turn() of its key."),
         ("Section one ---------------------\nWorks it out well.", "Works it out well."),
         ("Parameters\n----------\nx : int", ""),
         (":param rooms:\n    The rooms of it.\n\n    All of them.\n\n:param doors: The doors.\n\nA house with ``rooms``.\n", "A house with rooms."),

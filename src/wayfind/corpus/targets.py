@@ -83,8 +83,9 @@ _TAGGED = re.compile(r"[@\\<\[]")
 """What stands wherever one of them finds something."""
 _DEPRECATED = re.compile(r"\s*[@\\]deprecated\b[:,]?\s*", re.IGNORECASE)
 _BULLET = re.compile(r"\s*(?:[-*+]|\d+[.)])\s")
-_BANNER = re.compile(r"\S\s*[-=~*#_]{6,}\s*$|^\s*[\w.:]+\(\)\s*:?\s*$")
-"""A heading filled up with dashes, or a function's name alone: what stands above the text proper."""
+_BANNER = re.compile(r"\S\s*[-=~*#_]{6,}\s*$")
+_NAME_ALONE = re.compile(r"\s*[\w.:]+\(\)\s*:?\s*$")
+"""A heading filled up with dashes, or a function's name alone: what stands above the text proper, the name not in it."""
 
 _UNDERLINE = re.compile(r"\s*([-=~^*#_.\"'+])\1{2,}\s*$")
 
@@ -131,7 +132,7 @@ def _lead(lines: Sequence[str]) -> str:
     """The first paragraph before any field, example or underlined section."""
     kept: list[str] = []
     for number, line in enumerate(lines):
-        if _BANNER.search(line):
+        if _BANNER.search(line) or not kept and _NAME_ALONE.match(line):
             kept = []
             continue
         below = lines[number + 1] if number + 1 < len(lines) else ""
