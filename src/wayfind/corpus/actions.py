@@ -350,9 +350,12 @@ def converter(facts: Facts) -> str:
 
 def macro(facts: Facts) -> str:
     """`Macro MIN (a, b).`"""
-    if not facts.chunk.signature.startswith("#"):
+    if facts.language not in ("c", "cpp", "objc") or not _DEFINE.match(facts.chunk.signature):
         return ""
     return f"Macro {facts.name}{_in_brackets(facts)}{calling(facts)}."
+
+
+_DEFINE = re.compile(r"#\s*define\b")
 
 
 def verb(facts: Facts) -> str:

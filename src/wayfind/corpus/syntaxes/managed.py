@@ -120,7 +120,8 @@ CSHARP = Syntax(
   (conditional_access_expression (member_binding_expression name: (_) @call))])
 (object_creation_expression type: (_) @call)
 (comment) @comment
-(attribute_list) @lead
+[(attribute_list) (preproc_if_in_attribute_list)] @lead
+(method_declaration (preproc_pragma) @lead)
 (using_directive (_) @imported) @import
 """,
     names={
