@@ -305,3 +305,44 @@ def test_half_a_character_in_a_notebook_is_a_question_mark() -> None:
     cells = [{"cell_type": "markdown", "source": ["# \ud83d Title\n", "Text \ud83d here."]}]
     text = json.dumps({"cells": cells, "nbformat": 4, "nbformat_minor": 5}, indent=1)
     assert [(chunk.symbol, chunk.docstring) for chunk in sections(text, "json") if chunk.symbol] == [("? Title", "Text ? here.")]
+
+
+_MANY = 200_000
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "problems"),
+    [
+        ("table.toml", "x = 1\n[" + " " * _MANY + "\n", ()),
+        ("dots.toml", "x = 1\n[a" + " " * _MANY + "b]\n", ()),
+        ("key.ini", "[x]\na" + " " * _MANY + "b\n", ()),
+        ("brackets.md", "# T\n\n" + "[" * _MANY + "\n", ()),
+        ("stars.md", "# T\n\n" + "**a " * (_MANY // 4) + "\n", ()),
+        ("title.md", "# " + "[" * _MANY + "\n\ntext\n", ()),
+        ("heading.md", "# a" + " " * _MANY + "b\n\ntext\n", ()),
+        ("front.md", "---\ntitle: a" + " " * _MANY + "b\n---\n\n# T\n", ()),
+        ("comment.json", '{"a": 1}\n' + "/*a\n" * (_MANY // 4), ("syntax-errors",)),
+    ],
+)
+def test_an_odd_text_is_read_in_time_that_grows_with_its_length(name: str, text: str, problems: tuple[str, ...]) -> None:
+    """With patterns that took the square of the length each of these ran for minutes to hours."""
+    record = extract(text.encode(), name)
+    assert tuple(problem for problem in record.problems if problem != "long-lines") == problems
+    assert record.chunks
+
+
+@pytest.mark.parametrize(
+    ("line", "symbol"),
+    [("# One", "One"), ("## Two ##", "Above > Two"), ("#", None), ("# #", "#"), ("# a # #", "a #"), ("# C#", "C#"), ("#\tTab \t#  ", "Tab"), ("   ###   Far   ", "Above > Far")],
+)
+def test_what_closes_a_heading_is_not_its_title(line: str, symbol: str | None) -> None:
+    assert [chunk.symbol for chunk in sections(f"# Above\n\n{line}\ntext", "markdown")][-1] == symbol
+
+
+@pytest.mark.parametrize(("text", "closed"), [("/*/ {}", False), ("/**/ {}", True), ("/* a */ {}", True), ("{} /* a *", False)])
+def test_a_comment_in_json_ends(text: str, closed: bool) -> None:
+    if closed:
+        assert json_keys(text) == []
+    else:
+        with pytest.raises(Malformed, match="the comment is not closed"):
+            json_keys(text)

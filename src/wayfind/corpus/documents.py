@@ -122,7 +122,7 @@ def _blank_line(lines: Sequence[str], start: int, end: int) -> int:
 
 # Markdown --------------------------------------------------------------------------------------------------------------
 
-_ATX = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
+_ATX = re.compile(r" {0,3}(#{1,6})(?=[ \t]|$)")
 _SETEXT = re.compile(r" {0,3}(=+|-{2,})[ \t]*$")
 _FENCE = re.compile(r"[ \t>*+-]*(`{3,}|~{3,})([^`]*)$")
 _NOT_TITLE = re.compile(r"\s*(?:[-*+>|]|\d+[.)]\s|```|~~~|<|$)| {4}|\t")
@@ -142,8 +142,7 @@ def markdown_marks(lines: Sequence[str]) -> list[Mark]:
         if comment_before:
             continue
         if heading := _ATX.match(line):
-            title = plain(heading.group(2) or "")
-            marks.append(Mark(number, len(heading.group(1)), title, line.strip(), number + 1))
+            marks.append(Mark(number, len(heading.group(1)), _title(line, heading), line.strip(), number + 1))
         elif number < len(lines) and (under := _SETEXT.match(lines[number])) and not _NOT_TITLE.match(line):
             before = lines[number - 2] if number > first else ""
             if not before.strip() or _ATX.match(before):
@@ -152,21 +151,29 @@ def markdown_marks(lines: Sequence[str]) -> list[Mark]:
     return [] if len(marks) == 1 and marks[0].level == 0 else marks
 
 
+def _title(line: str, heading: re.Match[str]) -> str:
+    """The title of an ATX heading, without the `#` that may close it."""
+    title = line[heading.end() :].strip(" \t")
+    open_ = title.rstrip("#")
+    return plain(open_ if open_.endswith((" ", "\t")) else title)
+
+
 def _front_matter(lines: Sequence[str]) -> list[Mark]:
     """The marks of a `---` or `+++` block at the top and of what follows it."""
     if lines[0].rstrip() not in ("---", "+++"):
         return []
     for number in range(1, len(lines)):
         if lines[number].rstrip() == lines[0].rstrip():
-            fields = dict(re.findall(r"(?m)^(\w+)\s*[:=]\s*[\"']?(.*?)[\"']?\s*$", "\n".join(lines[1:number])))
-            title = plain(fields.get("title", ""))
+            fields = dict(re.findall(r"(?m)^(\w+)\s*[:=]\s*[\"']?(.*)$", "\n".join(lines[1:number])))
+            title, description = (re.sub(r"[\"']$", "", fields.get(name, "").rstrip()) for name in ("title", "description"))
+            title = plain(title)
             head = Mark(
                 1,
                 1 if title else 0,
                 title,
                 f"title: {title}" if title else "front matter",
                 2,
-                fields.get("description", ""),
+                description,
             )
             return (
                 [replace(head, level=1), Mark(number + 2, 0, body=number + 2)]
@@ -353,7 +360,7 @@ def _cell_mark(cell: dict[str, object], number: int) -> Mark:
     prose = first_paragraph([line for line in source_lines if not _ATX.match(line)])
     if heading is None:
         return Mark(number, 0, body=number, prose=prose)
-    return Mark(number, len(heading.group(1)), plain(heading.group(2) or ""), heading.group().strip(), number, prose)
+    return Mark(number, len(heading.group(1)), _title(heading.string, heading), heading.string.strip(), number, prose)
 
 
 # Prose -----------------------------------------------------------------------------------------------------------------
@@ -379,6 +386,8 @@ _INLINE = (
 """Marks and what is kept of them, each with what stands in a text wherever the pattern finds something."""
 _MARKED = re.compile(r"[\\\[<`*|{]|__")
 """So does this for them all."""
+_LONGEST = 2_000
+"""Characters of a text that are read: what some of the patterns take grows with the square of a row of marks that nothing closes."""
 _NOT_PROSE = re.compile(
     r"\s*(?:#|\.\. |\.\.$|:[\w -]+:(?:\s|$)|[|+=]|\[!\[|!\[|::: |!!! |@\w+$|\$ |>>> |\[[^\]]+\]:|<!--|-->|\{%|[-=~^*_#\"'.:+]{3,}\s*$)"
 )
@@ -387,11 +396,12 @@ _ITEM = re.compile(r"\s*(?:[-*+]|\d+[.)])\s+")
 
 
 def plain(text: str) -> str:
-    """Text without the marks of Markdown and reStructuredText.
+    """Text without the marks of Markdown and reStructuredText; of a very long one, the beginning.
 
     >>> plain("See [the **docs**](x.md) for :func:`~a.run`.")
     'See the docs for a.run.'
     """
+    text = text[:_LONGEST]
     if _MARKED.search(text):
         for sign, pattern, kept in _INLINE:
             if sign in text:

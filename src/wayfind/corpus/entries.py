@@ -198,7 +198,7 @@ class _Outline:
 
 
 _JSON_TOKEN = re.compile(
-    r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"|"[^\n]*|//[^\n]*|/\*[^*]*(?:\*(?!/)[^*]*)*\*/|[\[\]{}]|[^\s\[\]{},:"/]+|\n'
+    r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"|"[^\n]*|//[^\n]*|/\*[^*]*(?:\*(?!/)[^*]*)*(?:\*/|\Z)|[\[\]{}]|[^\s\[\]{},:"/]+|\n'
 )
 
 
@@ -218,6 +218,8 @@ def json_keys(text: str) -> list[Key]:
             if not outline.levels or outline.levels[-1].mapping != (token == "}"):
                 raise Malformed(f"line {line}: {token} closes nothing")
             outline.close(line)
+        elif token.startswith("/*") and (len(token) < 4 or not token.endswith("*/")):
+            raise Malformed(f"line {line}: the comment is not closed")
         elif token.startswith(("//", "/*")):
             line += token.count("\n")
         elif token[0] == '"' and (len(token) == 1 or token[-1] != '"'):
@@ -266,7 +268,8 @@ _TOML_TOKEN = re.compile(
     r"'[^'\n]*'|#[^\n]*|[\[\]{}]|\n",
     re.DOTALL,
 )
-_TOML_TABLE = re.compile(r"\s*\[\[?\s*([^\[\]#]+?)\s*\]\]?\s*(?:#.*)?$")
+# What is found is stripped afterwards: a pattern that skips blanks before and behind a lazy part takes the square of their number.
+_TOML_TABLE = re.compile(r"\s*\[\[?([^\[\]#]+)\]\]?\s*(?:#.*)?$")
 _TOML_KEY = re.compile(r"\s*((?:[\w-]+|\"[^\"\n]*\"|'[^'\n]*')(?:\s*\.\s*(?:[\w-]+|\"[^\"\n]*\"|'[^'\n]*'))*)\s*=")
 
 
@@ -295,7 +298,7 @@ def _toml_statements(text: str) -> list[int]:
 
 
 _INI_TABLE = re.compile(r"\s*\[([^\]]+)\]\s*(?:[#;].*)?$")
-_INI_KEY = re.compile(r"([^\s#;=:\[][^#;=:\[]*?)\s*[=:]")
+_INI_KEY = re.compile(r"([^\s#;=:\[][^#;=:\[]*)[=:]")
 
 
 def ini_keys(text: str) -> list[Key]:
@@ -344,7 +347,7 @@ def _leave_comments(keys: Sequence[Key], lines: Sequence[str]) -> None:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"\s*\.\s*", ".", name.strip()).replace('"', "").replace("'", "")[:200]
+    return ".".join(part.strip() for part in name.split(".")).replace('"', "").replace("'", "")[:200]
 
 
 READERS: dict[str, Callable[[str], list[Key]]] = {
