@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -411,3 +412,31 @@ def test_a_projection_of_another_size_or_with_code_in_it_is_refused(tmp_path):
 def test_a_folder_without_an_encoder_says_so(tmp_path):
     with pytest.raises(UsageError, match="no encoder"):
         build_encoder(EncoderConfig(folder=str(tmp_path)), 300)
+
+
+@pytest.mark.parametrize("spoil", [
+    lambda one: {f"net.{name}": value for name, value in one.items()}, lambda one: {name: value for name, value in one.items() if not re.search(r"attention|attn", name, re.IGNORECASE)},
+], ids=["under other names", "without attention"])
+def test_an_encoder_that_lacks_weights_is_refused(folder, spoil):
+    """They were drawn at random without a word, trained and served."""
+    from safetensors.torch import load_file, save_file
+
+    path = folder / "model.safetensors"
+    save_file(spoil(load_file(path)), path, metadata={"format": "pt"})
+    with pytest.raises(UsageError, match="tensors are not in its weights"):
+        build_encoder(EncoderConfig(folder=str(folder), layers=0), 300)
+
+
+def test_an_encoder_saved_with_a_head_and_without_the_unused_pooler_is_read(tmp_path):
+    transformers.BertForMaskedLM(transformers.BertConfig(**SIZES, max_position_embeddings=192)).save_pretrained(tmp_path)
+    assert build_encoder(EncoderConfig(folder=str(tmp_path), layers=0), 300).hidden == 32
+
+
+@pytest.mark.parametrize("spoil", [
+    lambda path: path.write_bytes(path.read_bytes()[:-100]), lambda path: path.write_bytes(b"version https://git-lfs.github.com/spec/v1\n"),
+    lambda path: (path.parent / "config.json").write_text((path.parent / "config.json").read_text().replace('": 32,', '": 64,')),
+], ids=["cut", "a pointer", "of another size"])
+def test_damaged_weights_of_an_encoder_are_named(folder, spoil):
+    spoil(folder / "model.safetensors")
+    with pytest.raises(UsageError, match=f"{folder.name}: "):
+        build_encoder(EncoderConfig(folder=str(folder), layers=0), 300)
