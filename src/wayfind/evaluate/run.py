@@ -155,11 +155,11 @@ def _docstring(pool: Pool, run: _Run) -> SetReport:
 
 
 def _commit(pool: Pool, run: _Run) -> SetReport:
-    history = cut(pool.root)
-    if isinstance(history, str):
-        return _nothing("commit", history)
-    run.say(f"commit: copying the tree as of {history.cutoff[:12]}", 0, 0)
     try:
+        history = cut(pool.root)
+        if isinstance(history, str):
+            return _nothing("commit", history)
+        run.say(f"commit: copying the tree as of {history.cutoff[:12]}", 0, 0)
         folder = commit_tree(history, run.folder / "commit")
         if folder is None:
             return _nothing("commit", f"the folder did not exist at the cut-off {history.cutoff[:12]}")
