@@ -216,6 +216,26 @@ def test_a_history_whose_contents_are_not_all_there_is_no_shorter_history(tmp_pa
         made_at_cutoff(root, tmp_path)
 
 
+def test_signatures_that_the_user_wants_shown_change_nothing(tmp_path):
+    root = changing_history(tmp_path / "tree")
+    program = tmp_path / "gpg"
+    program.write_text(
+        "#!/bin/sh\ncase \"$*\" in\n"
+        "*--verify*) echo 'gpg: Good signature from me' >&2; printf '\\n[GNUPG:] GOODSIG 1234 me\\n[GNUPG:] VALIDSIG 1 2 3 4 5 6 7 8 9 10\\n';;\n"
+        "*) cat >/dev/null; printf '\\n[GNUPG:] SIG_CREATED D\\n' >&2; printf -- '-----BEGIN PGP SIGNATURE-----\\n\\nx\\n-----END PGP SIGNATURE-----\\n';;\n"
+        "esac\n"
+    )
+    program.chmod(0o755)
+    for name, value in {"gpg.program": str(program), "log.showSignature": "true", "user.signingKey": "1234"}.items():
+        histories.git(root, "config", name, value)
+    steps = root / "pkg/steps.py"
+    steps.write_text(steps.read_text().replace("x + 73", "x + 500"))
+    histories.git(root, "commit", "-S", "-qam", "Leave one step of the whole sequence")
+    assert "Good signature" in histories.git(root, "log", "-n1"), "git shows what the program says"
+    _, made = made_at_cutoff(root, tmp_path)
+    assert len(made.queries) == 16
+
+
 def test_nothing_from_after_the_cutoff_is_in_the_tree_its_history_or_its_index(tmp_path):
     root = changing_history(tmp_path / "tree")
     with (root / "pkg/steps.py").open("a") as file:

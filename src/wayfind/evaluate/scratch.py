@@ -15,7 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 QUIET = {"GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_LFS_SKIP_SMUDGE": "1", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
-PLAIN = ("-c", "core.hooksPath=/dev/null", "-c", "core.quotePath=false", "-c", "core.fsmonitor=false", "-c", "gc.auto=0")
+PLAIN = (
+    "-c", "core.hooksPath=/dev/null", "-c", "core.quotePath=false", "-c", "core.fsmonitor=false", "-c", "gc.auto=0",
+    "-c", "log.showSignature=false",
+)  # fmt: skip
 
 
 class GitError(Exception):
