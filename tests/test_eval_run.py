@@ -225,10 +225,21 @@ def test_keywords_are_what_a_person_would_grep_for():
         ("src/a.py:7:    x = 1:2", Hit("src/a.py", 7, 7)),
         ("/root/tree/src/a.py:7", Hit("src/a.py", 7, 7)),
         ('{"path": "src/a.py", "start_line": 7, "symbol": "f"}', Hit("src/a.py", 7, 7, "f")),
+        ('{"path": "src/a.py", "start_line": "7", "end_line": "9"}', Hit("src/a.py", 7, 9)),
+        ('{"path": "src/a.py", "start_line": 7, "end_line": null, "symbol": null}', Hit("src/a.py", 7, 7)),
     ],
 )
 def test_a_commands_lines_are_read(tmp_path, printed, hit):
     assert read_hits(printed.replace("/root/tree", str(tmp_path)) + "\n\n", tmp_path) == [hit]
+
+
+@pytest.mark.parametrize(
+    "printed",
+    ['{"path": "a.py", "start_line": "seven"}', '{"path": "a.py", "start_line": [7]}', '{"path": "a.py", "end_line": true}', '{"path": 7}', '{"path": "a.py", "symbol": 7}', '{"line": 7}', "{"],
+)
+def test_a_commands_line_that_is_not_understood_is_said(tmp_path, printed):
+    with pytest.raises(UsageError, match="needs at least"):
+        read_hits(printed, tmp_path)
 
 
 def test_a_command_gets_the_question_without_a_shell(tmp_path):
@@ -368,6 +379,16 @@ def test_a_repository_without_any_query_says_why(tmp_path):
     assert "no function with documentation of 4 words or more" in said and "no test calls a function" in said
     with pytest.raises(UsageError, match="nothing to plot"):
         report.plot(made, tmp_path / "figure.png")
+
+
+def test_a_clone_without_all_trees_has_no_commit_queries_and_says_why(tmp_path):
+    root = histories.make(tmp_path / "tree", [(f"Change the step numbered {n} again", {"a.py": f"def step(x):\n    return x + {n}\n"}) for n in range(70)])
+    (root / "a.py").write_text("def step(x):\n    return x\n")
+    histories.git(root, "commit", "-qam", "Let the step be nothing")
+    tree = histories.git(root, "rev-parse", "HEAD^{tree}").strip()
+    (root / ".git" / "objects" / tree[:2] / tree[2:]).unlink()
+    made = evaluate(root, kinds=("commit",), systems=("bm25",), home=tmp_path / "home")
+    assert made.queries() == 0 and f"git: fatal: unable to read tree {tree}" in report.table(made)
 
 
 @pytest.mark.parametrize(

@@ -86,13 +86,27 @@ def _hit(line: str, root: Path) -> Hit:
     if line.lstrip().startswith("{"):
         try:
             found = json.loads(line)
-            start, path = found.get("start_line"), str(found["path"])
-            return Hit(_relative(path, root), start, found.get("end_line", start), found.get("symbol"))
-        except (ValueError, KeyError) as broken:
-            raise UsageError(f"the command printed {line[:200]!r}; a JSON line needs at least \"path\"") from broken
+            path, start, symbol = found["path"], _line(found.get("start_line")), found.get("symbol")
+            end = _line(found.get("end_line")) or start
+            if not isinstance(path, str) or not isinstance(symbol, str | None):
+                raise TypeError
+        except (ValueError, KeyError, TypeError, RecursionError) as broken:
+            raise UsageError(
+                f"the command printed {line[:200]!r}; a JSON line needs at least \"path\", a text; lines are numbers and a symbol is a text"
+            ) from broken
+        return Hit(_relative(path, root), start, end, symbol)
     place = PLACE.match(line.rstrip())
     start = int(place["start"]) if place["start"] else None
     return Hit(_relative(place["path"], root), start, int(place["end"]) if place["end"] else start)
+
+
+def _line(value: object) -> int | None:
+    """The number of a line, also where it is written as a text. Raises ValueError, TypeError."""
+    if value is None or isinstance(value, str) and not value.strip():
+        return None
+    if not isinstance(value, int | str) or isinstance(value, bool):
+        raise TypeError
+    return int(value)
 
 
 def _relative(path: str, root: Path) -> str:
