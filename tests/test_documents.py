@@ -333,7 +333,7 @@ def test_an_odd_text_is_read_in_time_that_grows_with_its_length(name: str, text:
 
 @pytest.mark.parametrize(
     ("line", "symbol"),
-    [("# One", "One"), ("## Two ##", "Above > Two"), ("#", None), ("# #", "#"), ("# a # #", "a #"), ("# C#", "C#"), ("#\tTab \t#  ", "Tab"), ("   ###   Far   ", "Above > Far")],
+    [("# One", "One"), ("## Two ##", "Above > Two"), ("#", None), ("# a\\ #", "a\\"), ("# #", "#"), ("# a # #", "a #"), ("# C#", "C#"), ("#\tTab \t#  ", "Tab"), ("   ###   Far   ", "Above > Far")],
 )
 def test_what_closes_a_heading_is_not_its_title(line: str, symbol: str | None) -> None:
     assert [chunk.symbol for chunk in sections(f"# Above\n\n{line}\ntext", "markdown")][-1] == symbol
@@ -346,3 +346,9 @@ def test_a_comment_in_json_ends(text: str, closed: bool) -> None:
     else:
         with pytest.raises(Malformed, match="the comment is not closed"):
             json_keys(text)
+
+
+@pytest.mark.parametrize("end", ["\u2028", "\u2029", "\x85"])
+def test_line_ends_of_old_yaml_within_a_value_move_no_entry(end: str) -> None:
+    text = f"a: 'one{end}two'\n" + "b:\n" + "".join(f"  k{n}: 1\n" for n in range(70))
+    assert [(key.name, key.start, key.end) for key in yaml_keys(text)] == [("a", 1, 1), ("b", 2, 72)]

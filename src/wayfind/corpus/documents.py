@@ -155,7 +155,7 @@ def _title(line: str, heading: re.Match[str]) -> str:
     """The title of an ATX heading, without the `#` that may close it."""
     title = line[heading.end() :].strip(" \t")
     open_ = title.rstrip("#")
-    return plain(open_ if open_.endswith((" ", "\t")) else title)
+    return plain(open_.rstrip(" \t") if open_.endswith((" ", "\t")) else title)
 
 
 def _front_matter(lines: Sequence[str]) -> list[Mark]:

@@ -233,6 +233,8 @@ def json_keys(text: str) -> list[Key]:
     return outline.top
 
 
+_NO_LINE_ENDS = dict.fromkeys((0x85, 0x2028, 0x2029), " ")
+"""Line ends of YAML 1.1 alone; the lines of a file, and of YAML 1.2, are not ended by them."""
 _YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -240,7 +242,7 @@ def yaml_keys(text: str) -> list[Key]:
     """Keys of all documents of a YAML text, from the parser's events."""
     outline = _Outline()
     try:
-        for event in yaml.parse(text, Loader=_YAML_LOADER):
+        for event in yaml.parse(text.translate(_NO_LINE_ENDS), Loader=_YAML_LOADER):
             first = event.start_mark.line + 1
             if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
                 outline.open(isinstance(event, yaml.MappingStartEvent), first)
