@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -227,6 +228,21 @@ def test_processes_make_the_same_index(root: Path, home: Path, tmp_path: Path, m
     monkeypatch.setattr(extraction, "PARALLEL_FROM", 2)
     refreshed(root, tmp_path / "parallel", Options(commits=0, workers=2))
     assert image(root, tmp_path / "parallel") == image(root, home)
+
+
+def test_a_worker_that_is_killed_costs_no_file(root: Path, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refreshed(root, home)
+    here, real = os.getpid(), extracting.extract
+
+    def killed(data: bytes, path: str) -> object:
+        if path == "file3.py" and os.getpid() != here:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(data, path)
+
+    monkeypatch.setattr(extracting, "extract", killed)
+    monkeypatch.setattr(extraction, "PARALLEL_FROM", 2)
+    assert refreshed(root, tmp_path / "killed", Options(commits=0, workers=2)).extracted == 6
+    assert image(root, tmp_path / "killed") == image(root, home)
 
 
 def test_a_tree_that_grows_by_single_files_is_written_a_logarithm_of_times(root: Path, home: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import signal
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,8 @@ from wayfind.index.lock import end_with
 from wayfind.index.segment import file_postings
 from wayfind.index.store import content_key, encode_postings, encode_record
 from wayfind.types import FileRecord
+
+log = logging.getLogger(__name__)
 
 UNREADABLE = "unreadable"
 """Such a file is tried again at each refresh: permissions change without a trace in size or time."""
@@ -44,11 +47,19 @@ def extracted(root: Path, paths: Sequence[str], workers: int) -> Iterator[Extrac
         return
     # A search loads neither of these: it seldom extracts anything, and never much.
     from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
 
     import wayfind.corpus.extract  # noqa: F401  once, before the workers part from this process
 
+    done = 0
     with ProcessPoolExecutor(workers, initializer=_begin_worker) as pool:
-        yield from pool.map(extract_file, [str(root)] * len(paths), paths, chunksize=16)
+        try:
+            for one in pool.map(extract_file, [str(root)] * len(paths), paths, chunksize=16):
+                yield one
+                done += 1
+        except BrokenProcessPool:  # one was killed, for its memory most often: this process alone needs less
+            log.warning("a worker was killed; the other %d files are extracted one after another", len(paths) - done)
+    yield from (extract_file(str(root), path) for path in paths[done:])
 
 
 def extract_file(root: str, path: str) -> Extracted:
