@@ -13,13 +13,13 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from conftest import plant  # noqa: E402
-from training import changed, configuration, table_of, write_lines  # noqa: E402
+from training import changed, configuration, lines, table_of, write_lines  # noqa: E402
 
 from wayfind.errors import Collapsed, NotFound, UsageError  # noqa: E402
 from wayfind.train import checkpoint, cross, explaining  # noqa: E402
 from wayfind.train.batches import read_material  # noqa: E402
 from wayfind.train.build import build  # noqa: E402
-from wayfind.train.config import MPS_BATCH, Loop, config_of, read_configs  # noqa: E402
+from wayfind.train.config import MPS_BATCH, XTR, Loop, Source, config_of, read_configs  # noqa: E402
 from wayfind.train.device import Limits, device_of, limits_of  # noqa: E402
 from wayfind.train.loop import _check_alive, _Run, rate_at, train  # noqa: E402
 from wayfind.train.negatives import mine  # noqa: E402
@@ -101,6 +101,21 @@ def test_a_later_stage_needs_no_objective_for_what_the_one_before_trained(tmp_pa
     (tmp_path / "two.yaml").write_text(text.replace("- {}\n", ""))
     with pytest.raises(UsageError, match="no objective trains token vectors"):
         read_configs(tmp_path / "two.yaml")
+
+
+@pytest.mark.parametrize("more, said", [
+    ("objectives: {distillation: {teacher: x}}", "has a teacher and the weight 0"), ("negatives: {mined: 3, candidates: 2}", "of 2 negatives.candidates no more"),
+    ("stages: [{}, {start: x}]", r"stages\[1\]: start would act on nothing"), ("stages: [{start: x}, {}, {start: x}]", r"stages\[2\]: start would act on nothing"),
+    ("stages: [{}, {data: {vocabulary: vocab.txt}}]", "data.vocabulary would act on nothing"), ("stages: [{}, {data: {vocabulary_size: 300}}]", "data.vocabulary_size would act on nothing"),
+    ("stages: [{start: x, data: {vocabulary_size: 300}}, {data: {vocabulary_size: 300}}]", None), ("objectives: {distillation: {teacher: x, weight: 1}}", None),
+])
+def test_an_option_of_a_file_that_acts_on_nothing_is_refused(tmp_path, more, said):
+    (tmp_path / "one.yaml").write_text(f"name: one\ndata: {{train: [a]}}\n{more}\n")
+    if said is None:
+        assert read_configs(tmp_path / "one.yaml")
+    else:
+        with pytest.raises(UsageError, match=said):
+            read_configs(tmp_path / "one.yaml")
 
 
 @pytest.mark.parametrize("encoder, layers", [({}, 3), ({"layers": 2}, 2), ({"folder": "acme/bert"}, 0), ({"folder": "acme/bert", "layers": 2}, 2)], ids=str)
@@ -317,6 +332,21 @@ def test_a_table_that_the_encoder_starts_from_changes_what_is_learned(usual, tmp
     size = read_material(config).vocabulary.size
     save_file({"embedding": np.random.default_rng(0).normal(size=(size, config.encoder.hidden)).astype(np.float32)}, tmp_path / "table.safetensors")
     assert not np.array_equal(before, weights_after(changed(config, {"encoder.table": str(tmp_path / "table.safetensors")}), tmp_path / "run"))
+
+
+@pytest.mark.parametrize("option, said", [
+    ({"negatives.mined": 1}, "found from step 1000 .*there are 4 steps"), ({"negatives.mined": 1, "negatives.every": 4}, "found from step 4"), ({"negatives.given": 1, "data.train": ["without"]}, "no pair came with negatives"),
+    ({"objectives.xtr": XTR(0.5)}, "begins at step 100"), ({"objectives.xtr": XTR(0.5, warmup=4)}, "begins at step 4"), ({"loop.patience": 1}, "counts evaluations"),
+], ids=str)
+def test_an_option_that_so_few_steps_or_such_pairs_never_reach_is_refused(usual, option, said, tmp_path):
+    """The model was, byte for byte, the one without it."""
+    config = changed(usual[0], option)
+    if "data.train" in option:
+        (tmp_path / "pairs.jsonl").write_text("".join(json.dumps({**line, "negatives": []}) + "\n" for line in lines()))
+        config = changed(config, {"data.train": [Source(str(tmp_path / "pairs.jsonl"))]})
+    with pytest.raises(UsageError, match=said):
+        train(config, read_material(config), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("option", [{"loop.log_every": 1}, {"loop.evaluate_every": 1}, {"loop.keep": 1}, {"loop.pool": 5}])

@@ -41,7 +41,7 @@ def config(tmp_path_factory):
     """Everything that has a state: dropout, two epochs, mined and given negatives, an optimiser with moments."""
     path = write_lines(tmp_path_factory.mktemp("pairs") / "pairs.jsonl")
     return configuration(
-        path, encoder__dropout=0.2, negatives__mined=1, negatives__given=1, negatives__every=5, loop__steps=0, loop__epochs=2, loop__batch=16, loop__micro_batch=8, loop__log_every=1, loop__evaluate_every=3, loop__bucket=2,
+        path, encoder__dropout=0.2, negatives__mined=1, negatives__given=1, negatives__every=2, loop__steps=0, loop__epochs=2, loop__batch=16, loop__micro_batch=8, loop__log_every=1, loop__evaluate_every=3, loop__bucket=2,
     )
 
 
@@ -143,9 +143,9 @@ def test_a_training_is_not_begun_over_another_nor_resumed_with_other_options(con
 
 def test_a_training_starts_from_a_checkpoint_or_the_best_of_an_output_folder(config, tmp_path):
     """`start` took a checkpoint alone, and the vocabulary of whatever folder it named."""
-    first = train(changed(config, {"loop.steps": 2}), read_material(config), tmp_path / "first")
+    first = train(changed(config, {"loop.steps": 3}), read_material(config), tmp_path / "first")
     for name, start in (("checkpoint", first.best), ("folder", tmp_path / "first")):
-        second = changed(config, {"loop.steps": 2, "start": str(start)})
+        second = changed(config, {"loop.steps": 3, "start": str(start)})
         train(second, read_material(second), tmp_path / name)
     assert files(tmp_path / "checkpoint") == files(tmp_path / "folder")
     gone = changed(config, {"start": str(tmp_path)})

@@ -255,6 +255,7 @@ def read_configs(path: Path) -> list[TrainConfig]:
     stages = values.pop("stages", [{}])
     if not isinstance(stages, list) or not stages or not all(isinstance(stage, dict) for stage in stages):
         raise UsageError(f"{path}: `stages` must be a list of mappings")
+    _check_later(values, stages, path)
     return [_config(merged(values, stage), path, f"{path}: stages[{number}]" if len(stages) > 1 else str(path), begun=number > 0) for number, stage in enumerate(stages)]
 
 
@@ -297,8 +298,19 @@ def untrained(config: TrainConfig) -> list[str]:
     return [name for name in reached if getattr(config.heads, name) > 0 and not reached[name]]
 
 
+def _check_later(values: Mapping[str, Any], stages: list[dict[str, Any]], path: Path) -> None:
+    """Refuse what a later stage says to no effect: where it starts, and a vocabulary other than the first one's."""
+    first = merged(values, stages[0]).get("data")
+    for number, stage in enumerate(stages[1:], 1):
+        data = stage.get("data") if isinstance(stage.get("data"), Mapping) else {}
+        other = [f"data.{name}" for name in ("vocabulary", "vocabulary_size") if name in data and isinstance(first, Mapping) and data[name] != first.get(name)]
+        for name in [*(["start"] if "start" in stage else []), *other]:
+            raise UsageError(f"{path}: stages[{number}]: {name} would act on nothing: a later stage has weights and vocabulary of the one before; say it in the first")
+
+
 def _config(values: dict[str, Any], path: Path, where: str, begun: bool) -> TrainConfig:
     config = config_of(values, where, begun=begun)
+    _check_reached(config, where)
     data = config.data
     train, valid = ([replace(one, path=_placed(one.path, path)) for one in part] for part in (data.train, data.valid))
     return replace(
@@ -382,6 +394,15 @@ def _check_heads(config: TrainConfig, where: str) -> None:
         size, named = math.inf, "the size of the encoder's states"  # which its folder says: `train.heads`
     if heads.vector >= 0 and any(not 0 < one < size for one in wanted.contrastive.dimensions):
         raise UsageError(f"{where}: contrastive.dimensions must lie between 0 and {named}, found {wanted.contrastive.dimensions}")
+
+
+def _check_reached(config: TrainConfig, where: str) -> None:
+    """Refuse options that act on nothing beside others; of a file alone, for a checkpoint of such a training still holds a model."""
+    distillation, negatives = config.objectives.distillation, config.negatives
+    if distillation.teacher and not distillation.weight:
+        raise UsageError(f"{where}: objectives.distillation has a teacher and the weight 0, so that it would act on nothing: give it a weight, or leave the teacher out")
+    if negatives.candidates < negatives.mined:
+        raise UsageError(f"{where}: negatives.mined is {negatives.mined}, but of {negatives.candidates} negatives.candidates no more can be found: raise candidates")
 
 
 def _check_trained(config: TrainConfig, where: str) -> None:

@@ -65,8 +65,9 @@ def optimizer_of(model: RetrievalModel | CrossEncoder, loop: Loop) -> torch.opti
 
 
 def train(config: TrainConfig, material: Material, output: Path, *, resume: bool = False, report: Report | None = None, clock: Callable[[], float] = time.monotonic) -> Outcome:
-    """Train one stage into a folder. Raises UsageError where `output` holds a training and `resume` is not set."""
+    """Train one stage into a folder. Raises UsageError where `output` holds a training and `resume` is not set, or an option is never reached."""
     run = _Run(config, material, output, report, clock)
+    _check_reached(config, run.table, run.steps)
     if checkpoint.latest(output) and not resume:
         raise UsageError(f"{output} already holds a training: go on with --resume, or name another --output")
     return run.train(resume)
@@ -254,6 +255,19 @@ class _Run:
         with open(self.output / "log.jsonl", "a", encoding="utf-8") as lines:
             lines.write(json.dumps({key: float(f"{value:.6g}") if isinstance(value, float) else value for key, value in line.items()}) + "\n")
         self.report(line)
+
+
+def _check_reached(config: TrainConfig, table: Table, steps: int) -> None:
+    """Refuse options that act on nothing in so many steps on such pairs. Raises UsageError."""
+    negatives, loop, xtr = config.negatives, config.loop, config.objectives.xtr
+    if negatives.given and not len(table.tokens.negative_of):
+        raise UsageError(f"negatives.given is {negatives.given}, but no pair came with negatives: leave it out")
+    if negatives.mined and not negatives.miner and steps <= negatives.every:
+        raise UsageError(f"negatives.mined are found from step {negatives.every} (negatives.every), but there are {steps} steps: lower negatives.every")
+    if xtr.weight and steps <= xtr.warmup:
+        raise UsageError(f"objectives.xtr begins at step {xtr.warmup} (objectives.xtr.warmup), but there are {steps} steps: lower warmup, or give maxsim the weight")
+    if loop.patience and steps <= loop.evaluate_every:
+        raise UsageError(f"loop.patience counts evaluations, and of {steps} steps the last one alone is followed by one: lower loop.evaluate_every ({loop.evaluate_every}), or leave patience out")
 
 
 LEAST_DIRECTIONS = 1.5
