@@ -131,6 +131,22 @@ def test_a_number_with_an_exponent_needs_no_point(tmp_path):
     assert (config.loop.rate, config.loop.warmup) == (1e-3, 0.1)
 
 
+@pytest.mark.parametrize("text, twice", [
+    ("name: one\ndata: {train: [a]}\nloop: {rate: 1.0}\nloop: {batch: 8}\n", "loop"), ("name: one\ndata: {train: [a], together: 2, \"together\": 4}\n", "together"),
+    ("name: one\ndata: {train: [a]}\nloop: &a {rate: 1.0}\nstages: [{}, {loop: {<<: *a, rate: 2.0}}]\n", None),
+])
+def test_a_key_that_is_there_twice_is_refused(tmp_path, text, twice):
+    """The last one won in silence."""
+    (tmp_path / "one.yaml").write_text(text)
+    if twice is None:
+        assert read_configs(tmp_path / "one.yaml")[1].loop.rate == 2.0
+    else:
+        with pytest.raises(UsageError, match=f"one.yaml: .*the key `{twice}` is there twice.*line"):
+            read_configs(tmp_path / "one.yaml")
+        with pytest.raises(UsageError, match=f"the key `{twice}` is there twice"):
+            read_recipe(tmp_path / "one.yaml")
+
+
 def test_a_name_on_the_hub_that_cannot_be_had_is_named(monkeypatch):
     hub = pytest.importorskip("huggingface_hub")
 

@@ -135,13 +135,22 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def yaml_of(path: Path, what: str = "configuration") -> Any:
-    """What a YAML file says. Raises NotFound, UsageError where it is no text or no YAML."""
+    """What a YAML file says. Raises NotFound, UsageError where it is no text or no YAML, or a mapping has a key twice."""
     import yaml
+
+    class Loader(yaml.SafeLoader):
+        def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+            node, seen = super().compose_mapping_node(anchor), set()
+            for key, _ in node.value:
+                if (named := (key.tag, str(key.value))) in seen and key.value != "<<":
+                    raise yaml.composer.ComposerError(None, None, f"the key `{key.value}` is there twice, of which the last alone would act", key.start_mark)
+                seen.add(named)
+            return node
 
     if not path.is_file():
         raise NotFound(f"{path}: no such {what}")
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.load(path.read_text(encoding="utf-8"), Loader)
     except (ValueError, RecursionError, yaml.YAMLError) as problem:  # a date that is none is a ValueError
         raise UsageError(f"{path}: not YAML: {' '.join(str(problem).split())}") from None
 
