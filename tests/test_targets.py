@@ -141,6 +141,7 @@ def test_what_a_c_sharp_comment_says_of_parameters_and_results_is_no_part_of_the
         (":param rooms:\n    The rooms of it.\n\n    All of them.\n\n:param doors: The doors.\n\nA house with ``rooms``.\n", "A house with rooms."),
         (":param rooms: The rooms of it.\n:returns: the size in bytes", "Returns the size in bytes"),
         ("Foo.", ""),
+        ("Makes it a truth.\nTrue values are:\n\n* yes\n", "Makes it a truth."),
         ("{@inheritDoc}", ""),
         ("Opens it as {@linkplain Door#open(int) doors open}, see {@link #shut()} and {@link Door#width}.", "Opens it as doors open, see shut() and Door.width."),
         ("Holds {@code Map<K, {V}>} of {@code deep { and { deeper", "Holds Map<K, {V}> of deep { and { deeper"),
@@ -160,6 +161,23 @@ def test_what_a_c_sharp_comment_says_of_parameters_and_results_is_no_part_of_the
 )
 def test_a_docstring_is_cut_to_what_it_says(docstring: str, said: str) -> None:
     assert documented(Chunk(1, 1, "function", "foo", docstring=docstring)) == said
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("a.go", "// Open opens\n// the door\n//\n// The key:\n//\n//\tOpen()\nfunc Open(key int) int {\n\treturn key\n}\n"),
+        ("a.rs", "/// opens\n/// the door\n///\n/// The key is\n/// turned.\nfn Open(key: u8) -> u8 {\n    key\n}\n"),
+        ("a.rs", "/**\n * opens\n * the door\n *\n * The key is turned.\n */\nfn Open(key: u8) -> u8 {\n    key\n}\n"),
+        ("a.swift", "/// opens\n/// the door\n///\n/// - Parameter key: The key\nfunc Open(key: Int) -> Int {\n    return key\n}\n"),
+        ("a.cs", "/// <summary>\n/// opens\n/// the door\n///\n/// The key is turned.\n/// </summary>\nint Open(int key)\n{\n    return key;\n}\n"),
+        ("a.c", "/*\n * Open\n *\n * opens\n * the door\n *\n * -------\n * Turns the key.\n */\nint Open(int key)\n{\n    return key;\n}\n"),
+        ("a.lua", "--- opens\n-- the door\n--\n-- The key is turned.\nfunction Open(key)\n  return key\nend\n"),
+        ("a.sh", "# opens\n# the door\n#\n# The key is turned.\nOpen() {\n  echo key\n}\n"),
+    ],
+)
+def test_a_comment_says_its_first_paragraph(path: str, code: str) -> None:
+    assert target(code, path, "Open").text.removeprefix("Open ") == "opens the door"
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,13 @@ from __future__ import annotations
 import html
 import inspect
 import re
+from collections.abc import Sequence
+from itertools import pairwise
 
 _OPEN = re.compile(
     r"/\*+!?<?|//+!?<?|\#!(?!\[)|\#+:?'?(?=\W|\w|$)|--+\s*(?:\||\^)|--\[=*\[|--+|\{-+\s*\|?|\(\*+|<\#|;+|%+"
 )
+_EMPTY = re.compile(r"\s*(?://[/!]?|\#{1,2}|--|;{1,3}|%{1,3})\s*")
 _LEADER = re.compile(r"\*+(?!/)\s?|\#(?=\s|$)\s?")
 _POD = re.compile(r"^=\w+\s*", re.MULTILINE)
 _LUA_TAG = re.compile(r"^-*\s*@(?:param|return|field|class|type|overload|generic|alias|private|cast)\s+")
@@ -42,7 +45,7 @@ _DIRECTIVE = re.compile(
 
 
 def clean_comment(comment: str, xml: bool = False) -> list[str]:
-    """The lines of one comment without its markers, without rulers and words to tools. `xml`: C# tags become text, those of
+    """The lines of one comment without its markers, without rulers and words to tools; empty ones stand between paragraphs. `xml`: C# tags become text, those of
     parameters and results `@param` and `@returns`, each on a line of its own.
 
         >>> clean_comment("/** Adds {@code one}.\\n  * Twice. */")
@@ -67,7 +70,22 @@ def clean_comment(comment: str, xml: bool = False) -> list[str]:
         text = _PART.sub(lambda tag: f"\n@{tag[1]} {f'{tag[2]} ' if tag[2] else ''}", text)
         text = html.unescape(_TAG.sub(lambda tag: tag[1] or "", text))
     text = _javadoc(text) if comment.startswith("/**") and not xml else inlined(text)
-    return [line for line in map(str.strip, text.split("\n")) if _WORD.search(line) and not _DIRECTIVE.match(line)]
+    return paragraphs([line for line in map(str.strip, text.split("\n")) if not line or _WORD.search(line) and not _DIRECTIVE.match(line)])
+
+
+def paragraphs(lines: Sequence[str]) -> list[str]:
+    """The lines with one empty line between paragraphs and none around them.
+
+        >>> paragraphs(["", "Adds one.", "", "", "Twice.", ""])
+        ['Adds one.', '', 'Twice.']
+    """
+    kept = [line for above, line in pairwise(["", *lines]) if line or above]
+    return kept if not kept or kept[-1] else kept[:-1]
+
+
+def is_empty(comment: str) -> bool:
+    """Whether a line comment holds its marker alone, as between paragraphs."""
+    return _EMPTY.fullmatch(comment) is not None
 
 
 def _unclosed(comment: str) -> str:

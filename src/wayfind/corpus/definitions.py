@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from wayfind.corpus.comments import clean_comment, is_licence
+from wayfind.corpus.comments import clean_comment, is_empty, is_licence, paragraphs
 from wayfind.corpus.marks import Mark, Source, read_marks
 from wayfind.corpus.nesting import LEAVES, Definition, find_definitions
 from wayfind.corpus.parsing import parse
@@ -99,7 +99,7 @@ def _chunks(source: Source, found: list[Definition], pieces: list[Piece]) -> lis
                 symbol=(one.symbol or None) if one is not None else None,
                 signature=_signature(source, one) if head else "",
                 docstring=docstring,
-                comments="\n".join(inside),
+                comments="\n".join(filter(None, inside)),
                 calls=_calls(source, one if leaf else None, calls[number]),
                 imports=tuple(imports)[:MOST_IMPORTS],
             )
@@ -196,7 +196,7 @@ def _groups(source: Source, comments: list[Mark]) -> list[list[Mark]]:
 
 
 def _lines(source: Source, marks: list[Mark]) -> list[str]:
-    """The words of comments, one line each; licences and the shebang say nothing about the code."""
+    """The words of comments, one line each, empty ones between paragraphs; licences and the shebang say nothing about the code."""
     lines: list[str] = []
     last, licence = -2, False
     for mark in marks:
@@ -204,5 +204,5 @@ def _lines(source: Source, marks: list[Mark]) -> list[str]:
         licence = is_licence(text) or (licence and mark.first == last + 1)
         last = mark.last
         if not licence and not text.startswith("#!"):
-            lines.extend(clean_comment(text, source.syntax.xml_docs))
-    return lines
+            lines.extend([""] if is_empty(text) else clean_comment(text, source.syntax.xml_docs))
+    return paragraphs(lines)

@@ -98,7 +98,7 @@ def documented(chunk: Chunk) -> str:
     paragraphs = _BLANK_LINES.split(text)
     if _is_licence(text):
         paragraphs = [paragraph for paragraph in paragraphs if not _is_licence(paragraph)]
-    prose = _lead("\n\n".join(_behind_fields(paragraphs)).split("\n"))
+    prose = _lead("\n\n".join(_behind_fields(paragraphs)).split("\n"), symbol)
     if not _says_more(prose, symbol):
         found = next((found for line in text.split("\n") if (found := _RETURNS.match(line))), None)
         prose = f"Returns {_untagged(found.group(1))}" if found else ""
@@ -128,8 +128,8 @@ def _is_licence(text: str) -> bool:
     return _LICENCE.search(text) is not None
 
 
-def _lead(lines: Sequence[str]) -> str:
-    """The first paragraph before any field, example or underlined section."""
+def _lead(lines: Sequence[str], symbol: str) -> str:
+    """The first paragraph before any field, example or underlined section; one that holds nothing but the symbol is passed over."""
     kept: list[str] = []
     for number, line in enumerate(lines):
         if _BANNER.search(line) or not kept and _NAME_ALONE.match(line):
@@ -150,8 +150,9 @@ def _lead(lines: Sequence[str]) -> str:
                 return ""
             continue
         if not line.strip():
-            if kept:
+            if _says_more(" ".join(kept), symbol):
                 break
+            kept = []
             continue
         if kept and _BULLET.match(line):
             break
@@ -164,7 +165,7 @@ def _untagged(text: str) -> str:
         text = inlined(text)
         for pattern, instead in _TAGS:
             text = pattern.sub(instead, text)
-    return plain(text).strip(" -*:")
+    return plain(text).strip(" -*").lstrip(":")
 
 
 def _says_more(prose: str, symbol: str) -> bool:
