@@ -252,6 +252,19 @@ def test_every_option_of_a_source_changes_what_is_learned_from(config, change, s
         assert sign == "count" or len(set(getattr(after, sign))) == 1
 
 
+def test_a_source_named_twice_is_refused_and_one_that_differs_counts_as_both(config):
+    """The same folder twice was copied, in training and where it is judged."""
+    path = config.data.train[0].path
+    alone = read_material(config)
+    for part in ("data.train", "data.valid"):
+        with pytest.raises(UsageError, match=f"{part} names .*twice.*a copy does not"):
+            read_material(changed(config, {part: [Source(path), Source(f"{Path(path).parent}/./{Path(path).name}")]}))
+    overlapping = read_material(changed(config, {"data.train": [Source(path, kinds=["name"]), Source(path, languages=["go"], weight=4.0), Source(path)]}))
+    assert len(overlapping.train) > len(alone.train) and set(overlapping.train.weight) == {1.0, 3.0, 4.0}
+    assert sorted(overlapping.valid.query_key) == sorted(alone.valid.query_key)
+    assert (read_material(changed(config, {"data.valid": [Source(path)]})).valid.code_key == alone.valid.code_key).all()
+
+
 def test_held_out_pairs_are_judged_of_every_source_and_all_where_they_are_few(config, tmp_path):
     """The first `loop.pool` rows were judged: those of the first source."""
     written = [json.loads(line) for line in Path(config.data.train[0].path).read_text().splitlines()]

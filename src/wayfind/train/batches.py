@@ -234,9 +234,27 @@ def read_material(config: TrainConfig) -> Material:
     vocabulary = vocabulary_of(config)
     if not data.valid and (one_part := next((source.path for source in data.train if _is_one_part(Path(source.path))), None)):
         raise UsageError(f"{one_part}: token shards of one part; name the folder above them, or held-out ones in data.valid")
+    for part, sources in (("train", data.train), ("valid", data.valid)):
+        placed = [replace(source, path=str(Path(source.path).resolve())) for source in sources]
+        if twice := next((one for one in placed if placed.count(one) > 1), None):
+            raise UsageError(f"data.{part} names {twice.path} twice and nothing else of it; a weight counts more, a copy does not")
     train = joined([_source(source, "train", config, vocabulary, number) for number, source in enumerate(data.train)])
-    held_out = [_source(source, "valid", config, vocabulary, number) for number, source in enumerate(data.valid or data.train)]
-    return Material(train, joined(held_out), vocabulary)
+    sources = data.valid or data.train
+    held_out = [_source(source, "valid", config, vocabulary, number) for number, source in enumerate(sources)]
+    return Material(train, joined(_once(sources, held_out)), vocabulary)
+
+
+def _once(sources: Sequence[Source], found: Sequence[Tokens]) -> list[Tokens]:
+    """The pairs of sources, without those of a folder or file that an earlier source took of it already: one pair is judged once."""
+    kept, taken = [], {}
+    for source, tokens in zip(sources, found):
+        earlier = taken.setdefault(Path(source.path).resolve(), set())
+        keys = list(zip(tokens.query_key.tolist(), tokens.code_key[: len(tokens)].tolist()))
+        rows = [row for row, key in enumerate(keys) if key not in earlier]
+        earlier.update(keys)
+        if rows:
+            kept.append(tokens if len(rows) == len(tokens) else chosen(tokens, np.array(rows)))
+    return kept
 
 
 def vocabulary_of(config: TrainConfig) -> Vocabulary:
