@@ -30,3 +30,24 @@ def test_a_ruby_operator_of_brackets_alone_has_a_name():
 )
 def test_a_haskell_instance_is_named_by_its_head_without_the_context(head: str, symbol: str):
     assert symbols(f'module A where\n\ninstance {head} where\n  show m = "x"\n', "haskell")[-1] == symbol
+
+
+@pytest.mark.parametrize(
+    ("head", "symbol"),
+    [
+        ("left |> right", "K.|>"),
+        ("left in right", "K.in"),
+        ("left && right when is_list(left)", "K.&&"),
+        ("left * right", "K.*"),
+        ("!value", "K.!"),
+        ("size when is_map(size)", "K.size"),
+        ("size(map) when is_map(map)", "K.size"),
+    ],
+)
+def test_an_elixir_operator_is_named_by_its_sign(head: str, symbol: str):
+    assert symbols(f"defmodule K do\n  defmacro {head} do\n    quote(do: 1)\n  end\nend\n", "elixir")[1] == symbol
+
+
+@pytest.mark.parametrize("sign", ["*", "**", "&", "<=>", "[]"])
+def test_a_ruby_operator_keeps_its_signs(sign: str):
+    assert symbols(f"class V\n  def {sign}(other)\n    1\n  end\nend\n", "ruby")[1] == f"V.{sign}"

@@ -193,16 +193,18 @@ def _selector(node: Node, source: Source) -> str:
 
 def _plain(name: str, container: bool) -> str:
     """A name as a symbol: `ns::Class<T>::f` -> `Class.f`, `X.prototype.f` -> `X.f`, `M:f` -> `M.f`, `T['a']` -> `T.a`; an
-    operator keeps its signs: `ns::Class::operator[]` -> `Class.operator[]`."""
+    operator keeps its signs: `ns::Class::operator[]` -> `Class.operator[]`, `(<+>)` -> `<+>`."""
     if name.isidentifier():
         return name
     name = " ".join(name.split())
+    if not _WORD.search(name):
+        return name.strip("() ") or name
     if operator := _OPERATOR.search(name):
         owner = _plain(name[: operator.start()].rstrip(":"), True)
         own = operator[1] + re.sub(r"\s*\(.*", "", operator[2]) if operator[2] else operator[1] + operator[3]
         return f"{owner}.{own}" if owner else own
     if name[:1] in "\"'`[(" and name[-1:] in "\"'`])":
-        return re.sub(r"^[\"'`\[(\s]+|[\"'`\])\s]+$", "", name) or name  # Ruby's `[]` is nothing but brackets.
+        return re.sub(r"^[\"'`\[(\s]+|[\"'`\])\s]+$", "", name)
     if not name.startswith("<"):
         while (shorter := re.sub(r"\s*<[^<>]*>", "", name)) != name:
             name = shorter
@@ -216,6 +218,7 @@ def _plain(name: str, container: bool) -> str:
     return re.sub(r"^(?:module\.exports|exports|window|globalThis)\.(?=.)", "", name)
 
 
+_WORD = re.compile(r"\w")
 _OPERATOR = re.compile(r"(?:^|(?<=::))(operator)(?:(\s\w.*)|\s*([^\w\s].*))$")
 """An operator by its type (`operator bool() const`) or by its signs (`operator->`)."""
 
@@ -348,7 +351,7 @@ def _merged(settled: list[Definition], source: Source) -> list[Definition]:
             and last.role == one.role == "function"
             and (last.symbol, last.parent) == (one.symbol, one.parent)
             and not any(row in documented for row in range(one.lead, one.first))
-            and not (last.last + 1 < one.lead < one.first and source.code.startswith(b"/**", _row_start(source, one.lead)))
+            and not (last.last + 1 < one.lead < one.first and source.code.startswith((b"/*", b"//"), _row_start(source, one.lead)))
         ):
             last.last, last.end = one.last, one.end
             number[old] = len(merged) - 1

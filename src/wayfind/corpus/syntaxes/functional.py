@@ -61,8 +61,12 @@ ELIXIR = Syntax(
 (call target: (identifier) @_key (arguments . (alias) @name) (do_block) @body (#eq? @_key "defprotocol")) @interface
 (call target: (identifier) @_key
   (arguments . [(identifier) @name (call target: (identifier) @name)
-                (binary_operator left: [(identifier) @name (call target: (identifier) @name)])] @head)
+                (binary_operator left: [(identifier) @name (call target: (identifier) @name)] operator: "when")] @head)
   (#any-of? @_key "def" "defp" "defmacro" "defmacrop" "defguard" "defguardp" "defdelegate" "defn" "defnp")) @function
+(call target: (identifier) @_key
+  (arguments . [(binary_operator operator: _ @name) (unary_operator operator: _ @name)
+                (binary_operator left: [(binary_operator operator: _ @name) (unary_operator operator: _ @name)] operator: "when")] @head)
+  (#any-of? @_key "def" "defp" "defmacro" "defmacrop" "defguard" "defguardp" "defn" "defnp") (#not-eq? @name "when")) @function
 (call target: (identifier) @_key (arguments . (string) @name) (do_block) @body (#any-of? @_key "test" "property" "feature")) @test
 """,
     references="""
