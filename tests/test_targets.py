@@ -180,6 +180,26 @@ def test_a_comment_says_its_first_paragraph(path: str, code: str) -> None:
     assert target(code, path, "Open").text.removeprefix("Open ") == "opens the door"
 
 
+def test_a_comment_over_an_overload_is_about_that_alone() -> None:
+    """It was the explanation of the implementation, two hundred lines long."""
+    code = """// overload 1: by key
+function unlock(key: Key): boolean
+
+// overload 2: by a word that is said
+function unlock(word: string): boolean
+
+// implementation
+function unlock(way: any): boolean {
+  return turn(way)
+}
+"""
+    assert [chunk.target.text for chunk in extract(code.encode(), "a.ts").chunks] == [
+        "overload 1: by key", "overload 2: by a word that is said", "Unlocks way, given way; calls turn.",
+    ]  # fmt: skip
+    documented = code.replace("// overload 1: by key", "/** Opens the door. */").replace("// overload 2: by a word that is said\n", "").replace("// implementation\n", "")
+    assert [chunk.target.text for chunk in extract(documented.encode(), "a.ts").chunks] == ["Opens the door."]
+
+
 @pytest.mark.parametrize(
     "line",
     ["TODO: make this faster somehow", "eslint-disable-next-line no-console rule", "type: ignore[arg-type] because of this", "noqa: E501 it is long",
