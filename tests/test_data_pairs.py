@@ -13,7 +13,7 @@ from wayfind.errors import NotFound, UsageError
 from wayfind.train.augment import Augment, as_question, augmented
 from wayfind.train.duplicates import Seen, code_only, shingles, signature
 from wayfind.train.exclude import Excluded, read_excluded
-from wayfind.train.pairs import Pair, from_line, manifest_of, read_lines, to_line, write_shard
+from wayfind.train.pairs import Pair, from_line, manifest_of, read_lines, read_pairs, to_line, write_shard
 from wayfind.train.quality import is_copied, is_english, problem
 from wayfind.train.sources.declarations import declarations
 from wayfind.train.sources.masking import masked, without_documentation
@@ -74,10 +74,21 @@ def test_damaged_files_of_pairs_are_named(tmp_path):
     for name in ("cut.jsonl.gz", "plain.jsonl.gz", "bytes.jsonl"):
         with pytest.raises(UsageError, match=f"{name}: damaged"):
             list(read_lines(tmp_path / name))
-    for said in ("{", "[]", '{"shards": 3}'):
+    for said in ("{", "[]", '{"shards": 3}', '{"shards": {"train/a": 3}}'):
         (tmp_path / "manifest.json").write_text(said)
         with pytest.raises(UsageError, match="manifest.json: "):
             manifest_of(tmp_path)
+
+
+def test_a_shard_that_is_not_the_one_that_was_written_is_refused(tmp_path):
+    """Cut to a tenth it was read, trained and exported."""
+    shard, written = tmp_path / "train" / "pairs-00000.jsonl.gz", [to_line(Pair("how to pay", f"def pay(): {number}")) for number in range(50)]
+    (tmp_path / "manifest.json").write_text(json.dumps({"shards": {"train/pairs-00000.jsonl.gz": {"pairs": 50, "sha256": write_shard(shard, written)}}}))
+    assert len(list(read_pairs(tmp_path, "train"))) == 50
+    write_shard(shard, written[:5])
+    assert not list(read_pairs(tmp_path, "valid"))
+    with pytest.raises(UsageError, match="pairs-00000.jsonl.gz: not the file that manifest.json names"):
+        list(read_pairs(tmp_path, "train"))
 
 
 def test_a_folder_without_a_manifest_says_what_to_run(tmp_path):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from wayfind.errors import NotFound, UsageError
+from wayfind.model.bundle import digest_of
 
 Kind = Literal["docstring", "name", "comment", "section", "test", "commit", "pair"]
 KINDS: tuple[Kind, ...] = ("docstring", "name", "comment", "section", "test", "commit", "pair")
@@ -135,15 +136,18 @@ def placed_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def read_pairs(folder: Path, part: Part | None = None) -> Iterator[Pair]:
-    """The pairs of a part (None: of all parts) of a folder that `wayfind data build` wrote, in the order of the shards."""
-    for shard in shards(folder):
+    """The pairs of a part (None: of all parts) of a folder that `wayfind data build` wrote, in the order of the shards. Raises NotFound,
+    UsageError where a shard is missing or not the one that was written."""
+    for shard, digest in shards(folder).items():
         if part is None or shard.parent.name == part:
+            if digest and digest_of(shard) != digest:
+                raise UsageError(f"{shard}: not the file that {MANIFEST} names: it was cut or changed; fetch it again, or build the folder again")
             yield from read_lines(shard)
 
 
-def shards(folder: Path) -> list[Path]:
-    """The shards of a folder, train first. Raises NotFound where there is no manifest, UsageError where a shard is missing."""
-    listed = [folder / name for name in manifest_of(folder)["shards"]]
+def shards(folder: Path) -> dict[Path, str]:
+    """The shards of a folder, train first, with their SHA-256. Raises NotFound where there is no manifest, UsageError where a shard is missing."""
+    listed = {folder / name: said.get("sha256", "") for name, said in manifest_of(folder)["shards"].items()}
     if missing := next((path for path in listed if not path.is_file()), None):
         raise UsageError(f"{missing}: named by the manifest and not there; build the folder again")
     return listed
@@ -158,7 +162,7 @@ def manifest_of(folder: Path) -> dict[str, Any]:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as problem:
         raise UsageError(f"{path}: damaged: {problem}; build the folder again") from None
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("shards"), dict):
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("shards"), dict) or not all(isinstance(said, dict) for said in manifest["shards"].values()):
         raise UsageError(f"{path}: names no shards, so it is no manifest of pairs; name a folder that `wayfind data build` wrote")
     return manifest
 
@@ -169,5 +173,4 @@ def write_shard(path: Path, lines: Iterable[str]) -> str:
     with open(path, "wb") as file, gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
         for line in lines:
             packed.write(line.encode("utf-8", "replace") + b"\n")
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else hashlib.sha256(file.read()).hexdigest()
+    return digest_of(path)
