@@ -51,3 +51,16 @@ def test_an_elixir_operator_is_named_by_its_sign(head: str, symbol: str):
 @pytest.mark.parametrize("sign", ["*", "**", "&", "<=>", "[]"])
 def test_a_ruby_operator_keeps_its_signs(sign: str):
     assert symbols(f"class V\n  def {sign}(other)\n    1\n  end\nend\n", "ruby")[1] == f"V.{sign}"
+
+
+@pytest.mark.parametrize(
+    ("head", "symbol"),
+    [
+        ("void (*signal(int sig, void (*func)(int)))(int)", "signal"),
+        ("static int (least)(int a, int b)", "least"),
+        ("static const char *name(void)", "name"),
+    ],
+)
+def test_a_c_function_is_named_inside_the_brackets_of_its_declarator(head: str, symbol: str):
+    assert symbols(f"{head} {{\n  return 0;\n}}\n", "c") == [symbol]
+    assert symbols(f"{head} {{\n  return 0;\n}}\n", "cpp") == [symbol]

@@ -174,10 +174,11 @@ def _name(node: Node, captures: dict, source: Source) -> str:
 
 
 def _inner_declarator(node: Node) -> Node | None:
-    """One step into a C declarator: `*f(int)` -> `f(int)` -> `f`."""
+    """One step into a C declarator: `(*f(int))` -> `*f(int)` -> `f(int)` -> `f`."""
     if not node.type.endswith("declarator"):
         return None
-    return node.child_by_field_name("declarator") or (node.named_children[-1] if node.type == "reference_declarator" else None)
+    unnamed = node.type in ("reference_declarator", "parenthesized_declarator") and node.named_children
+    return node.child_by_field_name("declarator") or (node.named_children[-1] if unnamed else None)
 
 
 def _selector(node: Node, source: Source) -> str:
