@@ -59,12 +59,13 @@ def tables() -> tuple[np.ndarray, np.ndarray]:
     return drawn.standard_normal((len(WORDS), HIDDEN)).astype(np.float32), 0.1 * drawn.standard_normal((64, HIDDEN)).astype(np.float32)
 
 
-def write_graph(path: Path) -> None:
+def write_graph(path: Path, integers: str = "INT64", further: str = "", words: int = len(WORDS)) -> None:
     onnx = pytest.importorskip("onnx")
     make, kinds = onnx.helper, onnx.TensorProto
-    given = [make.make_tensor_value_info(name, kinds.INT64, ["batch", "token"]) for name in ("input_ids", "attention_mask", "position_ids")]
+    given = [make.make_tensor_value_info(name, getattr(kinds, integers), ["batch", "token"]) for name in ("input_ids", "attention_mask", "position_ids")]
+    given += [make.make_tensor_value_info(further, kinds.FLOAT, ["batch"])] if further else []
     nodes = [make.make_node("Gather", ["words", "input_ids"], ["w"]), make.make_node("Gather", ["places", "position_ids"], ["p"]), make.make_node("Add", ["w", "p"], ["last_hidden_state"])]
-    arrays = [onnx.numpy_helper.from_array(table, name) for table, name in zip(tables(), ("words", "places"))]
+    arrays = [onnx.numpy_helper.from_array(table, name) for table, name in zip((tables()[0][:words], tables()[1]), ("words", "places"))]
     graph = make.make_graph(nodes, "g", given, [make.make_tensor_value_info("last_hidden_state", kinds.FLOAT, ["batch", "token", HIDDEN])], arrays)
     path.write_bytes(make.make_model(graph, opset_imports=[make.make_opsetid("", 18)], ir_version=9).SerializeToString())
 
@@ -183,6 +184,13 @@ def test_a_vocabulary_alone_is_berts_uncased(tmp_path):
         (lambda f: write_json(f / "1_Pooling" / "config.json", {"pooling_mode_weightedmean_tokens": True}), "expected one of"),
         (lambda f: write_json(f / "2_Dense" / "config.json", {"in_features": 8, "out_features": 4}) or write_json(f / "modules.json", [{"type": "a.Dense", "path": "2_Dense"}]), "Dense layer"),
         (lambda f: (f / "model.onnx").write_bytes(b"no graph"), "cannot be run"),
+        (lambda f: write_json(f / "config.json", []), "config.json: expected an object, found list"),
+        (lambda f: write_json(f / "modules.json", {}), "modules.json: expected a list, found dict"),
+        (lambda f: write_json(f / "modules.json", ["a"]), "modules.json: expected a list of objects"),
+        (lambda f: write_json(f / "tokenizer.json", []), "tokenizer.json: expected an object"),
+        (lambda f: write_json(f / "tokenizer.json", tokenizer_json(model={"type": "WordPiece", "continuing_subword_prefix": "##"})), "tokenizer.json: no tokenizer"),
+        (lambda f: write_graph(f / "model.onnx", further="pixel_values"), "also takes pixel_values; what can be given is input_ids"),
+        (lambda f: (write_json(f / "config.json", CONFIG | {"hidden_size": 16}), write_graph(f / "model.onnx")), "gives 8 components and config.json says 16"),
     ],
 )
 def test_what_cannot_be_used_is_refused_with_what_to_do(tmp_path, spoil, said):
@@ -191,6 +199,39 @@ def test_what_cannot_be_used_is_refused_with_what_to_do(tmp_path, spoil, said):
     spoil(folder)
     with pytest.raises(ModelError, match=said):
         Encoder(bundle.folder_bundle(folder))
+
+
+def test_a_graph_whose_table_is_smaller_than_the_vocabulary_is_refused_where_it_reads(tmp_path):
+    folder = make_folder(tmp_path / "m", graph=False)
+    write_graph(folder / "model.onnx", words=WORDS.index("b"))
+    encoder = Encoder(bundle.folder_bundle(folder))
+    assert encoder.query("def open").any()
+    with pytest.raises(ModelError, match="its graph cannot read texts as its tokenizer cuts them: .*are they of one model"):
+        encoder.query("b")
+
+
+def test_a_graph_may_take_shorter_integers(tmp_path):
+    folders = [make_folder(tmp_path / integers, graph=False) for integers in ("INT64", "INT32")]
+    for folder in folders:
+        write_graph(folder / "model.onnx", folder.name)
+    long, short = (Encoder(bundle.folder_bundle(folder)).query("open door ( key )") for folder in folders)
+    assert (long == short).all() and long.any()
+
+
+@pytest.mark.parametrize(("spoil", "said"), [
+    (lambda f: (f / "model.onnx").unlink(), "neither an ONNX graph nor weights"), (lambda f: (f / "tokenizer.json").unlink(), "no tokenizer.json"), (lambda f: (f / "config.json").unlink(), "no encoder in"),
+    (lambda f: write_json(f / "config.json", []), "expected an object"),
+])
+def test_a_folder_that_lacks_a_file_is_refused_before_an_index_is_made(tmp_path, monkeypatch, spoil, said):
+    from wayfind.serve.encoders import use_encoder
+
+    monkeypatch.setenv("WAYFIND_MODEL", "none")
+    folder = make_folder(tmp_path / "m", graph=False)
+    (folder / "model.onnx").write_bytes(b"")
+    spoil(folder)
+    with pytest.raises(ModelError, match=said):
+        use_encoder(str(folder))
+    assert os.environ["WAYFIND_MODEL"] == "none"
 
 
 def test_another_graph_has_another_namespace_and_the_same_one_elsewhere_the_same(tmp_path):

@@ -24,12 +24,16 @@ from wayfind.model.wordpiece import FIRST, LAST, PAD, WordPiece
 CONFIG = "config.json"
 GRAPHS = ("model.onnx", "onnx/model.onnx")
 WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.safetensors.index.json", "pytorch_model.bin.index.json")
+TOKENIZERS = ("tokenizer.json", "vocab.txt")
 DEPENDED_ON = (".json", ".txt", ".safetensors", ".bin")
 """Ends of the files on which a converted encoder depends."""
 STATES = ("last_hidden_state", "token_embeddings", "hidden_states")
 """What exporters call the states of the tokens."""
 POOLED = ("vector", "sentence_embedding")
 """What exporters call the vector of the text."""
+NUMBERS = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
+"""Types of inputs that are given to a graph."""
+GIVEN = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
 POOLINGS = {"cls_token": "first", "max_tokens": "max", "mean_tokens": "mean", "mean_sqrt_len_tokens": "mean_sqrt_len", "lasttoken": "last"}
 """Name of a mode in `1_Pooling/config.json`, after `pooling_mode_` -> what `pooled` calls it."""
 QUERY_LENGTH, CODE_LENGTH = 64, 256
@@ -42,12 +46,21 @@ def is_foreign(folder: Path) -> bool:
     return (folder / CONFIG).is_file()
 
 
+def check_files(folder: Path) -> None:
+    """Raise ModelError where a folder lacks a file that its encoder cannot do without, or says not what it is like."""
+    if not graph_of(folder) and not weights_of(folder):
+        raise ModelError(f"{folder} holds neither an ONNX graph nor weights")
+    if not any((folder / name).is_file() for name in TOKENIZERS):
+        raise ModelError(f"{folder} holds no tokenizer.json and no vocab.txt: it cannot be known how its model cuts texts")
+    layout(folder)
+
+
 def describe(folder: Path) -> Bundle:
     """The encoder in a folder, as a bundle that no manifest names. Raises ModelError."""
     graph = graph_of(folder)
     if graph is None:
         if not weights_of(folder):
-            raise ModelError(f"{folder} holds neither an ONNX graph nor weights")
+            check_files(folder)
         if (converted_place(folder) / MANIFEST).is_file():
             return load(converted_place(folder))
         raise ModelError(f"{folder} holds weights for transformers and no ONNX graph; convert it once: wayfind index --encoder {folder}")
@@ -91,7 +104,9 @@ def layout(folder: Path) -> dict[str, Any]:
     size = next((config[name] for name in ("hidden_size", "d_model", "dim") if isinstance(config.get(name), int)), None)
     if size is None:
         raise ModelError(f"{folder / CONFIG} names no hidden_size, d_model or dim: not an encoder of transformers")
-    modules = _json(folder / "modules.json") if (folder / "modules.json").is_file() else []
+    modules = _json(folder / "modules.json", list) if (folder / "modules.json").is_file() else []
+    if not all(isinstance(module, dict) for module in modules):
+        raise ModelError(f"{folder / 'modules.json'}: expected a list of objects")
     named = [(str(module.get("type", "")).rpartition(".")[2], str(module.get("path", ""))) for module in modules]
     known = {"Transformer", "Pooling", "Dense", "Normalize"}
     if strange := [kind for kind, _ in named if kind not in known]:
@@ -131,13 +146,18 @@ class ForeignReader:
         self.pad = self._words.pad
         path = bundle.folder / self._settings["weights"]
         self._session = session(bundle.checked(self._settings["weights"]) if bundle.digests else path)
-        self._takes = {one.name for one in self._session.get_inputs()}
-        shapes = {one.name: len(one.shape) for one in self._session.get_outputs()}
+        self._folder, self._dim = bundle.folder, self._settings["dim"]
+        self._takes = {one.name: NUMBERS.get(one.type) for one in self._session.get_inputs()}
+        outputs = {one.name: one.shape for one in self._session.get_outputs()}
+        shapes = {name: len(shape) for name, shape in outputs.items()}
         self._vector = next((name for name in POOLED if shapes.get(name) == 2), None)
         self._states = next((name for name in (*STATES, *shapes) if shapes.get(name) == 3), None)
         self._tokens = "tokens" if "late" in bundle.parts else None
-        if not {"input_ids", "attention_mask"} <= self._takes or not (self._vector or self._states) or (self._tokens and self._tokens not in shapes):
+        if not {"input_ids", "attention_mask"} <= self._takes.keys() or not (self._vector or self._states) or (self._tokens and self._tokens not in shapes):
             raise ModelError(f"{path} takes {', '.join(sorted(self._takes))} and gives {', '.join(shapes)}; expected input_ids and attention_mask, and {STATES[0]} or {POOLED[1]}")
+        if strange := [one.name for one in self._session.get_inputs() if one.name not in GIVEN or one.type not in NUMBERS]:
+            raise ModelError(f"{path} also takes {', '.join(strange)}; what can be given is {', '.join(GIVEN)}, as int64 or int32")
+        self._check_width(outputs[self._vector or self._states][-1])
 
     def further(self, path: str, symbol: str | None, lines: str, most: int) -> list[list[int]]:
         """None: of a long chunk such an encoder reads the beginning."""
@@ -159,8 +179,18 @@ class ForeignReader:
         """Vectors [batch, dim], and unit vectors of tokens [batch, token, late dim] where they are asked for."""
         given = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids), "position_ids": np.broadcast_to(np.arange(ids.shape[1]), ids.shape)}
         names = [self._vector or self._states, *([self._tokens] if tokens and self._tokens else [])]
-        first, *others = self._session.run(names, {name: np.ascontiguousarray(value) for name, value in given.items() if name in self._takes})
+        try:
+            first, *others = self._session.run(names, {name: np.ascontiguousarray(value, self._takes[name]) for name, value in given.items() if name in self._takes})
+        except Exception as problem:  # those of the library have no class of their own
+            said = str(problem).strip().partition("\n")[0]
+            raise ModelError(f"{self._folder}: its graph cannot read texts as its tokenizer cuts them: {said}; are they of one model?") from problem
+        self._check_width(first.shape[-1])
         return first if self._vector else pooled(first, mask, self._settings["pooling"]), others[0] if others else None
+
+    def _check_width(self, width: int | str | None) -> None:
+        """Raise ModelError where the graph gives another width than its configuration says; a name stands for any."""
+        if isinstance(width, int) and width != self._dim:
+            raise ModelError(f"{self._folder}: its graph gives {width} components and {CONFIG} says {self._dim}; fetch both from one place")
 
 
 def tokenizer_of(folder: Path) -> BertWords | LibraryWords:
@@ -171,14 +201,19 @@ def tokenizer_of(folder: Path) -> BertWords | LibraryWords:
             lower = _json(folder / "tokenizer_config.json").get("do_lower_case", True) if (folder / "tokenizer_config.json").is_file() else True
             return BertWords((folder / "vocab.txt").read_text(encoding="utf-8"), lower, lower)
         raise ModelError(f"{folder} holds no tokenizer.json and no vocab.txt: it cannot be known how its model cuts texts")
-    said = _json(path)
-    if own := _word_pieces(said):
-        return own
-    return LibraryWords(path)
+    return _own_words(path) or LibraryWords(path)
+
+
+def _own_words(path: Path) -> BertWords | None:
+    """Own code for a `tokenizer.json` of BERT, None for what is made otherwise. Raises ModelError where it is none."""
+    try:
+        return _word_pieces(_json(path))
+    except (AttributeError, KeyError, TypeError) as problem:
+        raise ModelError(f"{path}: no tokenizer: {type(problem).__name__}: {problem}; fetch the file again") from None
 
 
 def _word_pieces(said: Mapping[str, Any]) -> BertWords | None:
-    """Own code for a `tokenizer.json` of BERT, None for what is made otherwise."""
+    """Own code for what a `tokenizer.json` of BERT says, None for what is made otherwise."""
     model, before, words = said.get("model") or {}, said.get("normalizer") or {}, (said.get("pre_tokenizer") or {}).get("type")
     if model.get("type") != "WordPiece" or model.get("continuing_subword_prefix") != "##" or before.get("type") != "BertNormalizer" or words != "BertPreTokenizer":
         return None
@@ -278,7 +313,7 @@ SPACES = "\u2581\u0120\u010a"
 def pieces_of(path: Path, before: Sequence[int], after: Sequence[int], pad: int) -> WordPiece | LibraryPieces:
     """How a `tokenizer.json` cuts plain texts (`model.text.plain`): BERT's by our own code, all else by the library `tokenizers`.
     Raises ModelError."""
-    if own := _word_pieces(_json(path)):
+    if own := _own_words(path):
         return own.pieces
     return LibraryPieces(LibraryWords(path), before, after, pad)
 
@@ -300,13 +335,16 @@ def _pooling(config: Mapping[str, Any]) -> str:
     return POOLINGS[modes[0]]
 
 
-def _json(path: Path) -> Any:
+def _json(path: Path, kind: type = dict) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ModelError(f"{path} cannot be read ({error.strerror})") from error
     except ValueError as error:
         raise ModelError(f"{path} is not JSON ({error})") from error
+    if not isinstance(found, kind):
+        raise ModelError(f"{path}: expected {'an object' if kind is dict else 'a list'}, found {type(found).__name__}")
+    return found
 
 
 def _ideograph(c: str) -> bool:

@@ -24,10 +24,15 @@ def use_encoder(folder: str) -> None:
 
 
 def _converted(folder: Path) -> Path:
-    from wayfind.model.bundle import MANIFEST
-    from wayfind.model.foreign import converted_place, graph_of, is_foreign, weights_of
+    from wayfind.model.bundle import MANIFEST, folder_bundle
+    from wayfind.model.foreign import check_files, converted_place, graph_of, is_foreign
 
-    if (folder / MANIFEST).is_file() or not is_foreign(folder) or graph_of(folder) or not weights_of(folder):
+    if (folder / MANIFEST).is_file():
+        return folder
+    if not is_foreign(folder):
+        folder_bundle(folder)  # says what is expected, before an index is made
+    check_files(folder)
+    if graph_of(folder):
         return folder
     place = converted_place(folder)
     if not (place / MANIFEST).is_file():
