@@ -62,6 +62,18 @@ def test_the_float_graph_is_the_network_at_any_batch_and_length(graph, network):
         assert np.abs(vector - expected).max() < 2e-6 and np.abs(tokens[seen] - expected_tokens[seen]).max() < 2e-6
 
 
+@pytest.mark.parametrize("longest", [8, 15, 16])
+@pytest.mark.parametrize("positions", ["rotary", "learned"])
+def test_a_network_of_short_texts_is_exported(longest, positions):
+    """Below 16 tokens a training ended in an error of the exporter."""
+    encoder = EncoderConfig(layers=1, hidden=16, heads=2, positions=positions, code_length=longest, query_length=4)
+    network = build_model(TrainConfig("t", DataConfig([]), encoder=encoder, heads=HeadsConfig(vector=8, tokens=4)), 60).eval()
+    run, own = onnx_encoder(to_onnx(network, longest).SerializeToString(), network, threads=1), encoder_of(network)
+    for batch, length in ((1, 2), (5, longest)):
+        texts = random_texts(batch, length, 60, 0)
+        assert np.abs(run(texts)[0] - own(texts)[0]).max() < 2e-6
+
+
 def test_the_int8_graph_is_near_the_network_and_a_quarter_of_its_size(graph, served, network):
     texts = random_texts(16, 100, VOCABULARY, 1)
     (vector, tokens), (expected, expected_tokens) = served(texts), encoder_of(network)(texts)

@@ -61,9 +61,9 @@ def outputs_of(model: RetrievalModel) -> list[str]:
 
 def to_onnx(model: RetrievalModel, longest: int) -> Any:
     """The model as an ONNX graph: int64 `ids` and `mask` [batch, length] in, any batch and length up to `longest`."""
-    ids = torch.ones(3, 16, dtype=torch.long)
+    ids = torch.ones(3, min(16, longest - 1), dtype=torch.long)
     mask = torch.ones_like(ids)
-    mask[1, 8:] = 0
+    mask[1, 4:] = 0
     batch, length = torch.export.Dim("batch"), torch.export.Dim("length", min=2, max=longest)
     shapes = ({0: batch, 1: length}, {0: batch, 1: length})
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
