@@ -179,3 +179,49 @@ def test_a_go_package_called_mock_with_tests_of_its_own_is_what_they_test():
 @pytest.mark.parametrize("path", ["app/src/androidTest/java/Door.kt", "core/src/test/java/DoorIT.java", "tests/door.py", "src/door_test.go", "src/door.spec.ts", "src/DoorTest.java"])
 def test_source_sets_folders_and_names_of_tests_are_tests(path: str) -> None:
     assert TEST_PATH.search(path)
+
+
+PROXY = {
+    "Cargo.toml": "[package.metadata.docs]\nrs = true\n",
+    "src/proxy.rs": "/// A proxy.\npub struct Proxy;\n\npub fn intercept(url: &str) -> bool {\n    url.is_empty()\n}\n",
+    "src/legacy/proxy_old.rs": 'pub fn fail(kind: u8) {\n    panic!("error sending request for it {}", kind);\n}\n',
+    "src/request.rs": "/// Sending of a request; an error for what it is not.\npub fn sending_request_error_for_it() {}\n",
+    ".github/codeql.yml": "paths:\n  - src\n",
+    "README.md": "# Proxies\n\nSee src/proxy.rs for the proxy of a request.\n",
+}
+
+
+@pytest.mark.parametrize("query", ["src/proxy.rs", "proxy.rs", "./src/proxy.rs", "`src/proxy.rs`", "/home/me/it/src/proxy.rs", "src\\proxy.rs", ".github/codeql.yml"])
+def test_a_path_that_is_all_of_a_query_finds_its_file(opened, query):
+    """`rs` was taken for the name of a key, and a workflow to be nowhere, since data is taken down."""
+    answer = opened(PROXY).search(query)
+    assert (answer.results[0].path, answer.abstained, answer.confidence) == (".github/codeql.yml" if "codeql" in query else "src/proxy.rs", False, 0.99)
+    assert "literal search" not in answer.reason
+
+
+@pytest.mark.parametrize("query", ["src/proxy.rs:5", "src/proxy.rs:5:3", "src/proxy.rs#L5", "proxy.rs:5"])
+def test_a_path_with_a_line_finds_what_stands_there(opened, query):
+    answer = opened(PROXY).search(query)
+    assert (answer.results[0].symbol, answer.reason) == ("intercept", "")
+
+
+def test_a_path_that_is_not_there_is_said_not_to_be(opened):
+    answer = opened(PROXY).search("src/nonexistent.rs")
+    assert answer.reason == "no file here is called src/nonexistent.rs" and answer.confidence < 0.99
+
+
+def test_a_message_that_stands_in_one_place_comes_first_wherever_that_is(opened):
+    answer = opened(PROXY).search("error sending request for it")
+    assert (answer.results[0].symbol, "proxy_old.rs:2" in answer.reason) == ("fail", True)
+
+
+def test_a_message_of_common_words_is_found_among_many_that_hold_them(opened):
+    other = "def send_{0}(request):\n    # sending: an error of request {0}, error of sending, request again\n    return request\n"
+    files = {f"m{n}.py": other.format(n) for n in range(60)} | {"z.py": 'def describe(kind):\n    if kind == 3:\n        return "nothing at all was there to be described"\n    return "error sending request"\n'}
+    assert opened(files).search("error sending request").results[0].symbol == "describe"
+
+
+def test_words_that_stand_side_by_side_are_not_said_to_be_nowhere_together(opened):
+    files = {"a.py": "def skip(reader):\n    # accepted in lenient mode alone\n    return reader.position\n", **{f"b{n}.py": f"def lenient{n}(x):\n    return x\n\n\ndef mode{n}(y):\n    return y\n" for n in range(20)}}
+    answer = opened(files).search("lenient mode")
+    assert not answer.abstained and "nowhere together" not in answer.reason

@@ -254,3 +254,6 @@ _SHARED = {
     "v": lambda head: "coq" if re.search(r"^\s*(?:Require|Theorem|Lemma|Definition|Proof)\b", head, re.MULTILINE) else "verilog",
     "cls": lambda head: "latex" if "\\" in head else "text",
 }  # fmt: skip
+
+EXTENSIONS = frozenset({*_BY_EXTENSION, *_SHARED})
+"""The last parts of the names of files that are read as some language."""

@@ -2,7 +2,7 @@
 
 A logistic regression on what `inputs` gives, fitted by benchmarks/confidence.py on questions with known answers of repositories outside
 every benchmark, against questions asked in a repository that they do not belong to, and in one of the same domain. It is calibrated for
-questions, and says little too much of long texts. A name that is defined is certain; traces and pasted code are never given up on unless
+questions, and says little too much of long texts. A name that is defined is certain, and a file that is there; traces and pasted code are never given up on unless
 nothing at all is found.
 """
 
@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from wayfind.search.lexical import Lexical
+from wayfind.search.mentions import FRAMES_FIRST
 from wayfind.search.query import Query
 from wayfind.search.rank import OTHER_CASE, SIGNALS, WEIGHTS, Ranked
 
@@ -83,6 +84,8 @@ def confidence(
     """Probability, 0 to 1, rounded to 3 digits. `elsewhere`: how near the query lies to code of other repositories, if that is known."""
     if not ranked or not len(candidates[0]):
         return 0.0
+    if query.kind in ("question", "identifier") and ranked[0].signals.get("mentioned", 0.0) >= round(FRAMES_FIRST * WEIGHTS["mentioned"], 6):
+        return CERTAIN
     if query.kind == "identifier" and ranked[0].signals.get("definition", 0.0) >= round(OTHER_CASE * WEIGHTS["definition"], 6):
         return CERTAIN
     given, fit = inputs(query, lexical, candidates, ranked, elsewhere), _fit(ranked, elsewhere)

@@ -19,6 +19,7 @@ from wayfind.search.expansion import standing_in
 from wayfind.search.explain import Mode, explain
 from wayfind.search.filters import allowed
 from wayfind.search.lexical import Lexical, idf, plain_bm25, score
+from wayfind.search.literal import literal
 from wayfind.search.query import Filters, Query, Term, parse
 from wayfind.search.rank import NONE, Ranked, features, named_language, ordered, without_language
 from wayfind.search.reason import only_filters, reason_for
@@ -94,7 +95,7 @@ def answer(searcher: Searcher, query: Query, ask: Ask, stale_files: int = 0) -> 
     results = results_of(searcher, query, lexical, kept, copies, ask)
     elsewhere = searcher.elsewhere(query)
     sure = trust.confidence(query, lexical, candidates, ranked, elsewhere) if len(candidates[0]) or not only_filters(query) else float(bool(kept))
-    abstained = trust.gives_up(query, sure, ranked, bool(kept), elsewhere)
+    abstained = trust.gives_up(query, sure, ranked, bool(kept), elsewhere) and not literal(snapshot, query, lexical, mask, fewest=2)
     also = {place for places in copies.values() for place in places}
     reason = reason_for(searcher, query, lexical, kept, also, mask, abstained)
     if kept and not results:

@@ -3,22 +3,29 @@ the better tool."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from wayfind.index.snapshot import Snapshot
 from wayfind.search.lexical import Lexical
 from wayfind.search.query import Query
+from wayfind.search.searcher import Searcher
 
 FEWEST_WORDS = 3
 """Shorter queries stand word for word in many places by chance."""
-MOST_READ = 12
-"""Chunks whose text is read: the best of those that hold every term. Reading one takes up to a millisecond."""
+MOST_READ = 200
+"""Chunks whose text is read: the best of those that hold every term. A message of common words (`error sending request`) stands among many
+that hold them all."""
+
+SOLE = 4.0
+"""`literal` of the only chunk that holds the query word for word: enough to come first."""
 
 
-def literal(snapshot: Snapshot, query: Query, lexical: Lexical, allowed: np.ndarray | None) -> dict[int, int]:
-    """Chunk -> line of the first place that holds the whole query, letter case and white space aside."""
+def literal(snapshot: Snapshot, query: Query, lexical: Lexical, allowed: np.ndarray | None, fewest: int = FEWEST_WORDS) -> dict[int, int]:
+    """Chunk -> line of the first place that holds the whole query, of so many words or more, letter case and white space aside."""
     wanted = " ".join(query.text.lower().split())
-    if len(wanted.split()) < FEWEST_WORDS or lexical.missing:
+    if len(wanted.split()) < fewest or lexical.missing:
         return {}
     holding = lexical.covered > 1 - 1e-9
     if allowed is not None:
@@ -31,6 +38,13 @@ def literal(snapshot: Snapshot, query: Query, lexical: Lexical, allowed: np.ndar
         if at is not None:
             found[chunk] = int(snapshot.start[chunk]) + at
     return found
+
+
+def sole(searcher: Searcher, exact: Mapping[int, int]) -> list[int]:
+    """The one chunk of code outside tests that holds the query word for word, if no other chunk does."""
+    files = searcher.snapshot.file[list(exact)] if len(exact) == 1 else np.zeros(0, np.int64)
+    aside = searcher.is_test[files] | searcher.is_prose[files] | searcher.is_example[files]
+    return [] if aside.any() else [*exact] if len(files) else []
 
 
 def _line(text: str, wanted: str) -> int | None:

@@ -9,10 +9,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from wayfind.corpus.languages import EXTENSIONS
 from wayfind.index.snapshot import Snapshot
 from wayfind.search.trace import Frame, frames, is_report, line_of
 
 _PATH = re.compile(r"(?P<path>[\w@.+-]*(?:[/\\][\w@.+-]+)*\.\w{1,8})(?:\"?, line |:|\()?(?P<line>\d+)?")
+_ALONE = re.compile(r"[`'(]*(?P<path>[^\s`'\"():#]+)(?::(?P<line>\d+)(?::\d+)?|#L(?P<anchor>\d+)\S*)?[`'),]*")
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 _ENDLESS = re.compile(r"[\w@.+/\\-]{500,}")
 """Encoded data, no path: the patterns above take time that grows with the square of its length."""
@@ -21,7 +23,8 @@ _HUNK = re.compile(r"@@ -\d+(?:,\d+)? \+(?P<line>\d+)(?:,(?P<count>\d+))? @@")
 MOST_ELSE = 0.6
 """Share of a text that unindented lines beside those of a trace may have, where the trace is all that is asked about."""
 FRAMES_FIRST = 6.0
-"""How much more the lines of such a trace count: enough to come before what only shares words with it."""
+"""How much more the lines of such a trace count, and the file that is all a query says: enough to come before what only shares words
+with it."""
 _MOST = 400
 """Mentions that are looked at, first and last halves: a stack trace names the culprit at one of its ends."""
 
@@ -66,7 +69,34 @@ class Places:
                 if found:
                     files[found] = np.maximum(files[found], value)
                     break
+        if place := self.alone(text):
+            file, line = place
+            files[file] = 1.0
+            chunks |= dict.fromkeys(self._at(file, line) or range(*self.snapshot.chunk_file_first[file : file + 2].tolist()), FRAMES_FIRST)
         return files, chunks
+
+    def alone(self, text: str) -> tuple[int, int] | None:
+        """The file and line (0 where none is given) that are all a query says: a path, or the end or more of one, with `:120` or
+        `#L120`. None where it says anything else, where no file is called so, and where several are."""
+        match = _ALONE.fullmatch(text.strip())
+        if match is None:
+            return None
+        path, line = _slashed(match["path"]), line_of(match["line"] or match["anchor"] or "0")
+        if (file := self.snapshot.file_of.get(path)) is not None:
+            return (file, line) if {".", "/"} & {*path} or path[:1].isupper() else None
+        named = self._by_name.get(path.rsplit("/", 1)[-1], ()) if {".", "/"} & {*path} else ()
+        ending = [file for file in named if self.snapshot.paths[file].endswith("/" + path)]
+        longer = [file for file in named if path.endswith("/" + self.snapshot.paths[file])]
+        if len(ending) == 1 or (longer and not ending):
+            return (ending or [max(longer, key=lambda file: len(self.snapshot.paths[file]))])[0], line
+        return None
+
+    def absent(self, text: str) -> str:
+        """The path of a source file that is all a query says, where no file is called so; else empty."""
+        match = _ALONE.fullmatch(text.strip())
+        path = _slashed(match["path"]) if match else ""
+        name = path.rsplit("/", 1)[-1]
+        return path if "/" in path and name.rpartition(".")[2] in EXTENSIONS and "." in name and name not in self._by_name else ""
 
     def _framed(self, framed: list[Frame]) -> Iterator[tuple[list[int], float, int, float]]:
         """Of the frames those in files of the snapshot: the files, how sure that is, the line, and how near the frame is
@@ -125,6 +155,10 @@ def changed_lines(text: str) -> Iterator[tuple[str, int]]:
             gone = True
     if gone:
         yield path, max(at - 1, 1)
+
+
+def _slashed(path: str) -> str:
+    return path.replace("\\", "/").removeprefix("./")
 
 
 def _parts(path: str) -> list[str]:

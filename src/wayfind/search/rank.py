@@ -1,6 +1,6 @@
 """Order the chunks that lexical search found by documented signals.
 
-A chunk's score is the sum of its signals, most of them values of 0 to 1 (`mentioned` up to 7), times a weight, less its demotions; a further result
+A chunk's score is the sum of its signals, most of them values of 0 to 1 (`mentioned` up to 7, `literal` up to 4), times a weight, less its demotions; a further result
 from a file that has one already is damped. Every addend is in the answer (`signals`).
 
 | signal | value |
@@ -14,7 +14,8 @@ from a file that has one already is damped. Every addend is in the answer (`sign
 | symbol, symbol_exact | the same two for the chunk's symbol |
 | symbol_both | their product: the name says what is asked, and nothing else |
 | definition | the chunk defines the identifier that is the query; 0.3 for one that stands in a longer query |
-| mentioned | the query names the file (path, module, frame of a trace); twice that for the line, and for a line that a diff changes |
+| mentioned | the query names the file (path, module, frame of a trace); twice that for the line, and for a line that a diff changes; 7 for a file
+  that is all it says, which nothing is taken off then |
 | meaning | nearness of the chunk's vector to the query's (cosine); 0 without a model |
 | meaning_file | the largest of the candidates of its file |
 | meaning_alone | `meaning` times the share of the query's weight that no candidate holds: where words fail, meaning counts more |
@@ -22,7 +23,8 @@ from a file that has one already is damped. Every addend is in the answer (`sign
 | latent | nearness by the latent model that was learned here, times the weight that its gate found; 0 without one |
 | remembered, remembered_file | questions like this one that the chunk, or its file, answered before; only after `wayfind learn` |
 | often, often_file | how often the chunk, or its file, was changed or asked for; only after `wayfind learn` |
-| literal | the chunk holds the whole query, of three words or more, word for word |
+| literal | the chunk holds the whole query, of three words or more, word for word; four times that where it is code, no test, and no other does,
+  which nothing is taken off then |
 | test, example, legacy, prose, data, head | demotions: share of the score that is taken off |
 | repeat | what damping takes off |
 | seat | what lifts a result that is nearest by meaning to a place that is kept for such |
@@ -38,12 +40,14 @@ from pathlib import Path
 
 import numpy as np
 
+from wayfind.corpus.languages import EXTENSIONS
 from wayfind.index.tokens import STOP_WORDS, WORD, terms_of
 from wayfind.search.expansion import widened
 from wayfind.search.learned import REMEMBERED
 from wayfind.search.lexical import Lexical, idf
-from wayfind.search.literal import literal
+from wayfind.search.literal import SOLE, literal, sole
 from wayfind.search.meanings import ENCODED_NOW
+from wayfind.search.mentions import FRAMES_FIRST
 from wayfind.search.query import Query
 from wayfind.search.searcher import Searcher, symbol_words
 from wayfind.types import KINDS
@@ -126,7 +130,7 @@ def features(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Candidates and what speaks for and against them.
 
-    Returns chunk numbers [n], signals [n, len(SIGNALS)] and demotions [n, len(DEMOTIONS)], values 0 to 1, of `mentioned` up to 7. `allowed`
+    Returns chunk numbers [n], signals [n, len(SIGNALS)] and demotions [n, len(DEMOTIONS)], values 0 to 1, of `mentioned` up to 7, of `literal` up to 4. `allowed`
     is a mask over chunks: the filters.
     """
     snapshot = searcher.snapshot
@@ -136,6 +140,7 @@ def features(
     asked = asked_definitions(searcher, query)
     mentioned, lines = searcher.places.mentioned(query.text)
     exact = literal(snapshot, query, lexical, allowed)
+    only = sole(searcher, exact)
     remembered = _remember(searcher, query)
     favoured = np.array([*asked, *exact, *lines], np.int64)
     wide = widened(snapshot, searcher.scales, query, lexical, searcher.vocabulary)
@@ -172,7 +177,7 @@ def features(
         "symbol_both": symbol * symbol_exact,
         "definition": definition,
         "mentioned": mentioned[files] + np.array([lines.get(chunk, 0.0) for chunk in chosen.tolist()]),
-        "literal": np.isin(chosen, list(exact)),
+        "literal": np.where(np.isin(chosen, only), SOLE, np.isin(chosen, list(exact))),
         "learned": learned(lexical, wide, chosen, files),
         **_meanings(near, chosen, files, lexical.covered),
         **_remembered(remembered, searcher, chosen),
@@ -184,7 +189,11 @@ def features(
     signals = np.zeros((len(chosen), len(SIGNALS)))
     for name_, value in values.items():
         signals[:, SIGNALS.index(name_)] = value
-    return chosen, signals, _demotions(searcher, query, chosen, files)
+    demotions = _demotions(searcher, query, chosen, files)
+    demotions[np.isin(chosen, only)] = 0.0
+    if searcher.places.alone(query.text):  # what is asked for is that file, whatever it is
+        demotions[[lines.get(chunk, 0.0) >= FRAMES_FIRST for chunk in chosen.tolist()]] = 0.0
+    return chosen, signals, demotions
 
 
 def _demotions(searcher: Searcher, query: Query, chosen: np.ndarray, files: np.ndarray) -> np.ndarray:
@@ -407,11 +416,14 @@ def seats(order: list[int], scores: list[float], near: np.ndarray) -> tuple[list
 
 def asked_definitions(searcher: Searcher, query: Query) -> dict[int, float]:
     """Chunk -> 1 where its whole symbol or last part is an identifier of the query, CONSTRUCTOR where that is a constructor named like its
-    class, OTHER_CASE where only that differs, ELSEWHERE where it belongs to another class than the identifier says."""
+    class, OTHER_CASE where only that differs, ELSEWHERE where it belongs to another class than the identifier says; `proxy.rs` may be the name of a file."""
     snapshot, found = searcher.snapshot, {}
     for identifier in query.identifiers[:20]:
         names = identifier.replace("()", "").replace("::", ".").replace("->", ".").replace("#", ".").split(".")
-        last, owner = names[-1], names[-2] if names[-2:-1] and names[-2][:1].isupper() else ""  # a variable or module may be anything
+        last, before = names[-1], names[-2] if names[1:] else ""
+        if last in EXTENSIONS and "/" in identifier:
+            continue
+        owner = before if before[:1].isupper() or last in EXTENSIONS else ""  # a variable or module may be anything
         if (word := WORD.search(last)) is None:
             continue
         for chunk in snapshot.postings("symbol", terms_of(word[0])[0])[0].tolist():

@@ -35,10 +35,13 @@ def reason_for(
     absent = ", ".join(f"“{_brief(word)}”{_meant(searcher, word)}" for word in missing[:5])
     if not kept:
         return f"no file holds {absent or 'these words'}" + (" within the filters" if mask is not None else "")
+    if searcher.places.alone(query.text):
+        return ""
+    if file := searcher.places.absent(query.text):
+        return f"no file here is called {_brief(file)}"
     if abstained:
-        return "probably not in this repository" + (
-            f": no file holds {absent}" if absent else ": the words are there, but nowhere together"
-        )
+        apart = ": the words are there, but nowhere together" if lexical.covered.max() < 1 - 1e-9 else ""
+        return "probably not in this repository" + (f": no file holds {absent}" if absent else apart)
     if settled := _settled(searcher, query, lexical, kept, copies, mask):
         return f"{settled}; a literal search settles it"
     return f"no file holds {absent}" if absent and query.kind in ("question", "identifier") else ""
