@@ -64,3 +64,31 @@ def test_a_ruby_operator_keeps_its_signs(sign: str):
 def test_a_c_function_is_named_inside_the_brackets_of_its_declarator(head: str, symbol: str):
     assert symbols(f"{head} {{\n  return 0;\n}}\n", "c") == [symbol]
     assert symbols(f"{head} {{\n  return 0;\n}}\n", "cpp") == [symbol]
+
+
+@pytest.mark.parametrize(
+    ("kind", "symbol"),
+    [
+        ("Box<dyn Fn(i32) -> u8>", "Box.de"),
+        ("&'a [u8]", "u8.de"),
+        ("&'a mut crate::a::B<T>", "B.de"),
+        ("*const T", "T.de"),
+        ("[u8; 4]", "u8.de"),
+        ("(Axis, &'a Properties)", "(Axis, Properties).de"),
+        ("(&'a mut T, [U; 2])", "(T, [U; 2]).de"),
+        ("[(u8, T)]", "u8.de"),
+        ("dyn Fn(i32) -> u8", "Fn.de"),
+        ("fn(Vec<i32>) -> Vec<u8>", "fn.de"),
+        ("()", "().de"),
+    ],
+)
+def test_a_rust_method_belongs_to_the_type_without_references_and_arrows(kind: str, symbol: str):
+    assert symbols(f"impl De for {kind} {{\n    fn de(x: u8) -> u8 {{\n        x\n    }}\n}}\n", "rust")[1] == symbol
+
+
+@pytest.mark.parametrize(
+    ("receiver", "symbol"),
+    [("(() -> T)", "go"), ("((Int) -> Unit)", "go"), ("(suspend () -> T)?", "go"), ("Map<String, (Int) -> Unit>", "Map.go"), ("List<T>", "List.go")],
+)
+def test_a_kotlin_function_on_a_function_has_no_owner(receiver: str, symbol: str):
+    assert symbols(f"fun <T> {receiver}.go(): Int {{\n    return run()\n}}\n", "kotlin") == [symbol]

@@ -204,13 +204,13 @@ def _plain(name: str, container: bool) -> str:
         owner = _plain(name[: operator.start()].rstrip(":"), True)
         own = operator[1] + re.sub(r"\s*\(.*", "", operator[2]) if operator[2] else operator[1] + operator[3]
         return f"{owner}.{own}" if owner else own
+    if container and (name := _named_type(name)).startswith("(") and "," in name:
+        return name
     if name[:1] in "\"'`[(" and name[-1:] in "\"'`])":
         return re.sub(r"^[\"'`\[(\s]+|[\"'`\])\s]+$", "", name)
-    if not name.startswith("<"):
-        while (shorter := re.sub(r"\s*<[^<>]*>", "", name)) != name:
-            name = shorter
+    name = _without_arguments(name)
     name = re.sub(r"\[['\"]?([^\]'\"]+)['\"]?\]", r".\1", name)
-    name = re.sub(r"^(?:&|\*|dyn |mut |'\w+ )+", "", name)
+    name = _REFERENCE.sub("", name)
     if "::" in name:
         name = ".".join(name.split("::")[-1 if container else -2 :])
     if not name.endswith(":"):
@@ -219,6 +219,27 @@ def _plain(name: str, container: bool) -> str:
     return re.sub(r"^(?:module\.exports|exports|window|globalThis)\.(?=.)", "", name)
 
 
+def _named_type(name: str) -> str:
+    """What a slice holds: `&'a [u8]` -> `u8`; a tuple without references: `(A, &'a B)` -> `(A, B)`; a function's trait, if it has one."""
+    bare = _without_arguments(_REFERENCE.sub("", name))
+    if "->" in bare:
+        return bare.partition("(")[0]
+    if bare.startswith("[") and (found := _TYPE.search(bare)):
+        return found[0]
+    return _REFERENCES.sub("", bare) if bare.startswith("(") else name
+
+
+def _without_arguments(name: str) -> str:
+    """`Map<String, List<Int>>` -> `Map`; what begins with one is left as it is (`<T as Into>::Error`)."""
+    while not name.startswith("<") and (shorter := _ARGUMENTS.sub("", name)) != name:
+        name = shorter
+    return name
+
+
+_ARGUMENTS = re.compile(r"\s*<(?:->|[^<>])*>")
+_REFERENCE = re.compile(r"^(?:&|\*|(?:dyn|mut|const) |'\w+ )+")
+_REFERENCES = re.compile(r"&|\*|\b(?:dyn|mut|const) |'\w+ ")
+_TYPE = re.compile(r"(?<!')\b(?!(?:dyn|mut|const)\b)[^\W\d][\w:]*")
 _WORD = re.compile(r"\w")
 _OPERATOR = re.compile(r"(?:^|(?<=::))(operator)(?:(\s\w.*)|\s*([^\w\s].*))$")
 """An operator by its type (`operator bool() const`) or by its signs (`operator->`)."""
