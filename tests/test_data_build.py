@@ -425,6 +425,18 @@ def test_each_language_that_was_not_read_stands_in_the_manifest(trees):
     assert "rows.jsonl:1: not a line of JSON" in missing["the_stack go"] and "data/rust" in missing["the_stack rust"]
 
 
+def test_a_broken_file_stands_in_the_manifest_beside_the_pairs_of_the_others_and_is_read_again(trees):
+    rows = trees / "stack" / "data" / "python"
+    rows.mkdir(parents=True)
+    row = {"content": function("count", "ticket"), "max_stars_repo_name": "acme/tickets", "max_stars_repo_path": "a.py"}
+    (rows / "a.jsonl").write_text("{broken\n")
+    (rows / "b.jsonl").write_text(json.dumps(row) + "\n")
+    path = recipe(trees, sources=[{"the_stack": "stack", "languages": ["python"]}])
+    for _ in range(2):
+        manifest = built(path, trees / "out", spill=trees / "spill")
+        assert list(manifest["origins"]) == ["acme/tickets"] and "stack/data/python/a.jsonl:1: not a line of JSON" in manifest["missing"]["the_stack python"]
+
+
 def test_an_interrupt_ends_the_command_without_a_word(trees, home):
     """A worker that was interrupted printed a traceback. Here one waits for what a pipe will say, and the other has nothing to do."""
     pipe = trees / "stack" / "data" / "go" / "rows.jsonl"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import histories
 import pytest
@@ -314,6 +315,66 @@ def test_the_stack_is_cut_by_our_own_extraction(tmp_path, kind):
     found = the_stack_pairs(str(tmp_path), "python", 50_000, 1.0)
     assert {(p.origin, p.licence, p.path, p.symbol) for p in found.pairs} == {("acme/shop", "MIT", "src/shop.py", name) for name in ("total_price", "Till")}
     assert "what the items of a basket cost" not in found.pairs[0].code
+
+
+def shop_of(number: int) -> dict:
+    return STACK | {"max_stars_repo_name": f"acme/shop{number}"}
+
+
+def origins(found) -> list[str]:
+    return sorted({pair.origin for pair in found.pairs})
+
+
+def test_a_broken_file_of_the_stack_is_named_and_the_others_are_read(tmp_path):
+    """One bad line lost the whole language."""
+    place = tmp_path / "data" / "python"
+    place.mkdir(parents=True)
+    (place / "a.jsonl").write_text(json.dumps(shop_of(1)) + "\n{broken\n" + json.dumps(shop_of(2)) + "\n")
+    whole = gzip.compress((json.dumps(shop_of(3)) + "\n").encode() * 5)
+    (place / "b.jsonl.gz").write_bytes(whole[:-12])
+    (place / "c.jsonl").write_text(json.dumps(shop_of(4)) + "\n")
+    (place / "d.parquet").write_bytes(b"no parquet")
+    found = the_stack_pairs(str(tmp_path), "python", 50_000, 1.0)
+    assert {"acme/shop1", "acme/shop4"} <= set(origins(found)) and "acme/shop2" not in origins(found)
+    assert [name for name in ("a.jsonl:2", "b.jsonl.gz", "d.parquet") if not any(name in said for said in found.broken)] == [] and len(found.broken) == 3
+    assert found.problem.startswith("3 not read to the end: ")
+
+
+def test_a_parquet_that_is_damaged_inside_or_without_code_is_named(tmp_path):
+    arrow, writer = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    place = tmp_path / "data" / "python"
+    place.mkdir(parents=True)
+    writer.write_table(arrow.Table.from_pylist([shop_of(number) for number in range(500)]), place / "a.parquet")
+    content = bytearray((place / "a.parquet").read_bytes())
+    content[40:400] = bytes(360)
+    (place / "a.parquet").write_bytes(content)
+    writer.write_table(arrow.Table.from_pylist([{"text": "def f(): ...", "ext": "py"}]), place / "b.parquet")
+    writer.write_table(arrow.Table.from_pylist([shop_of(7)]), place / "c.parquet")
+    found = the_stack_pairs(str(tmp_path), "python", 50_000, 1.0)
+    assert origins(found) == ["acme/shop7"] and "a.parquet: damaged" in found.broken[0] and "b.parquet: no column `content`" in found.broken[1]
+
+
+def test_what_a_stream_gave_until_it_broke_is_kept(monkeypatch):
+    """All of it was dropped."""
+    def load(name, split, streaming, **given):
+        yield from map(shop_of, range(3))
+        raise ConnectionError("no route")
+
+    monkeypatch.setitem(__import__("sys").modules, "datasets", SimpleNamespace(load_dataset=load))
+    found = the_stack_pairs("bigcode/the-stack-dedup", "python", 50_000, 1.0)
+    assert origins(found) == ["acme/shop0", "acme/shop1", "acme/shop2"]
+    assert found.problem == "not read to its end: bigcode/the-stack-dedup: the stream of data/python broke after 3 rows: ConnectionError: no route"
+
+
+def test_a_broken_file_of_codesearchnet_is_named_and_the_others_are_read(tmp_path):
+    publish(tmp_path, "python", {"train": [row("python", "train")], "valid": [row("python", "valid", 2)], "test": [row("python", "test", 3)]})
+    for part in ("train", "test"):
+        path = tmp_path / "python" / "final" / "jsonl" / part / f"python_{part}_0.jsonl.gz"
+        path.write_bytes(path.read_bytes()[:-9])
+    found = codesearchnet_pairs(str(tmp_path), "python", 0, 1.0, 0)
+    assert "acme/desk2" in origins(found) and len(found.broken) == 1 and "python_train_0.jsonl.gz: damaged" in found.problem
+    with pytest.raises(UsageError, match="python_test_0.jsonl.gz: damaged"):
+        held_out(tmp_path, "python")
 
 
 @pytest.mark.parametrize(("language", "folder"), [("fsharp", "f-sharp"), ("protobuf", "protocol-buffer"), ("csharp", "c-sharp"), ("python", "python")])

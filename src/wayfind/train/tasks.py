@@ -120,8 +120,9 @@ def run_task(task: Task, recipe: Recipe, spill: Path) -> Done:
     partial = place.with_name(f"{place.name}.{os.getpid()}")
     write_shard(partial, map(to_line, found.pairs))
     partial.replace(place)
-    replace_file(told, json.dumps({"pairs": len(found.pairs), "origins": origins, "dropped": found.dropped}).encode())
-    return Done(task, place, len(found.pairs), origins, found.dropped, commit)
+    if not found.broken:  # what broke is read again the next time
+        replace_file(told, json.dumps({"pairs": len(found.pairs), "origins": origins, "dropped": found.dropped}).encode())
+    return Done(task, place, len(found.pairs), origins, found.dropped, commit, found.problem)
 
 
 def _values(told: Path) -> dict[str, Any]:

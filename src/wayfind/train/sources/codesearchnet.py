@@ -22,7 +22,7 @@ from wayfind.train.recipe import CodeSearchNet
 from wayfind.train.sources.hub import streamed
 from wayfind.train.sources.kinds import without_subject
 from wayfind.train.sources.masking import without_documentation
-from wayfind.train.sources.repository import Yield, rank
+from wayfind.train.sources.repository import Yield, rank, read_on
 from wayfind.train.sources.tree import of_record
 
 FILE = re.compile(r"(?P<language>[a-z]+)_(?P<part>train|valid|test)_\d+\.jsonl(?:\.gz)?$")
@@ -45,7 +45,7 @@ PARTS = {"train": "train", "valid": "valid", "validation": "valid"}
 def codesearchnet_pairs(place: str, language: str, cap: int, weight: float, seed: int) -> Yield:
     """The docstring pairs of one language, of its parts train and valid; `cap` of them at most where it is not 0."""
     found = Yield()
-    for row in hub_rows(place, language) if _is_of_the_hub(place) else file_rows(Path(place), language):
+    for row in read_on(hub_rows(place, language) if _is_of_the_hub(place) else file_rows(Path(place), language), found):
         pair, reason = row_pair(row, language, weight)
         if reason:
             found.dropped[f"docstring: {reason}"] += 1
@@ -118,14 +118,14 @@ def _extension(language: str) -> str:
     return next((one.extensions.split()[0] for one in LANGUAGES if one.name == language and one.extensions), "txt")
 
 
-def file_rows(folder: Path, language: str, parts: Sequence[str] = ("train", "valid")) -> Iterator[Mapping[str, Any]]:
-    """The rows of a language's files of some parts below a folder, with the part that the file's name says where a row says none."""
+def file_rows(folder: Path, language: str, parts: Sequence[str] = ("train", "valid")) -> Iterator[Iterator[Mapping[str, Any]]]:
+    """The rows of each of a language's files of some parts below a folder, with the part that the file's name says where a row says none."""
     files = [(path, part) for path, own, part in _files(folder) if own == language]
     if not files:
         raise NotFound(f"{folder}: no files named {language}_train_0.jsonl.gz in it; expected the published files of CodeSearchNet")
     for path, part in files:
         if part in parts:
-            yield from ({"partition": part} | row for row in json_rows(path))
+            yield _of_part(json_rows(path), part)
 
 
 def _files(folder: Path) -> list[tuple[Path, str, str]]:
@@ -141,16 +141,19 @@ def held_out_languages(folder: Path) -> list[str]:
 
 def held_out(folder: Path, language: str) -> Yield:
     """The codes of the test rows of one language in a folder, as the codes of pairs."""
-    rows = streamed(str(folder), language, "test") if _is_of_the_hub(str(folder)) else file_rows(folder, language, ("test",))
-    codes = (code for row in rows if (code := _of(row, "code")).strip())
+    files = [streamed(str(folder), language, "test")] if _is_of_the_hub(str(folder)) else file_rows(folder, language, ("test",))
+    codes = (code for rows in files for row in rows if (code := _of(row, "code")).strip())
     return Yield([Pair("-", code, language, origin="codesearchnet") for code in codes])
 
 
-def hub_rows(name: str, language: str) -> Iterator[Mapping[str, Any]]:
-    """The rows of a language on the hub, or in a folder as the hub keeps it, train and validation."""
+def hub_rows(name: str, language: str) -> Iterator[Iterator[Mapping[str, Any]]]:
+    """The rows of a language on the hub, or in a folder as the hub keeps it, of train and of validation."""
     for part in ("train", "validation"):
-        for row in streamed(name, language, part):
-            yield {"partition": part} | dict(row)
+        yield _of_part(streamed(name, language, part), part)
+
+
+def _of_part(rows: Iterable[Mapping[str, Any]], part: str) -> Iterator[Mapping[str, Any]]:
+    return ({"partition": part} | dict(row) for row in rows)
 
 
 def _of(row: Mapping[str, Any], what: str) -> str:

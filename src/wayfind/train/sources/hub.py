@@ -9,7 +9,7 @@ from wayfind.errors import NotFound, UsageError
 
 
 def streamed(name: str, configuration: str | None, part: str, data_dir: str | None = None) -> Iterator[Mapping[str, Any]]:
-    """The rows of a part of a data set. Raises UsageError where the library is missing, NotFound where the set cannot be had."""
+    """The rows of a part of a data set. Raises UsageError where the library is missing, NotFound where the set cannot be had or the stream breaks."""
     try:
         from datasets import load_dataset
     except ImportError:
@@ -21,4 +21,9 @@ def streamed(name: str, configuration: str | None, part: str, data_dir: str | No
         rows = load_dataset(name, split=part, streaming=True, **given)
     except (OSError, ValueError, RuntimeError) as problem:
         raise NotFound(f"{name}: no such folder, and as a data set it cannot be had: {problem}") from problem
-    yield from rows
+    number = 0
+    try:
+        for number, row in enumerate(rows, 1):
+            yield row
+    except Exception as problem:  # the network's errors and those of several libraries
+        raise NotFound(f"{name}: the stream of {configuration or data_dir or part} broke after {number} rows: {type(problem).__name__}: {problem}") from problem

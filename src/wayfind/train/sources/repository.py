@@ -7,15 +7,21 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
+from wayfind.errors import WayfindError
 from wayfind.train.pairs import Pair
 from wayfind.train.quality import problem
 from wayfind.train.sources.commits import committed
 from wayfind.train.sources.kinds import TEXT_KINDS, Draft, sectioned
 from wayfind.train.sources.tree import Definition, Tree, read_tree
 
+_Row = TypeVar("_Row")
 MOST_EQUAL = 3
 """A question that comes back more often than this with other code comes from a template."""
+
+MOST_BROKEN = 3
+"""Broken files of a source that are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,23 @@ class Yield:
     pairs: list[Pair] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
     files: int = 0
+    broken: list[str] = field(default_factory=list)
+    """What is wrong with files, or streams, that were not read to their end; what they gave until then is kept."""
+
+    @property
+    def problem(self) -> str:
+        """What is broken, for the manifest; empty where nothing is."""
+        told = f"{len(self.broken)} not read to the end: " if len(self.broken) > 1 else "not read to its end: "
+        return told + "; ".join(self.broken[:MOST_BROKEN]) if self.broken else ""
+
+
+def read_on(files: Iterable[Iterable[_Row]], found: Yield) -> Iterator[_Row]:
+    """The rows of several files, or streams; one that breaks is noted, and the next is read."""
+    for rows in files:
+        try:
+            yield from rows
+        except (WayfindError, OSError) as problem:
+            found.broken.append(str(problem))
 
 
 def repository_pairs(repository: Repository, kinds: Sequence[str], limits: Limits, seed: int = 0) -> Yield:

@@ -18,7 +18,7 @@ from wayfind.train.pairs import Pair, json_rows
 from wayfind.train.quality import problem
 from wayfind.train.sources.hub import streamed
 from wayfind.train.sources.kinds import documented
-from wayfind.train.sources.repository import Yield
+from wayfind.train.sources.repository import Yield, read_on
 from wayfind.train.sources.tree import of_record
 
 FOLDERS = {"csharp": "c-sharp", "cpp": "c++", "objc": "objective-c", "bash": "shell", "fsharp": "f-sharp", "protobuf": "protocol-buffer", "tlaplus": "tla", "smtlib": "smt"}
@@ -31,8 +31,8 @@ def the_stack_pairs(place: str, language: str, cap: int, weight: float) -> Yield
     """At most `cap` docstring pairs of one language, in the order of the rows, so that a stream ends early."""
     found = Yield()
     by_origin: Counter[str] = Counter()
-    rows = file_rows(Path(place), language) if Path(place).is_dir() else streamed(place, None, "train", f"data/{_folder(language)}")
-    for row in rows:
+    files = file_rows(Path(place), language) if Path(place).is_dir() else [streamed(place, None, "train", f"data/{_folder(language)}")]
+    for row in read_on(files, found):
         found.files += 1
         for pair, reason in row_pairs(row, weight):
             if reason or by_origin[pair.origin] >= MOST_PER_REPOSITORY:
@@ -59,16 +59,16 @@ def row_pairs(row: Mapping[str, Any], weight: float) -> Iterator[tuple[Pair, str
         yield Pair(draft.query, draft.code, one.language, "docstring", origin, licence, path, one.symbol, weight), problem(draft.query, draft.code, "docstring")
 
 
-def file_rows(folder: Path, language: str) -> Iterator[Mapping[str, Any]]:
-    """The rows of the files in data/LANGUAGE of a folder."""
+def file_rows(folder: Path, language: str) -> Iterator[Iterator[Mapping[str, Any]]]:
+    """The rows of each file in data/LANGUAGE of a folder."""
     under = next((one for name in (_folder(language), language) for one in (folder / "data" / name, folder / name) if one.is_dir()), None)
     if under is None:
         raise NotFound(f"{folder}: no folder data/{_folder(language)} in it; expected the layout of bigcode/the-stack-dedup")
     for path in sorted(under.iterdir()):
         if path.suffix == ".parquet":
-            yield from _parquet_rows(path)
+            yield _parquet_rows(path)
         elif path.name.endswith((".jsonl", ".jsonl.gz", ".json", ".json.gz")):
-            yield from json_rows(path)
+            yield json_rows(path)
 
 
 def _parquet_rows(path: Path) -> Iterator[Mapping[str, Any]]:
@@ -82,9 +82,14 @@ def _parquet_rows(path: Path) -> Iterator[Mapping[str, Any]]:
     except (ArrowInvalid, OSError) as problem:
         raise UsageError(f"{path}: no parquet, or damaged: {problem}; fetch the file again") from None
     with file:
-        columns = [name for name in COLUMNS if name in file.schema_arrow.names]
-        for batch in file.iter_batches(batch_size=200, columns=columns):
-            yield from batch.to_pylist()
+        names = file.schema_arrow.names
+        if "content" not in names:
+            raise UsageError(f"{path}: no column `content`, which holds the code; there is {', '.join(names)}")
+        try:
+            for batch in file.iter_batches(batch_size=200, columns=[name for name in COLUMNS if name in names]):
+                yield from batch.to_pylist()
+        except (ArrowInvalid, OSError) as problem:
+            raise UsageError(f"{path}: damaged: {problem}; fetch the file again") from None
 
 
 def _folder(language: str) -> str:
