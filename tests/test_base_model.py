@@ -48,7 +48,7 @@ def test_the_bundle_is_whole_small_and_says_what_it_is():
     found.check()
     assert sum(path.stat().st_size for path in bundle.BASE.iterdir()) < MOST_BYTES
     card = (bundle.BASE / "MODEL_CARD.md").read_text()
-    assert all(word in card for word in ("Data", "Licences", "Recipe", "Scores", "Limits", found.id))
+    assert all(word in card for word in ("Data", "Licences", "Recipe", "Commit", "Scores", "Limits", found.id))
 
 
 @pytest.mark.parametrize("symbol", ["Cart.discard", None])
