@@ -425,6 +425,20 @@ def test_each_language_that_was_not_read_stands_in_the_manifest(trees):
     assert "rows.jsonl:1: not a line of JSON" in missing["the_stack go"] and "data/rust" in missing["the_stack rust"]
 
 
+def test_half_a_character_in_an_origin_ends_no_build(trees):
+    """A lone surrogate, which JSON can say and no text in UTF-8 can."""
+    (trees / "own.jsonl").write_text(json.dumps({"query": "lend a book to a reader for two weeks", "code": "def lend(book):\n    out.add(book)\n    return book\n", "origin": "me/\ud800x"}) + "\n")
+    manifest = built(recipe(trees, sources=[{"jsonl": "own.jsonl"}]), trees / "out")
+    assert list(manifest["origins"]) == ["me/?x"] and [pair.origin for pair in read_pairs(trees / "out")] == ["me/?x"]
+
+
+def test_a_manifest_that_lacks_something_is_named(trees, home):
+    (trees / "out").mkdir()
+    (trees / "out" / "manifest.json").write_text('{"shards": {}, "name": "x"}')
+    done = command("data", "show", trees / "out", home=home)
+    assert done.returncode == 2 and "its manifest says nothing of pairs, origins" in done.stderr.decode()
+
+
 def test_a_broken_file_stands_in_the_manifest_beside_the_pairs_of_the_others_and_is_read_again(trees):
     rows = trees / "stack" / "data" / "python"
     rows.mkdir(parents=True)

@@ -58,7 +58,7 @@ def test_an_unknown_key_names_the_nearest(tmp_path, place, nearest):
     ({"objectives": {"distillation": {"weight": 1.0}}}, "no teacher"), ({"encoder": {"hidden": 30}}, "multiple"), ({"data": {"train": [{"path": "x", "wieght": 2}]}}, "did you mean `weight`"),
     ({"data": {"train": []}}, "nothing to learn from"), ({"data": {"train": [{"path": "x", "weight": 0}]}}, "weight must be above 0"), ({"data": {"train": ["x"], "valid": [{"path": "x", "weight": -1}]}}, "weight must be above 0"),
     ({"data": {"train": ["x"], "vocabulary_size": 3}}, "vocabulary_size must be 64 or more"), ({"encoder": {"code_length": 1}}, "code_length must be 8 or more"), ({"encoder": {"query_length": 0}}, "query_length must be 4"),
-    ({"encoder": {"dropout": 2}}, "dropout is a share"), ({"data": {"train": ["x"], "path_dropout": 7}}, "path_dropout is a share"), ({"loop": {"warmup": 3}}, "warmup is a share"), ({"seed": -1}, "seed must be 0 or more"),
+    ({"encoder": {"dropout": 2}}, "dropout is a share"), ({"data": {"train": ["x"], "path_dropout": 7}}, "path_dropout is a share"), ({"loop": {"warmup": 3}}, "warmup is a share"), ({"seed": -1}, "seed must be 0 or more"), ({"seed": 2**63}, r"below 2\*\*63"),
     ({"encoder": {"lora": 9999}}, "less than encoder.hidden"), ({"objectives": {"contrastive": {"temperature": 0}}}, "contrastive.temperature must be above 0"),
     ({"objectives": {"contrastive": {"weight": 0}, "maxsim": {"weight": 1}}, "heads": {"vector": -1, "tokens": 8}, "negatives": {"mined": 2}}, "negatives.mined needs a text vector"),
     ({"objectives": {"contrastive": {"dimensions": ["a"]}}}, r"dimensions\[0\] must be int"), ({"encoder": {"heads": 0}}, "heads must be 1 or more"), ({"heads": {"tokens": -1}}, "heads.tokens must be 0 or more"),
@@ -348,6 +348,14 @@ def test_a_table_that_the_encoder_starts_from_changes_what_is_learned(usual, tmp
     size = read_material(config).vocabulary.size
     save_file({"embedding": np.random.default_rng(0).normal(size=(size, config.encoder.hidden)).astype(np.float32)}, tmp_path / "table.safetensors")
     assert not np.array_equal(before, weights_after(changed(config, {"encoder.table": str(tmp_path / "table.safetensors")}), tmp_path / "run"))
+
+
+@pytest.mark.parametrize("content", [None, b"no safetensors"], ids=["none", "damaged"])
+def test_a_table_that_cannot_be_read_is_named(usual, tmp_path, content):
+    if content:
+        (tmp_path / "table.safetensors").write_bytes(content)
+    with pytest.raises(UsageError, match=r"encoder\.table .*table\.safetensors: no file of safetensors that can be read"):
+        train(changed(usual[0], {"encoder.table": str(tmp_path / "table.safetensors")}), read_material(usual[0]), tmp_path / "run")
 
 
 @pytest.mark.parametrize("option, said", [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -139,6 +140,19 @@ def test_a_training_is_not_begun_over_another_nor_resumed_with_other_options(con
     state = checkpoint.latest(tmp_path / "run") / "state.json"
     state.write_text(json.dumps({key: value for key, value in json.loads(state.read_text()).items() if key != "held_out"}))
     assert train(short, judged, tmp_path / "run", resume=True).finished, "one from before goes on"
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors", "negatives.safetensors", "state.json"])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_goes_on(config, tmp_path, name):
+    material = read_material(config)
+    with pytest.raises(Killed):
+        train(config, material, tmp_path / "run", report=killed_at(7))
+    newest = checkpoint.latest(tmp_path / "run")
+    (newest / name).write_bytes((newest / name).read_bytes()[:60])
+    with pytest.raises(UsageError, match=f"{newest.name}/{name}: damaged: .*delete .*{newest.name}, and --resume goes on from step-00000003"):
+        train(config, material, tmp_path / "run", resume=True)
+    shutil.rmtree(newest)
+    assert train(config, material, tmp_path / "run", resume=True).finished
 
 
 def test_a_training_starts_from_a_checkpoint_or_the_best_of_an_output_folder(config, tmp_path):

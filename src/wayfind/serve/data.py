@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from wayfind.errors import UsageError
 from wayfind.serve.exits import FOUND, NOTHING
 from wayfind.serve.progress import meter
 from wayfind.serve.screen import shown_text
@@ -81,7 +82,9 @@ def _smallest(items: Any, number: int, key: Any) -> list[Any]:
 
 
 def summary(manifest: dict[str, Any], folder: str) -> str:
-    """What a manifest says, in a few lines."""
+    """What a manifest says, in a few lines. Raises UsageError where it lacks something."""
+    if lacking := [key for key in ("name", "pairs", "origins", "kinds", "languages", "licences", "configuration", "missing") if key not in manifest]:
+        raise UsageError(f"{folder}: its manifest says nothing of {', '.join(lacking)}; build the folder again")
     parts = ", ".join(f"{count:,} {part}" for part, count in manifest["pairs"].items())
     lines = [f"{manifest['name']}: {parts} in {len(manifest['shards'])} shards, {len(manifest['origins']):,} origins ({folder})"]
     for what in ("kinds", "languages"):

@@ -105,7 +105,10 @@ def read_state(folder: Path) -> dict[str, Any]:
     path = folder / "state.json"
     if not path.is_file():
         raise NotFound(f"{folder}: not a checkpoint, no state.json in it")
-    state = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        state = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as problem:
+        raise UsageError(f"{path}: damaged: {problem}; {_mend(folder)}") from None
     if state.get("format") != FORMAT:
         raise UsageError(f"{folder}: a checkpoint of format {state.get('format')}; this wayfind reads format {FORMAT}")
     return state
@@ -123,24 +126,37 @@ def load_model(folder: Path) -> tuple[RetrievalModel | CrossEncoder, TrainConfig
 def load_weights(folder: Path, model: nn.Module) -> None:
     """Put a checkpoint's weights into a model of the same shape; updates (LoRA) are merged where the model has no place for them.
 
-    Raises UsageError where they do not fit.
+    Raises UsageError where they do not fit or are damaged, NotFound where they are not there.
     """
-    from safetensors.torch import load_file
-
+    tensors = _tensors(folder / "model.safetensors")
     try:
-        tensors = load_file(folder / "model.safetensors")
         model.load_state_dict(tensors if any(isinstance(part, LowRank) for part in model.modules()) else merged(tensors))
     except RuntimeError as problem:
         raise UsageError(f"{folder}: its weights do not fit the encoder and heads of this configuration: {problem}") from None
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file of a checkpoint. Raises NotFound, UsageError where it is damaged."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
     except OSError as problem:
-        raise NotFound(f"{folder}: no weights in it: {problem}") from None
+        raise NotFound(f"{path.parent}: no {path.name} in it: {problem}") from None
+    except SafetensorError as problem:
+        raise UsageError(f"{path}: damaged: {problem}; {_mend(path.parent)}") from None
+
+
+def _mend(folder: Path) -> str:
+    """What to do about a checkpoint that is damaged."""
+    older = [path for path in all_in(folder.parent) if path.name < folder.name]
+    return f"delete {folder}, and --resume goes on from {older[-1].name}" if older else f"delete {folder}, and train anew"
 
 
 def load_training(folder: Path, model: RetrievalModel | CrossEncoder, optimizer: torch.optim.Optimizer, config: TrainConfig, pairs: str = "", held_out: str = "") -> tuple[Progress, np.ndarray | None]:
     """Put weights and optimiser back as they were. Returns the progress and the mined negatives. Raises UsageError where the
     configuration or the pairs (`pairs` and `held_out`: their hashes) are not those that the checkpoint was trained with and judged by."""
-    from safetensors.torch import load_file
-
     state = read_state(folder)
     check_same(config_of(state["config"], f"{folder}/state.json", begun=True).as_mapping(), config.as_mapping(), folder)
     if state["pairs"] != pairs:
@@ -148,9 +164,9 @@ def load_training(folder: Path, model: RetrievalModel | CrossEncoder, optimizer:
     if state.get("held_out", held_out) != held_out:  # of a checkpoint from before this was kept, nothing is known
         raise UsageError(f"{folder} was judged by other held-out pairs than there are now, so that its best MRR compares with none of theirs; put them back, or train into another folder with `start: {folder}`")
     load_weights(folder, model)
-    _restore(optimizer, model, load_file(folder / "optimizer.safetensors"), state["optimizer"])
+    _restore(optimizer, model, _tensors(folder / "optimizer.safetensors"), state["optimizer"])
     mined = folder / "negatives.safetensors"
-    return Progress(**state["progress"]), load_file(mined)["mined"].numpy() if mined.is_file() else None
+    return Progress(**state["progress"]), _tensors(mined)["mined"].numpy() if mined.is_file() else None
 
 
 FREE = {

@@ -335,8 +335,8 @@ def _check(config: TrainConfig, where: str) -> None:
     for source in (*config.data.train, *config.data.valid):
         if not 0 < source.weight < math.inf or source.limit < 0:
             raise UsageError(f"{where}: {source.path}: weight must be above 0, and limit 0 or more; found {source.weight} and {source.limit}. Leave a source out that is not to be learned from")
-    if config.seed < 0:
-        raise UsageError(f"{where}: seed must be 0 or more, found {config.seed}")
+    if not 0 <= config.seed < 2**63:
+        raise UsageError(f"{where}: seed must be 0 or more and below 2**63, found {config.seed}")
     _chosen(where, "data.weights", config.data.weights, ("sampler", "loss"))
     _chosen(where, "encoder.positions", config.encoder.positions, ("rotary", "learned"))
     _chosen(where, "loop.precision", config.loop.precision, ("float32", "bfloat16"))

@@ -97,9 +97,13 @@ class OwnEncoder(nn.Module):
         return self.norm(states)
 
     def _start_from(self, path: Path) -> None:
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        table = load_file(path).get("embedding")
+        try:
+            table = load_file(path).get("embedding")
+        except (OSError, SafetensorError) as problem:
+            raise UsageError(f"encoder.table {path}: no file of safetensors that can be read: {problem}") from None
         if table is None or table.shape != self.embedding.weight.shape:
             found = "none" if table is None else tuple(table.shape)
             raise UsageError(f"{path}: expected a tensor `embedding` of shape {tuple(self.embedding.weight.shape)}, found {found}")

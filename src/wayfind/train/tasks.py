@@ -184,7 +184,8 @@ def _origins(pairs: Iterable[Pair]) -> dict[str, Part]:
     order = ("train", "valid", "test")
     found: dict[str, Part] = {}
     for pair in pairs:
-        found[pair.origin] = max(found.get(pair.origin, "train"), pair.part, key=order.index)
+        origin = pair.origin.encode("utf-8", "replace").decode()  # as it is written: half a character is none
+        found[origin] = max(found.get(origin, "train"), pair.part, key=order.index)
     return found
 
 
