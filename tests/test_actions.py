@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from wayfind.corpus.extract import extract
 
 
@@ -24,3 +26,18 @@ def test_a_c_sharp_method_with_an_attribute_of_some_builds_is_no_macro():
 def test_a_macro_of_c_is_one():
     text = "#  define LEAST(a, b) \\\n  ((a) < (b) ? (a) : (b))\n"
     assert said("a.c", text)["LEAST"].startswith("Macro LEAST")
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "symbol", "sentence"),
+    [
+        ("a.py", "class Path:\n    def is_relative_to(self, other):\n        return other in self.parents\n", "Path.is_relative_to", "Tells whether a Path is relative to other."),
+        ("a.java", "class Node {\n  boolean isAncestorOf(Node other) {\n    return other.has(this);\n  }\n}\n", "Node.isAncestorOf", "Tells whether a Node is ancestor of other."),
+        ("a.py", "class Span:\n    def is_between(self, first, last):\n        return first < self.at < last\n", "Span.is_between", "Tells whether a Span is between first and last."),
+        ("a.py", "class Page:\n    def is_logged_in(self, user):\n        return user in self.users\n", "Page.is_logged_in", "Tells whether user is logged in."),
+        ("a.py", "class Path:\n    @staticmethod\n    def is_child_of(one, other):\n        return one in other\n", "Path.is_child_of", "Tells whether one is child of other."),
+        ("a.py", "def is_relative_to(path, other):\n    return other in path.parents\n", "is_relative_to", "Tells whether path is relative to other."),
+    ],
+)
+def test_a_predicate_that_ends_in_a_preposition_is_about_its_object(path: str, text: str, symbol: str, sentence: str):
+    assert said(path, text)[symbol] == sentence

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from wayfind.corpus.english import (
     NOUNS_ALONE,
+    PREPOSITIONS,
     THIRD_PERSONS,
     article,
     is_verb,
@@ -243,13 +244,25 @@ def predicate(facts: Facts) -> str:
     ):
         return ""
     given, verb, rest = facts.parameters, parts[0], " ".join(parts[1:])
-    if given and (verb in ("is", "are", "was") or not _on_instance(facts)):
+    on_instance = _on_instance(facts)
+    itself = f"{article(facts.owner)} {facts.owner}" if facts.owner[:1].isupper() else "it"
+    subject, *related = [itself, *given] if on_instance else given or [""]
+    if related and _relates(parts):
+        return f"Tells whether {subject} {verb} {rest} {listed(related) if parts[-1] == 'between' else related[0]}."
+    if given and (verb in ("is", "are", "was") or not on_instance):
         return f"Tells whether {listed(given) if verb == 'are' else given[0]} {verb} {rest}."
-    if facts.owner[:1].isupper():
-        return f"Tells whether {article(facts.owner)} {facts.owner} {verb} {rest}{_takes(facts)}."
-    return f"Tells whether it {verb} {rest}{_takes(facts)}." if verb != "are" else f"Tells whether {rest} are so."
+    if verb != "are" or itself != "it":
+        return f"Tells whether {itself} {verb} {rest}{_takes(facts)}."
+    return f"Tells whether {rest} are so."
 
 
+def _relates(parts: Sequence[str]) -> bool:
+    """Whether a predicate's last word puts its object in relation to a parameter: `is relative to`, not `is logged in`."""
+    return parts[0] != "are" and parts[-1] in PREPOSITIONS and (len(parts) == 2 or parts[-1] not in _PARTICLES)
+
+
+_PARTICLES = frozenset({"in", "on", "off", "out", "up", "down", "over", "through", "about", "not", "once", "since"})
+"""Prepositions that belong to the verb before them as often as not."""
 _ASKING = frozenset({"check", "test", "require"})
 """Verbs before a predicate, although they are nouns as well."""
 
