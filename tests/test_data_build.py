@@ -294,6 +294,7 @@ def test_one_repository_that_fails_stops_no_build(trees):
         ({"sources": [{"codesearchnet": "x", "cap": -1}]}, "sources[0].cap must be"),
         ({"sources": [{"repositories": [3]}]}, "repositories[0] must be str"),
         ({"sources": []}, "at least one of repositories"),
+        ({"sources": [{"repositories": ["trees/acme+project1"], "part": "base"}]}, "sources[0].part would act on nothing"),
         ({"sorces": [1], "sources": 1}, "did you mean `sources`"),
         ({"sources": "x"}, "list of `sources`"),
     ],

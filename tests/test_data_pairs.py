@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import pytest
@@ -71,13 +72,21 @@ def test_damaged_files_of_pairs_are_named(tmp_path):
     (tmp_path / "cut.jsonl.gz").write_bytes(whole.read_bytes()[:60])
     (tmp_path / "plain.jsonl.gz").write_text("{}")
     (tmp_path / "bytes.jsonl").write_bytes(b"\xff\xfe")
-    for name in ("cut.jsonl.gz", "plain.jsonl.gz", "bytes.jsonl"):
+    (tmp_path / "later.jsonl").write_bytes((to_line(Pair("how to pay", "def pay(): ...")) + "\n").encode() * 700 + b'{"query": "caf\xe9"}\n')
+    for name in ("cut.jsonl.gz", "plain.jsonl.gz", "bytes.jsonl:1", "later.jsonl:701"):
         with pytest.raises(UsageError, match=f"{name}: damaged"):
-            list(read_lines(tmp_path / name))
+            list(read_lines(tmp_path / name.partition(":")[0]))
     for said in ("{", "[]", '{"shards": 3}', '{"shards": {"train/a": 3}}'):
         (tmp_path / "manifest.json").write_text(said)
         with pytest.raises(UsageError, match="manifest.json: "):
             manifest_of(tmp_path)
+
+
+def test_a_mark_of_the_byte_order_before_the_lines_is_no_part_of_them(tmp_path):
+    pair = Pair("how to pay", "def pay(): ...")
+    for name, content in (("a.jsonl", to_line(pair).encode("utf-8-sig")), ("a.jsonl.gz", gzip.compress(to_line(pair).encode("utf-8-sig")))):
+        (tmp_path / name).write_bytes(content)
+        assert list(read_lines(tmp_path / name)) == [pair]
 
 
 def test_a_shard_that_is_not_the_one_that_was_written_is_refused(tmp_path):

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 
 from training import changed, configuration, lines, table_of, write_lines  # noqa: E402
 
-from wayfind.errors import UsageError  # noqa: E402
+from wayfind.errors import NotFound, UsageError  # noqa: E402
 from wayfind.model.text import plain  # noqa: E402
 from wayfind.train.batches import batches_of, batches_of_neighbours, epoch_order, generator, neighbours, read_material, vocabulary_of  # noqa: E402
 from wayfind.train.config import DataConfig, Negatives, Source  # noqa: E402
@@ -250,6 +250,14 @@ def test_every_option_of_a_source_changes_what_is_learned_from(config, change, s
     else:
         assert 0 < len(after) < len(before)
         assert sign == "count" or len(set(getattr(after, sign))) == 1
+
+
+def test_pairs_of_weight_nought_and_pairs_that_are_not_there_are_said(config, tmp_path):
+    (tmp_path / "nought.jsonl").write_text("".join(json.dumps(line | {"weight": 0}) + "\n" for line in lines()))
+    with pytest.raises(UsageError, match="nought.jsonl: all 96 pairs have the weight 0"):
+        read_material(changed(config, {"data.train": [Source(str(tmp_path / "nought.jsonl"))]}))
+    with pytest.raises(NotFound, match="no such folder or file of pairs; a folder is made with: wayfind data build CONFIG.yaml --output"):
+        read_material(changed(config, {"data.train": [Source(str(tmp_path / "data"))]}))
 
 
 def test_a_source_named_twice_is_refused_and_one_that_differs_counts_as_both(config):

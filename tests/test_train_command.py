@@ -91,6 +91,14 @@ def test_what_a_failed_attempt_left_does_not_decide_the_vocabulary(config, tmp_p
     assert len((tmp_path / "out" / "vocab.txt").read_text().splitlines()) <= 300
 
 
+def test_a_training_that_is_to_go_on_where_nothing_lies_says_that_it_begins_anew(config, tmp_path):
+    told: list[dict] = []
+    stages = [replace(one, loop=replace(one.loop, steps=4, evaluate_every=2)) for one in read_configs(config)]
+    for _ in range(2):
+        train_stages(stages, tmp_path / "out", resume=True, report=told.append)
+    assert [line["text"] for line in told if line["event"] == "note"] == [f"nothing to go on with in {tmp_path / 'out'}; the training begins anew"]
+
+
 def test_too_little_memory_is_said_with_what_to_lower(config, tmp_path):
     (one,) = read_configs(config)
     with pytest.raises(TrainingError, match="lower loop.micro_batch"):

@@ -104,7 +104,7 @@ def test_a_later_stage_needs_no_objective_for_what_the_one_before_trained(tmp_pa
 
 
 @pytest.mark.parametrize("more, said", [
-    ("objectives: {distillation: {teacher: x}}", "has a teacher and the weight 0"), ("negatives: {mined: 3, candidates: 2}", "of 2 negatives.candidates no more"),
+    ("loop: {rate: 0}", "loop.rate is 0"), ("objectives: {distillation: {teacher: x}}", "has a teacher and the weight 0"), ("negatives: {mined: 3, candidates: 2}", "of 2 negatives.candidates no more"),
     ("stages: [{}, {start: x}]", r"stages\[1\]: start would act on nothing"), ("stages: [{start: x}, {}, {start: x}]", r"stages\[2\]: start would act on nothing"),
     ("stages: [{}, {data: {vocabulary: vocab.txt}}]", "data.vocabulary would act on nothing"), ("stages: [{}, {data: {vocabulary_size: 300}}]", "data.vocabulary_size would act on nothing"),
     ("stages: [{start: x, data: {vocabulary_size: 300}}, {data: {vocabulary_size: 300}}]", None), ("objectives: {distillation: {teacher: x, weight: 1}}", None),

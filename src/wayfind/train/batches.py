@@ -330,7 +330,7 @@ def pairs_of(source: Source, part: str, learned: Sequence[Source] = ()) -> list[
     its lines says `valid`. Raises NotFound, UsageError where it has none of the part."""
     path = Path(source.path)
     if not path.exists():
-        raise NotFound(f"{path}: no such folder or file of pairs")
+        raise NotFound(f"{path}: no such folder or file of pairs; a folder is made with: wayfind data build CONFIG.yaml --output {path}")
     found = [pair for pair in read_lines(path) if pair.part == part] if path.is_file() else list(read_pairs(path, part))
     if not found and part == "valid" and path.is_file() and path.resolve() not in [Path(one.path).resolve() for one in learned]:
         found = list(read_lines(path))
@@ -382,6 +382,8 @@ def _rows(tokens: Tokens, source: Source, seed: int, number: int) -> np.ndarray:
             raise UsageError(f"{source.path}: unknown kind `{unknown[0]}`; known are {', '.join(KINDS)}")
         kept &= np.isin(tokens.kind, [KINDS.index(kind) for kind in source.kinds])
     rows = np.flatnonzero(kept & (tokens.weight > 0))
+    if kept.any() and not len(rows):
+        raise UsageError(f"{source.path}: all {kept.sum()} pairs have the weight 0, so that nothing is learned from them; build them with another, or leave the source out")
     if not len(rows):
         raise UsageError(f"{source.path}: no pair is left after languages and kinds were chosen; there are {', '.join(tokens.languages)}")
     if source.limit and source.limit < len(rows):

@@ -399,6 +399,8 @@ def _check_heads(config: TrainConfig, where: str) -> None:
 def _check_reached(config: TrainConfig, where: str) -> None:
     """Refuse options that act on nothing beside others; of a file alone, for a checkpoint of such a training still holds a model."""
     distillation, negatives = config.objectives.distillation, config.negatives
+    if not config.loop.rate:
+        raise UsageError(f"{where}: loop.rate is 0, so that nothing would be learned")
     if distillation.teacher and not distillation.weight:
         raise UsageError(f"{where}: objectives.distillation has a teacher and the weight 0, so that it would act on nothing: give it a weight, or leave the teacher out")
     if negatives.candidates < negatives.mined:

@@ -119,10 +119,23 @@ def read_lines(path: Path) -> Iterator[Pair]:
 def text_lines(path: Path) -> Iterator[tuple[int, str]]:
     """The lines of a file, packed by gzip or plain, that are not empty, each with its number. Raises UsageError where it is damaged."""
     try:
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else open(path, encoding="utf-8") as lines:
+        with gzip.open(path, "rt", encoding="utf-8-sig") if path.suffix == ".gz" else open(path, encoding="utf-8-sig") as lines:
             yield from ((number, line) for number, line in enumerate(lines, 1) if line.strip())
-    except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError) as problem:
+    except UnicodeDecodeError as problem:
+        raise UsageError(f"{path}:{_undecodable(path)}: damaged, or no text in UTF-8: {problem.reason}; write or fetch the file again") from None
+    except (EOFError, gzip.BadGzipFile, zlib.error) as problem:
         raise UsageError(f"{path}: damaged, or no lines of text: {problem}; write or fetch the file again") from None
+
+
+def _undecodable(path: Path) -> int:
+    """The number of the first line that is not UTF-8."""
+    with gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                break
+    return number
 
 
 def json_rows(path: Path) -> Iterator[dict[str, Any]]:

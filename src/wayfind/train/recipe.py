@@ -243,6 +243,9 @@ def _checked(recipe: Recipe, path: Path) -> None:
     for name, threshold in (("threshold", recipe.duplicates.threshold), ("keep_out_threshold", recipe.duplicates.keep_out_threshold)):
         if not 0 < threshold <= 1:
             raise UsageError(f"{path}: duplicates.{name} is a similarity above 0 and up to 1, found {threshold}")
+    for number, one in enumerate(recipe.sources):
+        if isinstance(one, Repositories) and one.part and not isinstance(one.repositories, str):
+            raise UsageError(f"{path}: sources[{number}].part would act on nothing: folders and addresses are of no part, a file's repositories are")
     if recipe.shard_pairs < 1:
         raise UsageError(f"{path}: shard_pairs must be 1 or more")
     _check_amounts(recipe, path)

@@ -33,6 +33,8 @@ def train_stages(stages: list[TrainConfig], output: Path, *, resume: bool = Fals
     folder; None where time ran out before the end, and in processes other than the first."""
     with _processes(stages[0]), enough_memory("loop.micro_batch, encoder.code_length or the encoder's sizes"):
         start = stages[0].start
+        if resume and report and _first() and not _begun(output):
+            report({"event": "note", "step": 0, "steps": 0, "text": f"nothing to go on with in {output}; the training begins anew"})
         for number, config in enumerate(stages, 1):
             folder = output / f"stage-{number}" if len(stages) > 1 else output
             config = with_vocabulary(replace(config, start=start), output)
@@ -88,7 +90,7 @@ def with_vocabulary(config: TrainConfig, output: Path) -> TrainConfig:
     What goes on must read what it began with, also where the pairs have changed since; what an attempt that failed left there may
     be of another configuration.
     """
-    if _first() and not (_vocabularies(output) and any(map(checkpoint.latest, (output, *output.glob("stage-*"))))):
+    if _first() and not (_vocabularies(output) and _begun(output)):
         words = vocabulary_of(config)
         for path in _vocabularies(output):
             path.unlink()
@@ -96,6 +98,11 @@ def with_vocabulary(config: TrainConfig, output: Path) -> TrainConfig:
     if distributed.is_initialized():
         distributed.barrier()
     return replace(config, data=replace(config.data, vocabulary=str(_vocabularies(output)[0])))
+
+
+def _begun(output: Path) -> bool:
+    """Whether a checkpoint lies in an output folder, of any stage."""
+    return any(map(checkpoint.latest, (output, *output.glob("stage-*"))))
 
 
 def _vocabularies(folder: Path) -> list[Path]:
