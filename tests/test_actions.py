@@ -41,3 +41,16 @@ def test_a_macro_of_c_is_one():
 )
 def test_a_predicate_that_ends_in_a_preposition_is_about_its_object(path: str, text: str, symbol: str, sentence: str):
     assert said(path, text)[symbol] == sentence
+
+
+@pytest.mark.parametrize(
+    ("comment", "sentence"),
+    [
+        ("---@param msg string|string[]\n---@param level number", "Logs in M, given msg and level; calls send."),
+        ("--- Tracks it over time.\n---@param msg string\n---@return boolean", "Tracks it over time."),
+        ("---@param msg string\n---@return boolean whether it was written", "Returns boolean whether it was written"),
+    ],
+)
+def test_the_tags_of_a_lua_comment_are_no_prose(comment: str, sentence: str):
+    text = f"local M = {{}}\n\n{comment}\nfunction M.log(msg, level)\n  send(msg, level)\nend\n"
+    assert said("a.lua", text)["M.log"] == sentence

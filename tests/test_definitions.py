@@ -381,7 +381,7 @@ DOCSTRINGS = {
     "kotlin.kt": {"Cart": "A list of [Item]s.", "String.widen": "Widens a string."},
     "swift.swift": {"Request": "A request.\n\n- Parameter url: where to.", "Request.init": "Makes one."},
     "scala.scala": {"Server.start": "Starts it."},
-    "lua.lua": {"M.load": "Loads a plugin.\nname string"},
+    "lua.lua": {"M.load": "Loads a plugin.\n@param name string"},
     "elixir.ex": {"App.Router": "Routes requests.", "App.Router.helper": "", "App.Router.Inner.deep": ""},
     "haskell.hs": {"encode": "Encodes a value.\nNever fails.", "Codec": "A codec of values.", "Sized": "Things with a size."},
     "zig.zig": {"Parser": "A parser of arguments.", "Parser.next": "Next argument."},

@@ -14,7 +14,6 @@ _OPEN = re.compile(
 _EMPTY = re.compile(r"\s*(?://[/!]?|\#{1,2}|--|;{1,3}|%{1,3})\s*")
 _LEADER = re.compile(r"\*+(?!/)\s?|\#(?=\s|$)\s?")
 _POD = re.compile(r"^=\w+\s*", re.MULTILINE)
-_LUA_TAG = re.compile(r"^-*\s*@(?:param|return|field|class|type|overload|generic|alias|private|cast)\s+")
 _TAG = re.compile(r"</?\s*[A-Za-z][\w-]*(?:\s+(?:cref|name|href|langword)\s*=\s*\"([^\"]*)\"|\s+\w+\s*=\s*\"[^\"]*\")*\s*/?>")
 _PART = re.compile(r"<(param|typeparam|returns|exception|remarks|example|value|seealso)\b(?:[^<>]*?\b(?:name|cref)\s*=\s*\"([^\"]*)\")?[^<>]*>")
 _HTML_TAG = re.compile(r"</?(?:p|ul|ol|li|pre|code|b|i|em|strong|a|q|tt|br|h\d|table|tr|td|th|blockquote|dl|dt|dd|span|div)\b[^<>]*>", re.IGNORECASE)
@@ -63,7 +62,7 @@ def clean_comment(comment: str, xml: bool = False) -> list[str]:
             line = line[found.end() :] if (found := _OPEN.match(line)) else line
         elif found := _LEADER.match(line):
             line = line[found.end() :]
-        line = _LUA_TAG.sub("", line.strip().lstrip("*").strip()) if comment.startswith("--") else line.strip()
+        line = line.strip().lstrip("*").strip() if comment.startswith("--") else line.strip()
         lines.append(line)
     text = without_keywords("\n".join(lines))
     if xml:
