@@ -54,3 +54,19 @@ def test_a_predicate_that_ends_in_a_preposition_is_about_its_object(path: str, t
 def test_the_tags_of_a_lua_comment_are_no_prose(comment: str, sentence: str):
     text = f"local M = {{}}\n\n{comment}\nfunction M.log(msg, level)\n  send(msg, level)\nend\n"
     assert said("a.lua", text)["M.log"] == sentence
+
+
+@pytest.mark.parametrize(
+    ("head", "symbol", "sentence"),
+    [
+        ("- (void)setFoo:(int)a", "A.setFoo:", "Sets the foo of an A, given a; calls go."),
+        ("- (void)bar:(id)bar didPick:(NSArray<Path *> *)path", "A.bar:didPick:", "Method bar (bar, path) of A: calls go."),
+    ],
+)
+def test_an_objective_c_method_is_called_by_the_first_word_of_its_selector(head: str, symbol: str, sentence: str):
+    assert said("a.m", f"@implementation A\n{head} {{\n  [self go];\n  return;\n}}\n@end\n")[symbol] == sentence
+
+
+def test_a_haskell_instance_is_told_whole_and_declares_nothing():
+    text = 'module A where\n\ninstance (Eq a, Ord b) => Show (Pair a b) where\n  show m = "x"\n'
+    assert said("a.hs", text)["Show (Pair a b)"] == "Instance Show (Pair a b)."

@@ -24,8 +24,10 @@ class Facts:
 
     @cached_property
     def name(self) -> str:
-        """The last part of the symbol; an operator's signs count as a name."""
-        found = _LAST_NAME.search(self.chunk.symbol or "")
+        """The last part of the symbol; an operator's signs count as a name, of a selector its first word, of an instance all."""
+        if self._is_instance:
+            return self.chunk.symbol or ""
+        found = _LAST_NAME.search(self._symbol)
         return found.group(1) if found else ""
 
     @cached_property
@@ -36,11 +38,23 @@ class Facts:
     @cached_property
     def owner(self) -> str:
         """The class or module named before the last part."""
-        before = (self.chunk.symbol or "")[: -len(self.name) or None] if self.name else ""
+        before = self._symbol[: -len(self.name) or None] if self.name else ""
         return _STEPS_OF_SYMBOL.split(before.rstrip(".:#"))[-1].strip()
+
+    @property
+    def _symbol(self) -> str:
+        """The symbol; of an Objective-C selector (`A.find:orElse:`) up to its first colon."""
+        symbol = self.chunk.symbol or ""
+        return symbol.partition(":")[0] if self.language == "objc" and symbol.endswith(":") else symbol
+
+    @property
+    def _is_instance(self) -> bool:
+        return self.language == "haskell" and self.chunk.kind == "class"
 
     @cached_property
     def parameters(self) -> list[str]:
+        if self.language == "objc" and (self.chunk.symbol or "").endswith(":"):
+            return _SELECTED.findall(self.chunk.signature)
         return parameters(self.chunk.signature, self.name, self.language)
 
     @cached_property
@@ -51,6 +65,7 @@ class Facts:
 
 
 _STEPS_OF_SYMBOL = re.compile(r"\.|::|#")
+_SELECTED = re.compile(r":\s*\([^:]*\)\s*(\w+)")
 _STEPS_OF_CALL = re.compile(r"\.|::|->")
 _LAST_NAME = re.compile(r"(\boperator(?:\s*\W+|(?:\s|\"\")\s*\w.*)|this\[\]|~?[^\W\d][\w$-]*[!?=']*|[^\w\s.]+)$")
 
@@ -168,6 +183,8 @@ NOT_MEMBERS = frozenset(
 
 def members(facts: Facts, whole: bool = False) -> list[str]:
     """Names declared in the body of a class, an enum or an interface; `whole` where the text has no head of its own."""
+    if facts.language == "haskell":  # What stands before `=` there is defined, not declared.
+        return []
     pattern = {"go": _GO_FIELD, "ruby": _RUBY_MEMBER}.get(facts.language, _MEMBER)
     text = facts.text[:8_000]
     text = _TRIPLE_QUOTED.sub('""', text) if facts.language == "python" else text
