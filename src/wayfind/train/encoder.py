@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -165,14 +164,12 @@ def pretrained(folder: str) -> PretrainedEncoder:
 def _pretrained(folder: str, dropout: float) -> nn.Module:
     """The encoder in a folder or of a hub name, with its weights as float32. Raises UsageError where it lacks some of them: the library
     draws those at random, and says so in a log line alone."""
-    from safetensors import SafetensorError
-
     transformers = _transformers()
     try:
         found = transformers.AutoConfig.from_pretrained(folder)
         kind = transformers.T5EncoderModel if found.model_type == "t5" else transformers.AutoModel
         network, told = kind.from_pretrained(folder, dtype=torch.float32, output_loading_info=True, **_dropouts(found, dropout))
-    except (OSError, ValueError, RuntimeError, KeyError, AttributeError, SafetensorError, UnpicklingError) as problem:
+    except Exception as problem:  # what the library makes of a damaged folder has no common class
         raise UsageError(f"{folder}: no encoder that transformers can read: {str(problem).strip().partition(chr(10))[0]}") from problem
     if missing := sorted(name for name in told["missing_keys"] if "pooler" not in name.split(".")):  # a pooler is not used here
         raise UsageError(f"{folder}: {len(missing)} of its encoder's tensors are not in its weights, {missing[0]} for one; fetch the folder again, or save it by `save_pretrained`")
