@@ -331,7 +331,7 @@ def report(given: argparse.Namespace) -> None:
 
 def shape(group: str) -> str:
     if group == "sizes":
-        return "encoder: 384 wide, 64 tokens of a code; batches of 128, 480 steps divided by the layers, rate 1e-4; bfloat16, one thread; seconds of processor time; ms a code: as the bundle encodes the asked codes, one thread, at most 128 tokens; MiniLM float32, at most 256"
+        return "encoder: 384 wide, 64 tokens of a code; batches of 128, 480 steps divided by the layers, rate 1e-4; bfloat16, one thread; seconds of processor time; ms a code: of the asked codes as they serve, one thread; the arms read 64 tokens of a code, a bundle beside them 128 where its name says no other number, MiniLM 256 in float32"
     base = WIDE if group == "starts" else SMALL
     encoder, loop = base["encoder"], base["loop"]
     steps = "one epoch" if group == "curve" else f"{loop['steps']} steps"
