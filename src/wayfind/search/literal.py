@@ -14,7 +14,7 @@ from wayfind.search.searcher import Searcher
 
 FEWEST_WORDS = 3
 """Shorter queries stand word for word in many places by chance."""
-MOST_READ = 200
+MOST_READ = 32
 """Chunks whose text is read: the best of those that hold every term. A message of common words (`error sending request`) stands among many
 that hold them all."""
 
