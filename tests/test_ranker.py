@@ -217,7 +217,7 @@ def test_a_message_that_stands_in_one_place_comes_first_wherever_that_is(opened)
 
 def test_a_message_of_common_words_is_found_among_many_that_hold_them(opened):
     other = "def send_{0}(request):\n    # sending: an error of request {0}, error of sending, request again\n    return request\n"
-    files = {f"m{n}.py": other.format(n) for n in range(60)} | {"z.py": 'def describe(kind):\n    if kind == 3:\n        return "nothing at all was there to be described"\n    return "error sending request"\n'}
+    files = {f"m{n}.py": other.format(n) for n in range(25)} | {"z.py": 'def describe(kind):\n    if kind == 3:\n        return "nothing at all was there to be described"\n    return "error sending request"\n'}
     assert opened(files).search("error sending request").results[0].symbol == "describe"
 
 
