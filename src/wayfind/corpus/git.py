@@ -58,8 +58,8 @@ def without_filters(root: str | os.PathLike[str]) -> list[str]:
     names = ask(root, "config", "-z", "--name-only", "--get-regexp", r"^filter\..*\.(clean|process)$") or ""
     programs = [name for name in names.split("\0") if name]
     required = {name.rpartition(".")[0] + ".required" for name in programs}
-    # With `-c` a name could not hold `=`. Nothing is no program, and false.
-    return [f"--config-env={name}={_NOTHING}" for name in [*programs, *sorted(required)]]
+    # Nothing is no program, and false. A name that holds `=` cannot be given by `-c`, and the other way needs a git of 2021 or later.
+    return [word for name in [*programs, *sorted(required)] for word in ([f"--config-env={name}={_NOTHING}"] if "=" in name else ["-c", f"{name}="])]
 
 
 _NOTHING = "WAYFIND_NOTHING"
