@@ -420,6 +420,14 @@ def test_a_receiver_is_never_read_from_a_comment(language: str, call: str) -> No
     assert [one.owner for one in made if one.name == "add"] == [BELOW_COMMENTS[language, call]]
 
 
+DOTS = {"rust": "fn f() {\n    for i in 0..add(1) {}\n}\n", "javascript": "function f() {\n  return [...add(1)];\n}\n", "lua": 'function f()\n  return "a" .. add(1)\nend\n', "python": "def g(): ...\nadd(1)\n"}
+
+
+@pytest.mark.parametrize("language", DOTS)
+def test_what_stands_behind_several_dots_has_no_receiver(language: str) -> None:
+    assert [one.owner for one in cut(DOTS[language], language).references if one.name == "add"] == [""]
+
+
 OWN = {
     ("python", "parent.add(1)"): "parent", ("python", "base.add(1)"): "base", ("python", "super().add(1)"): "super",
     ("java", "parent.add(1);"): "parent", ("java", "this.add(1);"): "self", ("java", "super.add(1);"): "super",

@@ -60,7 +60,7 @@ def _calls(source: Source, language: str) -> Iterator[Reference]:
         if not name or name in skipped:
             continue
         if code.startswith(name.encode(), at):
-            owner = _receiver(code, at)
+            owner = _receiver(code, at, cascades=language == "dart")
         else:  # the node holds its qualifier too: `ns::f<T>`, `\App\f`, `Map.Entry`
             written = _TYPE_ARGUMENTS.sub("", source.text(at, at + _BEHIND).split("(")[0].split("\n")[0])
             *steps, _ = _PARTING.split(written.strip("\\ &"))
@@ -76,11 +76,14 @@ def _without_comments(source: Source) -> bytes:
     return bytes(code)
 
 
-def _receiver(code: bytes, at: int) -> str:
-    """What stands before a called name, up to the separator; "" where there is none."""
+def _receiver(code: bytes, at: int, cascades: bool = False) -> str:
+    """What stands before a called name, up to the separator; "" where there is none. Two dots and more are a range, what is spread out
+    or Lua's joining of texts, unless the language `cascades`."""
     if code[at - 1 : at] not in _BEFORE_NAMES:
         return ""
     before = code[max(0, at - _BEHIND) : at].rstrip()
+    if before.endswith(b"..") and not cascades:
+        return ""
     steps: list[str] = []
     while before.endswith(_SEPARATORS):
         before = before[: -1 if before[-1:] in b".\\" else -2].rstrip(b" \t\r\n?&!")
