@@ -34,6 +34,18 @@ class Rotary(nn.Module):
         return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1).to(x.dtype)
 
 
+def attention(
+    query: Float[Tensor, "batch head token size"], key: Float[Tensor, "batch head token size"], value: Float[Tensor, "batch head token size"],
+    seen: Bool[Tensor, "batch 1 1 token"],
+) -> Float[Tensor, "batch head token size"]:
+    """Softmax of the scaled products, over the tokens seen, of the values. bfloat16 on a processor goes by products of matrices: the
+    gradient of torch's fused kernel takes five times as long there (`docs/LOG.md`, "Training on two cores")."""
+    if query.device.type != "cpu" or query.dtype != torch.bfloat16:
+        return functional.scaled_dot_product_attention(query, key, value, attn_mask=seen)
+    scores = (query * query.shape[-1] ** -0.5) @ key.mT
+    return torch.softmax(scores.masked_fill(~seen, torch.finfo(scores.dtype).min), dim=-1).to(value.dtype) @ value
+
+
 class Block(nn.Module):
     """Pre-norm self-attention and feed-forward (Xiong et al., "On Layer Normalization in the Transformer Architecture", 2020)."""
 
@@ -55,7 +67,7 @@ class Block(nn.Module):
         query, key, value = self.said(states).view(batch, token, 3, self.heads, hidden // self.heads).permute(2, 0, 3, 1, 4)
         if rotary is not None:
             query, key = rotary(query), rotary(key)
-        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=seen)
+        mixed = attention(query, key, value, seen)
         return self.mixed(mixed.transpose(1, 2).reshape(batch, token, hidden))
 
     def _drop(self, states: Tensor) -> Tensor:
@@ -119,6 +131,11 @@ class PretrainedEncoder(nn.Module):
         self.hidden = network.config.hidden_size
         if layers:
             cut(network, layers)
+
+    def unfuse(self) -> None:
+        """Have attention computed by products of matrices, where the library lets it be chosen: see `attention`."""
+        if hasattr(self.network, "set_attn_implementation"):
+            self.network.set_attn_implementation("eager")
 
     def forward(self, ids: Int[Tensor, "batch token"], mask: Bool[Tensor, "batch token"]) -> Float[Tensor, "batch token hidden"]:
         return self.network(input_ids=ids, attention_mask=mask.long()).last_hidden_state

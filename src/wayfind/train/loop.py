@@ -26,6 +26,7 @@ from wayfind.train.checkpoint import Progress
 from wayfind.train.config import Loop, TrainConfig
 from wayfind.train.device import device_of, limits_of
 from wayfind.train.distill import teacher_of
+from wayfind.train.encoder import PretrainedEncoder
 from wayfind.train.gradient import Contrasted, Precision, backward, from_first, processes
 from wayfind.train.heads import CrossEncoder, RetrievalModel, Texts, build_model
 from wayfind.train.lowrank import add_updates
@@ -88,6 +89,8 @@ class _Run:
         if config.loop.batch % self.world or len(self.table) < config.loop.batch:
             raise UsageError(f"loop.batch is {config.loop.batch}: it must be a multiple of the {self.world} processes and at most the {len(self.table)} pairs")
         self.model = build_model(config, words.size).to(self.device)
+        if self.precision == Precision("cpu", True) and isinstance(self.model.encoder, PretrainedEncoder):
+            self.model.encoder.unfuse()
         if config.start:
             checkpoint.load_weights(checkpoint.weights_in(Path(config.start)), self.model)
         if config.encoder.lora:

@@ -59,7 +59,7 @@ def similarities(
     """Cosine of every query token with every code token; -inf at padding."""
     found = query.flatten(0, 1) @ code.flatten(0, 1).T
     padding = torch.where(code_mask, 0.0, -torch.inf).to(found.dtype)
-    return found.view(*query.shape[:2], *code.shape[:2]) + padding
+    return found.view(*query.shape[:2], *code.shape[:2]).add_(padding)
 
 
 def maxsim(
@@ -67,10 +67,14 @@ def maxsim(
     code_mask: Bool[Tensor, "code token"],
 ) -> Float[Tensor, "batch code"]:
     """Mean over the query's tokens of the best cosine in the code (Khattab & Zaharia, "ColBERT", 2020,
-    https://arxiv.org/abs/2004.12832). The paper's sum, divided by the query's length, so that one temperature fits all."""
-    best = similarities(query, code, code_mask).max(dim=-1).values
-    counted = query_mask[:, :, None]
-    return torch.where(counted, best, 0.0).sum(dim=1) / counted.sum(dim=1).clamp_min(1)
+    https://arxiv.org/abs/2004.12832). The paper's sum, divided by the query's length, so that one temperature fits all.
+
+    Padding of queries is left out before the product: half of a batch's query tokens are none.
+    """
+    row = query_mask.nonzero()[:, 0]
+    best = similarities(query[query_mask][:, None], code, code_mask).max(dim=-1).values.squeeze(1)
+    total = best.new_zeros(len(query), len(code)).index_add(0, row, best)
+    return total / query_mask.sum(dim=1, keepdim=True).clamp_min(1)
 
 
 def xtr_scores(
