@@ -18,8 +18,8 @@ from wayfind.errors import NotFound, UsageError  # noqa: E402
 from wayfind.model.text import plain  # noqa: E402
 from wayfind.train import checkpoint  # noqa: E402
 from wayfind.train.batches import read_material, vocabulary_of  # noqa: E402
-from wayfind.train.config import EncoderConfig, config_of  # noqa: E402
-from wayfind.train.encoder import build_encoder  # noqa: E402
+from wayfind.train.config import EncoderConfig, HeadsConfig, MaxSim, config_of  # noqa: E402
+from wayfind.train.encoder import attention, build_encoder  # noqa: E402
 from wayfind.train.heads import build_model, read_projection  # noqa: E402
 from wayfind.train.loop import train  # noqa: E402
 from wayfind.train.pairs import Pair, from_values  # noqa: E402
@@ -84,6 +84,29 @@ def test_padding_changes_no_state(folder):
     alone = encoder(ids, torch.ones(1, 7, dtype=torch.bool))
     padded = encoder(torch.nn.functional.pad(ids, (0, 9)), torch.arange(16)[None] < 7)
     assert torch.allclose(alone, padded[:, :7], atol=1e-5)
+
+
+def test_attention_without_the_fused_kernel_gives_the_same_states(folder):
+    encoder = build_encoder(EncoderConfig(folder=str(folder), layers=2), 300).eval()
+    ids, mask = random_texts(3, 12, 300, 0)
+    mask[1, 5:] = False
+    fused, said = encoder(ids, mask), encoder.description
+    encoder.unfuse()
+    assert torch.allclose(encoder(ids, mask)[mask], fused[mask], atol=1e-5)
+    assert encoder.description == said
+
+
+def test_attention_in_bfloat16_is_that_of_the_fused_kernel():
+    drawn = torch.Generator().manual_seed(0)
+    whole = [torch.randn(2, 3, 8, 16, generator=drawn).requires_grad_() for _ in range(3)]
+    short = [one.detach().bfloat16().requires_grad_() for one in whole]
+    seen = torch.ones(2, 1, 1, 8, dtype=torch.bool)
+    seen[1, ..., 5:] = False
+    expected, found = (attention(*sides, seen) for sides in (whole, short))
+    assert found.dtype == torch.bfloat16 and torch.allclose(found.float(), expected, atol=0.03)
+    for made, sides in ((expected, whole), (found, short)):
+        made.float().square().sum().backward()
+    assert all(torch.allclose(mine.grad.float(), theirs.grad, atol=0.06) for mine, theirs in zip(short, whole))
 
 
 def test_dropout_is_what_the_configuration_says(folder):
@@ -440,3 +463,40 @@ def test_damaged_weights_of_an_encoder_are_named(folder, spoil):
     spoil(folder / "model.safetensors")
     with pytest.raises(UsageError, match=f"{folder.name}: "):
         build_encoder(EncoderConfig(folder=str(folder), layers=0), 300)
+
+
+@pytest.mark.parametrize("folder", ["bert"], indirect=True)
+def test_a_training_goes_on_from_a_bundle(folder, tmp_path):
+    """Its int8 weights come back as far as their steps allow, with the projection of token vectors, in a folder like any encoder's."""
+    pytest.importorskip("onnxscript")
+    from wayfind.train.dequantise import dequantise
+    from wayfind.train.export import export
+
+    learn_vocabulary(["open close file socket the number"] * 3, 250).write(folder)
+    encoder = EncoderConfig(folder=str(folder), layers=2, code_length=40, query_length=16)
+    config = configuration(write_lines(tmp_path / "pairs.jsonl"), encoder=encoder, heads=HeadsConfig(vector=0, tokens=8), objectives__maxsim=MaxSim(1.0), loop__steps=3)
+    best = train(config, read_material(config), tmp_path / "run").best
+    export(best, tmp_path / "bundle")
+    count = dequantise(tmp_path / "bundle", folder, tmp_path / "again")
+    trained, again = checkpoint.load_model(best)[0].eval(), build_model(changed(config, {"encoder.folder": str(tmp_path / "again")}), 250).eval()
+    assert count == sum(one.numel() for name, one in again.encoder.named_parameters() if "pooler" not in name)
+    texts = random_texts(5, 30, 250, 0)
+    before, after = trained(*texts), again(*texts)
+    assert torch.cosine_similarity(before.vector, after.vector).min() > 0.99
+    assert torch.cosine_similarity(before.tokens, after.tokens, dim=-1)[before.mask].min() > 0.98
+    assert read_vocabulary(tmp_path / "again").digest == read_vocabulary(tmp_path / "bundle").digest
+    assert train(changed(config, {"encoder.folder": str(tmp_path / "again")}), read_material(config), tmp_path / "on").finished
+
+
+def test_only_a_bert_comes_back_from_a_bundle(tmp_path):
+    pytest.importorskip("onnxscript")
+    from wayfind.model import bundle
+    from wayfind.train.dequantise import dequantise
+    from wayfind.train.export import export
+
+    config = configuration(write_lines(tmp_path / "pairs.jsonl"), loop__steps=1)
+    export(train(config, read_material(config), tmp_path / "run").best, tmp_path / "own")
+    bundle.write(tmp_path / "bare", "bare", {}, {}, {})
+    for name in ("own", "bare"):
+        with pytest.raises(UsageError, match=f"{name}: no int8 encoder that began as a BERT"):
+            dequantise(tmp_path / name, tmp_path, tmp_path / "again")
