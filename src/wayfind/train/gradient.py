@@ -1,8 +1,8 @@
 """The gradient of one batch: a model and texts in, gradients on its parameters and the terms of the loss out.
 
-Every batch takes the same way, whatever its size and however many processes there are: texts are encoded in micro-batches, the
-loss is taken of all representations of all processes, its gradient by the representations is handed back through each
-micro-batch. Where there is more than one micro-batch, the first encoding keeps no graph and the second repeats it (L. Gao et
+Every batch takes the same way, whatever its size and however many processes there are: texts are encoded in pieces of like length,
+the loss is taken of all representations of all processes, its gradient by the representations is handed back through each
+piece. Where `micro_batch` bounds the pieces, the first encoding keeps no graph and the second repeats it (L. Gao et
 al., "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup", 2021, https://arxiv.org/abs/2101.06983).
 Gradients equal those of the whole batch at once on one process.
 """
@@ -24,6 +24,8 @@ from wayfind.train import objectives
 from wayfind.train.config import Objectives
 from wayfind.train.heads import Represented, RetrievalModel, Texts
 
+PIECE = 2048
+"""Tokens that a processor encodes at a time: what it works on then stays in its cache (`docs/LOG.md`, "Training on two cores")."""
 ROWS = 16
 """Queries whose token similarities with all codes are held at a time."""
 
@@ -88,12 +90,13 @@ def backward(
     """Add the gradient of the batch's loss to the parameters of `model`. Returns the terms of the loss.
 
     query, code: of this process; `code` holds as many own codes as there are queries, then hard negatives. given: of all
-    processes, in the order of their ranks, own codes of all before negatives of all. micro_batch: 0 is all at once.
+    processes, in the order of their ranks, own codes of all before negatives of all. micro_batch: texts whose graph is held at a
+    time; 0: all of them.
     """
     encode = encode or (lambda texts: model(*texts))
-    pieces = [*_pieces(query, micro_batch), *_pieces(code, micro_batch)]
-    queries = len(_pieces(query, micro_batch))
-    cached = len(pieces) > 2
+    (asked, asked_at), (read, read_at) = (_pieces(texts, micro_batch) for texts in (query, code))
+    pieces = [*asked, *read]
+    cached = bool(micro_batch) and len(pieces) > 2
 
     def represent(number: int) -> Represented:
         torch.manual_seed(mixed(seed, step, rank(), number))
@@ -104,8 +107,8 @@ def backward(
         found = [represent(number) for number in range(len(pieces))]
     leaves = [_leaf(one) for one in found]
     own = len(query.ids)
-    all_query = _gathered([_stacked(leaves[:queries])])
-    code_side = _stacked(leaves[queries:])
+    all_query = _gathered([_part(_stacked(leaves[: len(asked)]), asked_at)])
+    code_side = _part(_stacked(leaves[len(asked) :]), read_at)
     all_code = _gathered([_part(code_side, slice(0, own)), _part(code_side, slice(own, None))])
     terms = _sum_backward(loss_terms(all_query, all_code, given, wanted, step))
     for number, leaf in enumerate(leaves):
@@ -135,11 +138,28 @@ def _leaf(found: Represented) -> Represented:
     return Represented(found.vector.detach().requires_grad_(), found.tokens.detach().requires_grad_(), found.mask)
 
 
-def _pieces(texts: Texts, size: int) -> list[Texts]:
-    """Micro-batches, each cut to its longest text."""
-    size = size or max(len(texts.ids), 1)
-    pieces = [Texts(texts.ids[i : i + size], texts.mask[i : i + size]) for i in range(0, len(texts.ids), size)]
-    return [Texts(piece.ids[:, : (length := _longest(piece.mask))], piece.mask[:, :length]) for piece in pieces] if len(pieces) > 1 else pieces
+def _pieces(texts: Texts, size: int) -> tuple[list[Texts], Tensor | slice]:
+    """The texts in pieces of `size`, or of `PIECE` tokens on a processor, each of like length and cut to its longest; and where each
+    text is among them."""
+    length = texts.mask.sum(dim=1)
+    if not size and (texts.ids.device.type != "cpu" or texts.ids.numel() <= PIECE) or len(texts.ids) <= max(size, 1):
+        return [texts], slice(None)
+    order = torch.argsort(length, stable=True)
+    pieces = []
+    for rows in order.split(size) if size else _filled(order, length[order].tolist()):
+        longest = _longest(texts.mask[rows])
+        pieces.append(Texts(texts.ids[rows, :longest], texts.mask[rows, :longest]))
+    return pieces, torch.argsort(order)
+
+
+def _filled(order: Tensor, lengths: list[int]) -> Iterator[Tensor]:
+    """Rows, the shortest first, in pieces of at most `PIECE` tokens with their padding, or of one row."""
+    first = 0
+    for end, length in enumerate(lengths):
+        if end > first and (end + 1 - first) * length > PIECE:
+            yield order[first:end]
+            first = end
+    yield order[first:]
 
 
 def _longest(mask: Tensor) -> int:
@@ -157,7 +177,7 @@ def _padded(part: Represented, length: int) -> tuple[Tensor, Tensor]:
     return functional.pad(part.tokens, (0, 0, 0, more)), functional.pad(part.mask, (0, more))
 
 
-def _part(found: Represented, rows: slice) -> Represented:
+def _part(found: Represented, rows: slice | Tensor) -> Represented:
     return Represented(found.vector[rows], found.tokens[rows], found.mask[rows])
 
 
