@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch")
 
 from training import configuration, random_texts, write_lines  # noqa: E402
 
+from wayfind.train import gradient  # noqa: E402
 from wayfind.train.config import Contrastive, Distillation, EncoderConfig, HeadsConfig, MaxSim, Objectives, TrainConfig, XTR, DataConfig  # noqa: E402
 from wayfind.train.gradient import Contrasted, backward  # noqa: E402
 from wayfind.train.heads import build_model  # noqa: E402
@@ -36,6 +37,26 @@ def gradients(wanted: Objectives = EVERY, micro_batch: int = 0, dropout: float =
     query, code = random_texts(batch, 9, 90, 1), random_texts(batch + extra, 20, 90, 2)
     backward(net, query, code, contrasted or given(batch, batch + extra), wanted, step=step, seed=seed, micro_batch=micro_batch)
     return torch.cat([(torch.zeros_like(one) if one.grad is None else one.grad).ravel() for one in net.parameters()])
+
+
+@pytest.mark.parametrize("piece", [1, 40, 100])
+def test_gradients_of_pieces_equal_those_of_the_whole_batch(piece, monkeypatch):
+    monkeypatch.setattr(gradient, "PIECE", 10**9)
+    whole = gradients()
+    monkeypatch.setattr(gradient, "PIECE", piece)
+    assert torch.allclose(gradients(), whole, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(("piece", "sizes"), [(1, [1] * 17), (100, None), (10**9, [17])])
+def test_pieces_hold_every_text_once_and_no_more_tokens_than_they_may(piece, sizes, monkeypatch):
+    monkeypatch.setattr(gradient, "PIECE", piece)
+    texts = random_texts(17, 20, 90, 2)
+    pieces, place = gradient._pieces(texts, 0)
+    assert sizes is None or [len(one.ids) for one in pieces] == sizes
+    assert all(one.ids.numel() <= piece or len(one.ids) == 1 for one in pieces)
+    assert [one.mask.shape[1] for one in pieces] == sorted(int(one.mask.sum(1).max()) for one in pieces)
+    rows = [row[seen].tolist() for one in pieces for row, seen in zip(one.ids, one.mask)]
+    assert [rows[at] for at in torch.arange(17)[place].tolist()] == [row[seen].tolist() for row, seen in zip(texts.ids, texts.mask)]
 
 
 @pytest.mark.parametrize("micro_batch", [1, 3, 8, 17])
