@@ -143,8 +143,8 @@ def answered(path: Path) -> np.ndarray:
     near = asked.signals[:, asked.names.index("meaning")] * (1 - asked.taken * demoted).prod(1) * ~asked.hidden
     rows, seen = [], dict.fromkeys(asked.repository, 0)
     for number, (a, b) in enumerate(zip(asked.first, asked.first[1:])):
-        order, found = rank.damp(asked.file[a:b], np.round(scores[a:b], 9), rank.SEATS[-1] + 1)
-        order = rank.seats(order, found, np.round(near[a:b], 9))[0][:10]
+        order, damped = rank.damp(asked.file[a:b], np.round(scores[a:b], 9), rank.SEATS[-1] + 1)
+        order = rank.seats(order, damped[order].tolist(), damped, np.round(near[a:b], 9))[0][:10]
         places, files = np.flatnonzero(asked.gold[a:b][order]), asked.file[a:b][order]
         right = len(files) and files[0] in asked.file[a:b][asked.gold[a:b]]
         rows.append((seen[asked.repository[number]], 1 / (places[0] + 1) if len(places) else 0.0, float(len(places) > 0), float(right)))

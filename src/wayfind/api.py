@@ -248,4 +248,4 @@ def _model(tree: Path) -> tuple[str, int]:
 
 
 def _several(values: str | Sequence[str]) -> tuple[str, ...]:
-    return (values,) if isinstance(values, str) else tuple(values)
+    return tuple(filter(None, (values,) if isinstance(values, str) else values))

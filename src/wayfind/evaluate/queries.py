@@ -116,16 +116,21 @@ def is_test(chunk: Any) -> bool:
 def judge(hits: Sequence[Hit], gold: Sequence[Gold]) -> list[Hashable]:
     """The hits as items for `metrics`: the gold that a hit is the first to cover, else an item that is no gold.
 
-    A hit stands for one gold at most; a further hit on a gold already found earns nothing and uses up its rank.
+    A hit stands for one gold at most, of several the narrowest: a symbol before lines, few lines before many, a file last. A further hit
+    on a gold already found earns nothing and uses up its rank.
     """
     items: list[Hashable] = []
     open_gold = list(gold)
     for rank, hit in enumerate(hits):
-        covered = next((g for g in open_gold if hit.covers(g)), None)
+        covered = min((one for one in open_gold if hit.covers(one)), key=_width, default=None)
         if covered is not None:
             open_gold.remove(covered)
         items.append(rank if covered is None else covered)
     return items
+
+
+def _width(gold: Gold) -> tuple[bool, bool, int]:
+    return not gold.symbol, gold.start_line is None, (gold.end_line or 0) - (gold.start_line or 0)
 
 
 def part(key: str) -> Part:

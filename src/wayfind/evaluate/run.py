@@ -95,7 +95,10 @@ def evaluate(
     functions (`queries.part`): where a model learned from this repository, only `("report",)` is honest.
     Raises UsageError, NotFound, StorageError.
     """
+    kinds, systems = tuple(dict.fromkeys(kinds)), tuple(dict.fromkeys(systems))
     _check(kinds, parts, k, limit)
+    if seed < 0:
+        raise UsageError(f"the seed must be at least 0; found {seed}")
     for name in systems:
         check_system(name)
     asked = read_spec(Path(spec)) if spec is not None else None
@@ -225,8 +228,8 @@ def _ask(made: QuerySet, pool: Pool, run: _Run) -> SetReport:
         search = _without(search, _in_tests(pool)) if made.without_tests else search
         search = _without(search, lambda hit: hit.path in made.hidden) if made.hidden else search
         for number, asked in enumerate(made.queries, 1):
-            found = tuple(search(asked.text, run.k))
-            answered.append(Answered(asked, name, found, figures(judge(found, asked.gold), asked.gold, run.k)))
+            found = tuple(search(asked.text, max(run.k, 3)))  # P@3 looks at three, however few are asked for
+            answered.append(Answered(asked, name, found[: run.k], figures(judge(found, asked.gold), asked.gold, run.k)))
             run.say(f"{made.kind}: {name}", number, len(made.queries))
     size = sum(not is_test(c) for c in pool.chunks) if made.without_tests else len(pool.chunks)
     ceiling = sum(precision_ceiling(q.gold) for q in made.queries) / len(made.queries)

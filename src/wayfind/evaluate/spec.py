@@ -128,7 +128,8 @@ class _Corpus:
 
     def gold(self, place: str) -> Gold | str:
         """The gold that a relevant place stands for, or what is wrong with it."""
-        whole = posixpath.normpath(place.strip())
+        path, colon, symbol = place.strip().partition(":")
+        whole = posixpath.normpath(path) + colon + symbol
         if whole in self.lines:
             return Gold(whole)
         if span := LINES.match(whole):

@@ -17,14 +17,14 @@ from wayfind.search.attribution import Attribution
 from wayfind.search.copies import first, windows_beside
 from wayfind.search.expansion import standing_in
 from wayfind.search.explain import Mode, explain
-from wayfind.search.filters import allowed
+from wayfind.search.filters import allowed, regex_lines
 from wayfind.search.lexical import Lexical, idf, plain_bm25, score
 from wayfind.search.literal import literal
 from wayfind.search.query import Filters, Query, Term, parse
 from wayfind.search.rank import NONE, Ranked, features, named_language, ordered, without_language
 from wayfind.search.reason import only_filters, reason_for
 from wayfind.search.searcher import Searcher
-from wayfind.search.why import Met, snippet, why
+from wayfind.search.why import LINES, Met, line_of, snippet, why
 from wayfind.types import PROVENANCES, Answer, IndexState, Result, Target
 
 MOST_RESULTS = 1000
@@ -225,7 +225,8 @@ def results_of(
     words = standing_in(searcher.snapshot, query, lexical, searcher.vocabulary)
     words |= {term.text: (term.word, lexical.idf[term.text]) for term in query.terms if term.text in lexical.idf}
     reasons = Attribution(searcher, query, lexical).with_meaning() if ask.reasons else None
-    results = (_result(searcher.snapshot, Met(words), hit, tuple(copies.get(hit.chunk, ())), ask.explain, reasons) for hit in kept)
+    met, regex = Met(words), query.filters.regex
+    results = (_result(searcher.snapshot, met, hit, tuple(copies.get(hit.chunk, ())), ask.explain, reasons, regex) for hit in kept)
     return tuple(results) if ask.max_tokens is None else fitted(results, ask.max_tokens)
 
 
@@ -241,10 +242,14 @@ def fitted(results: Iterable[Result], max_tokens: int) -> tuple[Result, ...]:
 
 
 def _result(
-    snapshot: Snapshot, words: Met, hit: Ranked, also: tuple[str, ...], mode: Mode, reasons: Attribution | None = None
+    snapshot: Snapshot, words: Met, hit: Ranked, also: tuple[str, ...], mode: Mode, reasons: Attribution | None = None, regex: str = ""
 ) -> Result:
     chunk, text = snapshot.chunk(hit.chunk)
     matched = why(text, chunk.start_line, words)
+    if regex:
+        said = {one.line for one in matched}
+        lines = [line for line in regex_lines(snapshot, regex, hit.chunk, LINES) if line not in said]
+        matched = tuple(sorted([*matched, *(line_of(text, chunk.start_line, line) for line in lines)], key=lambda one: one.line))
     file = int(snapshot.file[hit.chunk])
     return Result(
         snapshot.paths[file],
@@ -265,22 +270,21 @@ def _result(
 
 def _fit(result: Result, room: float) -> tuple[Result | None, float]:
     """The result with its snippet cut to the room that is left, in characters; None when not even its head fits."""
-    head = (
-        len(result.path)
-        + len(result.explanation.text)
-        + len(result.symbol or "")
-        + sum(len(w.text) + 12 for w in result.why)
-        + 40
-    )
+    head = 40 + sum(map(_size, (result.path, result.explanation.text, result.symbol or ""))) + sum(_size(w.text) + 12 for w in result.why)
     if head > room:
         return None, room
     lines, used = [], float(head)
     for line in result.snippet.split("\n"):
-        if used + len(line) + 1 > room:
+        if used + _size(line) + 1 > room:
             break
         lines.append(line)
-        used += len(line) + 1
+        used += _size(line) + 1
     return replace(result, snippet="\n".join(lines)), room - used
+
+
+def _size(text: str) -> float:
+    """Characters of a text as far as they fill tokens: one beyond ASCII may be a token by itself."""
+    return len(text) if text.isascii() else len(text) + (_TOKEN_CHARACTERS - 1) * sum(not sign.isascii() for sign in text)
 
 
 def place(snapshot: Snapshot, chunk: int, score: float) -> Result:

@@ -83,7 +83,8 @@ def entry_at(snapshot: Snapshot, query: str, mark: Mark, path: str, line: int, t
     """The entry for the chunk that holds a line, and the number of secrets masked in the question.
 
     Raises UsageError for an empty question, NotFound where there is no such place."""
-    said, masked = unsecret(" ".join(query.split())[:LONGEST])
+    whole, masked = unsecret(query)  # before lines are joined and the end is cut off: what is left of a secret looks like none
+    said = " ".join(whole.split())[:LONGEST]
     if not said:
         raise UsageError("the question is empty: give the text that was searched for")
     number = chunk_at(snapshot, path, line)

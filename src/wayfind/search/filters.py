@@ -47,6 +47,8 @@ def allowed(snapshot: Snapshot, filters: Filters) -> np.ndarray | None:
 def _languages(snapshot: Snapshot, names: tuple[str, ...]) -> np.ndarray:
     """Files in one of the languages."""
     wanted = {canonical(name) for name in names}
+    if "typescript" in wanted:  # a component's file is parsed by a grammar of its own
+        wanted.add("tsx")
     return np.array([language in wanted for language in snapshot.languages], bool)
 
 
@@ -58,7 +60,7 @@ def _paths(snapshot: Snapshot, patterns: tuple[str, ...]) -> np.ndarray:
 
 def path_matcher(patterns: tuple[str, ...]) -> Callable[[str], bool]:
     """Whether a path matches a pattern as a glob or holds it as text (`[id]` may be both), letter case aside."""
-    rooted = [pattern.removeprefix(".") if pattern.startswith("./") else pattern for pattern in patterns]
+    rooted = [pattern.removeprefix(".") if pattern.startswith("./") else "/" if pattern == "." else pattern for pattern in patterns]
     globs = GitIgnoreSpec([one for pattern in rooted if re.search(r"[*?\[]", pattern) for one in _glob(pattern.lower())])
     begins = tuple(text.lower() for text, given in zip(rooted, patterns) if text != given)
     holds = [text.lower() for text, given in zip(rooted, patterns) if text == given]
@@ -123,6 +125,22 @@ def _phrase(snapshot: Snapshot, phrase: str, mask: np.ndarray, cut: bool = False
     for number in np.flatnonzero(holding).tolist():
         found[number] = wanted in " ".join(snapshot.chunk(number)[1].lower().split())
     return found
+
+
+def regex_lines(snapshot: Snapshot, pattern: str, chunk: int, most: int) -> list[int]:
+    """The first lines of a chunk on which a match begins, or its own first where one only reaches into it."""
+    first, last = int(snapshot.start[chunk]), int(snapshot.end[chunk])
+    text = snapshot.record(int(snapshot.file[chunk])).text
+    lines: list[int] = []
+    number = place = 0
+    for match in re.finditer(pattern, text, re.MULTILINE):
+        number, place = number + text.count("\n", place, match.start()), match.start()
+        end = number + 1 + match[0].rstrip("\n").count("\n")
+        if end >= first and number + 1 <= last and (line := max(number + 1, first)) not in lines:
+            lines.append(line)
+        if len(lines) == most or number >= last:
+            break
+    return lines
 
 
 def _regex(snapshot: Snapshot, pattern: str, mask: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from wayfind.search.engine import Ask, answer, chunk_at, fitted, result_at
+from wayfind.search.filters import allowed
 from wayfind.search.graph import Edge, graph_of
 from wayfind.search.query import Query
 from wayfind.search.searcher import Searcher
@@ -48,7 +49,7 @@ def by_graph(searcher: Searcher, query: Query, ask: Ask, stale_files: int = 0) -
     """Answer a query with what the graph connects; as ever, and with a reason, where it connects nothing."""
     plain = answer(searcher, query, replace(ask, graph=False, k=max(POOL, ask.k), max_tokens=None), stale_files)
     hits = {chunk_at(searcher.snapshot, result.path, result.start_line): result for result in plain.results}
-    graph = Flows(searcher)
+    graph = Flows(searcher, allowed(searcher.snapshot, query.filters))
     kept = list(hits)[: min(KEPT, ask.k // 2)]
     chosen = connected(graph, _seeds(searcher, hits), list(hits), ask.k - len(kept))
     if len(chosen) < 2:
@@ -116,16 +117,18 @@ def _around(graph: Flows, chunk: int) -> list[int]:
 
 
 class Flows:
-    """The edges of a graph along which a flow is followed: sure calls and bases, and from a class to its members."""
+    """The edges of a graph along which a flow is followed: sure calls and bases, and from a class to its members; none to a chunk
+    outside of `mask` [chunks]."""
 
-    def __init__(self, searcher: Searcher):
-        self._graph, self._snapshot = graph_of(searcher), searcher.snapshot
+    def __init__(self, searcher: Searcher, mask: np.ndarray | None = None):
+        self._graph, self._snapshot, self._mask = graph_of(searcher), searcher.snapshot, mask
 
     def edges(self, chunk: int) -> list[tuple[Edge, bool]]:
         """(edge, whether it leads away) of a chunk, those that lead away first, by their lines."""
         away = [(edge, True) for edge in self._graph.outgoing(chunk) if self._leads(edge)]
         back = [(edge, False) for edge in self._graph.incoming(chunk) if self._leads(edge)]
-        return [*away, *self._members(chunk), *back]
+        found = [*away, *self._members(chunk), *back]
+        return found if self._mask is None else [one for one in found if self._mask[one[0].chunk]]
 
     @staticmethod
     def _leads(edge: Edge) -> bool:

@@ -15,6 +15,8 @@ from wayfind.search.trace import Frame, frames, is_report, line_of
 
 _PATH = re.compile(r"(?P<path>[\w@.+-]*(?:[/\\][\w@.+-]+)*\.\w{1,8})(?:\"?, line |:|\()?(?P<line>\d+)?")
 _ALONE = re.compile(r"[`'(]*(?P<path>[^\s`'\"():#]+)(?::(?P<line>\d+)(?::\d+)?|#L(?P<anchor>\d+)\S*)?[`'),]*")
+_EXACT = re.compile(r"(?P<path>\S+?)(?::(?P<line>\d+)(?::\d+)?)?")
+"""A path as it stands, whatever signs it holds: `app/(auth)/page.tsx:2`."""
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 _ENDLESS = re.compile(r"[\w@.+/\\-]{500,}")
 """Encoded data, no path: the patterns above take time that grows with the square of its length."""
@@ -78,6 +80,8 @@ class Places:
     def alone(self, text: str) -> tuple[int, int] | None:
         """The file and line (0 where none is given) that are all a query says: a path, or the end or more of one, with `:120` or
         `#L120`. None where it says anything else, where no file is called so, and where several are."""
+        if (exact := _EXACT.fullmatch(text.strip())) and (file := self.snapshot.file_of.get(_slashed(exact["path"]))) is not None and {".", "/"} & {*exact["path"]}:
+            return file, line_of(exact["line"] or "0")
         match = _ALONE.fullmatch(text.strip())
         if match is None:
             return None

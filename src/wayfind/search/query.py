@@ -39,7 +39,7 @@ _TRACE = re.compile(
 _CODE_LINE = re.compile(
     r"[;{}]\s*$|^\s*(?:def|class|import|from|return|func|fn|let|const|var|if|for|while|public|private)\b.*[(:={]"
 )
-_AROUND = "().,:;?!"
+_AROUND = "().,:;?!\"'`"
 """What may stand before and behind a name in a sentence."""
 _CODE_LIKE = re.compile(r"_|[a-z0-9][A-Z]|[A-Z]{2,}[a-z]|\.\w|::|\w\(")
 
@@ -109,12 +109,14 @@ class Query:
     filters: Filters = field(default=Filters())
     written: frozenset[str] = frozenset()
     """The single words as they stand, in lower case, not stemmed."""
+    alone: frozenset[str] = frozenset()
+    """What stands between spaces, without the marks around it, in lower case: `src/python` is one."""
 
 
 def parse(text: str, filters: Filters = Filters()) -> Query:
     """Understand a query; `filters` are added to those written in it. Raises UsageError for an unknown language or kind, and for
     a filter without a value and nothing else."""
-    text = text[:LONGEST]
+    text = text.replace("\r\n", "\n").replace("\r", "\n")[:LONGEST]
     if lone := _LONE_FILTER.fullmatch(text.strip()):
         raise UsageError(f"{lone[0]} says nothing yet: write behind the colon what is meant, for example {lone[0]}{_EXAMPLE[lone[1]]}")
     free = text
@@ -140,6 +142,7 @@ def parse(text: str, filters: Filters = Filters()) -> Query:
         identifiers,
         filters,
         frozenset(part for word in kept for part in parts(word)),
+        frozenset(word.strip(_AROUND).lower() for word in free.split()),
     )
 
 
@@ -163,9 +166,10 @@ def _terms(words: list[str], title: list[str]) -> tuple[Term, ...]:
 def _take_syntax(text: str) -> tuple[str, Filters]:
     names: dict[str, list[str]] = {f"{no}{name}": [] for no in ("", "-") for name in ("sym", "path", "lang", "kind")}
     short = {"symbol": "sym", "file": "path", "language": "lang"}
-    for match in _FILTER.finditer(text):
-        names[match["no"] + short.get(match["name"], match["name"])].append(match["value"].strip('"'))
-    text = _FILTER.sub(" ", text)
+    for match in filter(_is_filter, _FILTER.finditer(text)):
+        if value := match["value"].strip('"'):
+            names[match["no"] + short.get(match["name"], match["name"])].append(value)
+    text = _FILTER.sub(lambda match: " " if _is_filter(match) else match[0], text)
     phrases = tuple(_PHRASE.findall(text))
     text = _PHRASE.sub(lambda m: f" {m[1]} ", text)
     excluded: tuple[str, ...] = ()
@@ -187,6 +191,19 @@ def _take_syntax(text: str) -> tuple[str, Filters]:
         _listed(names["-kind"]),
         tuple(names["-sym"]),
     )
+
+
+def _is_filter(match: re.Match[str]) -> bool:
+    """Whether `name:value` is a filter, and no parameter of pasted code: `path:str, kind:int):`, `{lang:'en'}`. A misspelt value is one."""
+    value = match["value"]
+    if value.startswith('"') or match["name"] in ("sym", "symbol"):
+        return True
+    closed = all(value.count(a) == value.count(b) for a, b in ("()", "{}"))
+    return closed and not value.endswith(",") and (match["name"] not in _NAMED or bool(_LISTED_NAMES.fullmatch(value)))
+
+
+_NAMED = ("lang", "language", "kind")
+_LISTED_NAMES = re.compile(r"[\w+#.,-]+")
 
 
 def _quoted(value: str) -> str:
@@ -213,8 +230,12 @@ def check(filters: Filters) -> None:
             raise UsageError(f"unknown kind {name!r}; kinds are {', '.join(KINDS)}")
     try:
         re.compile(filters.regex)
-    except re.error as error:
-        raise UsageError(f"the regular expression {filters.regex!r} is not valid: {error}") from error
+    except (re.error, OverflowError, RecursionError) as error:
+        raise UsageError(f"the regular expression {_cut(filters.regex)!r} is not valid: {error}") from error
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 200 else text[:200] + "…"
 
 
 def kind_of(text: str) -> QueryKind:

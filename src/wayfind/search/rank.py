@@ -98,6 +98,8 @@ _LANGUAGES = frozenset(
 """Names of languages that are no other word."""
 _AROUND = "().,:;?!\"'`"
 """What may stand around a word of a question."""
+_NOT_WITHIN = r"(?<![\w./\\-])"
+"""Before a word that is no later part of a path or of a name."""
 _HEADS = [KINDS.index(kind) for kind in ("module", "block")]
 _ASKS_FOR = {
     "test": frozenset("test tests spec specs testing fixture mock unittest".split()),
@@ -312,10 +314,11 @@ def ordered(searcher: Searcher, query: Query, candidates: tuple[np.ndarray, np.n
     net = gross * factors.prod(1)
     kind = profile(searcher, query)
     damping = DAMPING.get(kind, DAMPING[""])
-    order, scores = damp(searcher.snapshot.file[chosen], np.round(net, 9), max(k, SEATS[-1] + 1), damping)
+    order, damped = damp(searcher.snapshot.file[chosen], np.round(net, 9), max(k, SEATS[-1] + 1), damping)
+    scores = damped[order].tolist()
     seated: dict[int, float] = {}
     if kind in ("question", "outside"):
-        order, scores, seated = seats(order, scores, np.round(signals[:, SIGNALS.index("meaning")] * factors.prod(1), 9))
+        order, scores, seated = seats(order, scores, damped, np.round(signals[:, SIGNALS.index("meaning")] * factors.prod(1), 9))
     ranked = []
     for place, score in zip(order[:k], scores):
         parts = {name: float(value) for name, value in zip(SIGNALS, signals[place] * weights) if value}
@@ -360,17 +363,17 @@ def without_language(searcher: Searcher, query: Query) -> Query:
     if profile(searcher, query) != "outside":
         return query
     name = "|".join(named_language(searcher, query))
-    text = " ".join(re.sub(rf"(?i)\b(?:(?:in|with|using|for|on|from|by)\s+)?(?:{name})\b", " ", query.text).split())
+    text = " ".join(re.sub(rf"(?i){_NOT_WITHIN}(?:(?:in|with|using|for|on|from|by)\s+)?{_NOT_WITHIN}(?:{name})(?![\w/\\-]|\.\w)", " ", query.text).split())
     return replace(query, text=text) if len({word.lower() for word in WORD.findall(text)} - STOP_WORDS) > 1 else query
 
 
 def named_language(searcher: Searcher, query: Query) -> list[str]:
-    """The words of a query that name the repository's main language."""
-    return sorted(word for word in query.written & _LANGUAGES if ("go" if word == "golang" else word) == searcher.main_language)
+    """The words of a query that name the repository's main language: `python`, and neither `src/python` nor `PythonFormatter`."""
+    return sorted(word for word in query.alone & _LANGUAGES if ("go" if word == "golang" else word) == searcher.main_language)
 
 
-def damp(files: np.ndarray, scores: np.ndarray, k: int, damping: float = DAMPING[""]) -> tuple[list[int], list[float]]:
-    """Places of the best `k` in order, when the n-th taken of a file counts damping**(n-1); and their damped scores.
+def damp(files: np.ndarray, scores: np.ndarray, k: int, damping: float = DAMPING[""]) -> tuple[list[int], np.ndarray]:
+    """Places of the best `k` in order, when the n-th taken of a file counts damping**(n-1); and the damped scores of all, [n].
 
     `scores` are in the order of path and line, which breaks ties.
     """
@@ -382,15 +385,14 @@ def damp(files: np.ndarray, scores: np.ndarray, k: int, damping: float = DAMPING
         nth[place] = seen.get(file, 0)
         seen[file] = nth[place] + 1
     damped = scores * damping**nth
-    best = np.argsort(-damped, kind="stable")[:k]
-    return best.tolist(), damped[best].tolist()
+    return np.argsort(-damped, kind="stable")[:k].tolist(), damped
 
 
-def seats(order: list[int], scores: list[float], near: np.ndarray) -> tuple[list[int], list[float], dict[int, float]]:
+def seats(order: list[int], scores: list[float], damped: np.ndarray, near: np.ndarray) -> tuple[list[int], list[float], dict[int, float]]:
     """The order with the places SEATS given to what is nearest by meaning and does not stand above already.
 
-    Returns places, scores that still fall, and of those that were lifted the score they had themselves. `near` is the meaning of every
-    candidate, [n]. The first places do not depend on how many follow.
+    Returns places, scores that still fall, and of those that were lifted the score they had themselves. `damped` is the score of every
+    candidate, `near` its meaning, [n]. The first places do not depend on how many follow.
     """
     own = dict(zip(order, scores))
     by_meaning = iter([place for place in np.argsort(-near, kind="stable").tolist() if near[place] > 0])
@@ -402,7 +404,7 @@ def seats(order: list[int], scores: list[float], near: np.ndarray) -> tuple[list
         if lifted is not None:
             below = own[after] if after is not None else 0.0
             values.append((values[-1] + below) / 2)
-            seated[lifted] = own.get(lifted, min(own.values()))
+            seated[lifted] = float(damped[lifted])
             placed.append(lifted)
             taken.add(lifted)
         if after is None:

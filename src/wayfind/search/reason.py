@@ -59,7 +59,7 @@ def _settled(
         if len(defined) == 1:
             return f"one definition has this name, {snapshot.place_of(defined[0])}"
         holding = reduce(np.intersect1d, (snapshot.holding(term.text) for term in query.terms))
-        if len(holding) == 1 and query.text.lower() in snapshot.chunk(int(holding[0]))[1].lower():
+        if len(holding) == 1 and (mask is None or mask[holding[0]]) and query.text.lower() in snapshot.chunk(int(holding[0]))[1].lower():
             return f"the name occurs once, {snapshot.place_of(holding[0])}"
     if any(hit.signals.get("literal") for hit in kept):
         places = [(chunk, line) for chunk, line in literal(snapshot, query, lexical, mask).items() if snapshot.place_of(chunk) not in copies]

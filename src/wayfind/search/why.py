@@ -53,6 +53,11 @@ def why(text: str, start_line: int, words: Met, most: int = LINES) -> tuple[Why,
     )
 
 
+def line_of(text: str, start_line: int, line: int) -> Why:
+    """A line of a text that something else than the query's words matched."""
+    return Why(line, text.split("\n")[line - start_line].rstrip()[:WIDEST], ())
+
+
 def snippet(text: str, start_line: int, matched: tuple[Why, ...], most: int = SNIPPET_LINES) -> str:
     """The chunk's text when it is short; else its first lines and those around the best match, a line of `…` between."""
     lines = [line if len(line) <= WIDEST else line[:WIDEST] + _CUT for line in text.rstrip().split("\n")]

@@ -12,6 +12,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 
 from wayfind.types import Answer, IndexState, Result
@@ -28,10 +29,16 @@ class Placed:
 def merged(answers: Sequence[tuple[Path, Answer]], k: int) -> tuple[Placed, ...]:
     """The best `k` results of all."""
     order = {root: number for number, (root, _) in reversed(list(enumerate(answers)))}
-    placed = [Placed(root, result) for root, answer in answers for result in answer.results]
+    placed = [(value, Placed(root, result)) for root, answer in answers for value, result in zip(_values(answer.results), answer.results)]
     if len(answers) > 1:
-        placed.sort(key=lambda item: (-item.result.score, order[item.root]))
-    return tuple(placed[:k])
+        placed.sort(key=lambda item: (-item[0], order[item[1].root]))
+    return tuple(item for _, item in placed[:k])
+
+
+def _values(results: Sequence[Result]) -> list[float]:
+    """What each result is placed by: the best score of it and those after it, so that what follows the graph and not the scores keeps its
+    order."""
+    return list(accumulate((result.score for result in reversed(results)), max))[::-1]
 
 
 def united(answers: Sequence[tuple[Path, Answer]], results: Sequence[Placed]) -> Answer:
