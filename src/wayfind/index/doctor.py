@@ -22,6 +22,7 @@ from wayfind.index.database import remove_database
 from wayfind.index.home import CATALOGUE, CONTENT, EXPLANATIONS, VECTORS, TreeSize, root_of, trees, used
 from wayfind.index.late import late_names, read_late
 from wayfind.index.lock import WAIT, held
+from wayfind.index.maintain import drop_index
 from wayfind.index.segment import Segment
 from wayfind.index.snapshot import verify_rows
 from wayfind.index.store import ContentStore
@@ -190,9 +191,7 @@ def _check_tree(tree: TreeSize, content: Path, damaged: set[str], repair: bool) 
                     (tree.folder / segment).unlink(missing_ok=True)
     except IndexError_ as error:
         if repair:
-            remove_database(path)
-            for segment in tree.folder.glob("*.seg"):
-                segment.unlink(missing_ok=True)
+            drop_index(tree.folder)
         kind = "version" if isinstance(error, IndexVersion) else "catalogue"
         return [Finding(kind, f"{name}: {_without_advice(error)}; the next search builds the index again", repair)]
     found = [Finding("segment", f"{name}: {why}; its files are read again", repair) for why in segments.values()]

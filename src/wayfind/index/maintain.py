@@ -1,6 +1,7 @@
 """Keeping house in a home folder: what no index needs goes (`gc`, `tidy`), and a whole index with what only it needs (`forget`).
 
-Whatever is deleted here can be made again from the files of the repositories: an index is a cache.
+Whatever `gc` deletes of a folder that is there can be made again from its files: an index is a cache. What its user said, and
+what was learned, stays beside it; only `forget` takes that along.
 """
 
 from __future__ import annotations
@@ -14,15 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wayfind.corpus import identity
-from wayfind.errors import IndexBusy, IndexDamaged, IndexError_, NotFound, StorageError
-from wayfind.files import replace_file
+from wayfind.errors import IndexBusy, IndexDamaged, IndexError_, IndexVersion, NotFound, StorageError
 from wayfind.index.catalogue import Catalogue
 from wayfind.index.database import remove_database
 from wayfind.index.explanations import ExplanationStore
 from wayfind.index.home import CATALOGUE, CONTENT, EXPLANATIONS, VECTORS, TreeSize, bytes_below, bytes_of, trees
 from wayfind.index.lock import WAIT, held
 from wayfind.index.store import ContentStore
-from wayfind.index.tree import sweep
+from wayfind.index.tree import locate, sweep
 from wayfind.index.vectors import VectorStore
 
 KEPT_SECONDS = 86_400
@@ -34,6 +34,8 @@ _TIDIED = "tidied"
 """Its time of modification is when `tidy` last looked."""
 _SAID = ("vocabulary.json", "feedback.jsonl")
 """Files in a tree's folder that hold what its user said (`search.vocabulary`, `search.feedback`)."""
+_LEARNED = "learned"
+"""Folder there of what was learned (`model.adaptation`), which may come from another machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,33 @@ def forget(root: str | os.PathLike[str], home: Path) -> Forgotten:
     return Forgotten(tree.root or os.fspath(root), contents, max(before - bytes_below(home), 0))
 
 
+def drop_unreadable(root: str | os.PathLike[str], home: Path) -> bool:
+    """Delete a tree's index where it is damaged or another version's; the next refresh makes it again, and what was said and learned
+    stays. Returns whether it was deleted. Raises NotFound where there is no such folder, IndexBusy, StorageError."""
+    path = locate(root, home)[2] / CATALOGUE
+    if not path.exists() or _is_sound(path):
+        return False
+    with held(home, alone=True, wait=WAIT):
+        if spoilt := not _is_sound(path):
+            drop_index(path.parent)
+    return spoilt
+
+
+def drop_index(folder: Path) -> None:
+    """Delete the catalogue and the segments in a tree's folder, and nothing else there. Only for the holder of the home's lock."""
+    remove_database(folder / CATALOGUE)
+    for segment in folder.glob("*.seg"):
+        segment.unlink(missing_ok=True)
+
+
+def _is_sound(catalogue: Path) -> bool:
+    try:
+        with contextlib.closing(Catalogue(catalogue)) as opened:
+            return not opened.check()
+    except (IndexDamaged, IndexVersion):
+        return False
+
+
 def _is_gone(tree: TreeSize, now: float) -> bool:
     """Whether the tree's folder is no longer there; or the index was begun by a process that is long gone."""
     if not tree.root:
@@ -257,8 +286,13 @@ def _remove(folder: Path) -> None:
 
 
 def _evict(folder: Path) -> None:
-    """Delete a tree's index, which the next search makes again, but not what its user said of it, which nothing can."""
-    said = {name: (folder / name).read_bytes() for name in (*_SAID, "root") if (folder / name).is_file()}
-    _remove(folder)
-    for name, data in said.items() if said.keys() & set(_SAID) else ():
-        replace_file(folder / name, data)
+    """Delete a tree's index, which the next search makes again, but not what its user said of it, which nothing can, nor what was
+    learned, which may come from elsewhere."""
+    if not any((folder / name).is_file() for name in _SAID) and not any((folder / _LEARNED).glob("*.adaptation")):
+        return _remove(folder)
+    drop_index(folder)  # first: what is left of a deletion cut short names nothing that is gone
+    for path in folder.iterdir():
+        if path.is_dir() and path.name != _LEARNED:
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.is_file() and path.name not in (*_SAID, "root"):
+            path.unlink(missing_ok=True)

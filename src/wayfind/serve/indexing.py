@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wayfind.errors import IndexError_, UsageError
+from wayfind.errors import UsageError
 from wayfind.serve.exits import FOUND
 from wayfind.serve.learning_latent import LatentOptions, check_installed, latent_options, learn_on, learning_alone
 from wayfind.serve.place import new_index, opened, whole
@@ -38,6 +38,8 @@ def index_command(path: str | None, output: str | None, manual: str | None, rebu
 
     Searching does that too; this command shows what was done. Nothing is written into the repository.
     """
+    from wayfind.config import default_home
+    from wayfind.index.maintain import drop_unreadable
     from wayfind.index.refresh import Options
     from wayfind.search.engine import state
 
@@ -53,7 +55,7 @@ def index_command(path: str | None, output: str | None, manual: str | None, rebu
     folder = path or whole("indexing", "wayfind index")
     home = new_index(output) if output and Path(folder).expanduser().is_dir() else None
     if rebuild:
-        _forget_if_unusable(folder, home)
+        drop_unreadable(folder, home or default_home())
     with opened(folder, home, Options(Path(manual) if manual else None, workers=jobs, rebuild=rebuild)) as place, meter() as progress:
         done = place.repository.refresh(progress)
         progress.clear()
@@ -69,18 +71,6 @@ def index_command(path: str | None, output: str | None, manual: str | None, rebu
             with learning_alone(place.repository.learned_folder):
                 return learn_on(place.repository, learning, progress)
     return FOUND
-
-
-def _forget_if_unusable(folder: str, home: Path | None) -> None:
-    """Delete the index of a folder when it cannot even be opened, being damaged or of another version."""
-    from wayfind.config import default_home
-    from wayfind.index.maintain import forget
-    from wayfind.index.tree import open_tree
-
-    try:
-        open_tree(folder, home).close()
-    except IndexError_:
-        forget(folder, home or default_home())
 
 
 def _tidied() -> str:
