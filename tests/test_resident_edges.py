@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import socket
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -12,6 +15,16 @@ from conftest import LIBRARY, command, plant
 
 from wayfind.index.maintain import gc
 from wayfind.model import adaptation as adaptations
+from wayfind.search.engine import Ask
+from wayfind.serve import client, protocol
+from wayfind.serve.entry import Entry
+from wayfind.serve.protocol import address, hello
+from wayfind.serve.request import Request
+from wayfind.serve.resident import Resident
+from wayfind.serve.workspace import Workspace
+
+
+unix = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="there are no Unix sockets here")
 
 
 @pytest.fixture
@@ -92,3 +105,81 @@ def test_a_limit_keeps_what_was_learned(run, own: Path, repository: Path) -> Non
     assert gc(own, limit_bytes=0).evicted == (str(repository),)
     assert {path.name for path in tree.iterdir()} == {"learned", "root"}
     assert adaptations.current(tree / adaptations.FOLDER) == learned.id
+
+
+# Manual explanations outside of the tree
+
+
+def _stated(file: Path, text: str) -> Path:
+    file.write_text(json.dumps([{"id": 1, "file": "loans.py", "component": "fine", "explanation": text}]))
+    return file
+
+
+def _explained(entry: Entry, refresh: bool = True) -> tuple[list[str], int]:
+    """What an entry says that loans.py:26 does, and the files that this lacks."""
+    part = entry.answer(Ask("late reader pays"), refresh=refresh)
+    assert part.answer is not None
+    return [result.explanation.text for result in part.answer.results if result.symbol == "fine"], part.answer.index.stale_files
+
+
+def test_a_manual_file_outside_of_the_tree_is_fresh(run, own: Path, repository: Path, tmp_path: Path) -> None:
+    run("index", ".", "--manual", _stated(tmp_path / "one.json", "The price."))
+    with Workspace(own) as workspace:
+        entry = workspace.open(repository)
+        assert _explained(entry) == (["The price."], 0)
+        assert _explained(entry) == (["The price."], 0)
+        _stated(tmp_path / "one.json", "The toll.")
+        assert _explained(entry, refresh=False) == (["The price."], 1)
+        assert _explained(entry) == (["The toll."], 0)
+        run("index", ".", "--manual", _stated(tmp_path / "two.json", "The duty."))  # given to another process
+        _stated(tmp_path / "two.json", "The fee.")
+        assert _explained(entry) == (["The fee."], 0)
+        (tmp_path / "two.json").unlink()
+        assert "The fee." not in _explained(entry)[0]
+
+
+def test_a_changed_manual_file_counts_as_one_that_changed(run, tmp_path: Path) -> None:
+    run("index", ".", "--manual", _stated(tmp_path / "one.json", "The price."))
+    _stated(tmp_path / "one.json", "The toll.")
+    assert json.loads(run("late reader", "--json", "--no-refresh", "--no-resident"))["index"]["stale_files"] == 1
+    assert json.loads(run("late reader", "--json", "--no-resident"))["index"]["stale_files"] == 0
+
+
+# A resident process that says nothing
+
+
+@unix
+def test_one_that_is_silent_is_not_waited_for(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "FIRST", 0.05)
+    place = address(own)
+    place.folder.mkdir(parents=True, mode=0o700)
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(os.fspath(place.socket))
+        silent.listen()
+        assert client.asked(lambda: Request("search", ("/",), "book")) is None
+
+
+def test_the_first_word_is_waited_for_briefly_and_later_ones_long(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float | None] = []
+
+    class Waiting(socket.socket):
+        def settimeout(self, seconds: float | None) -> None:
+            waits.append(seconds)
+            super().settimeout(seconds)
+
+    here, there = socket.socketpair()
+    there.sendall(b'{"progress": ["", 0, 0]}\n{"done": 1}\n')
+    monkeypatch.setattr(client, "connected", lambda place: (Waiting(fileno=here.detach()), ""))
+    with there:
+        assert client.exchange(address(own), lambda: {"do": "print"}) == {"done": 1}
+    assert waits == [client.FIRST, client.PATIENCE]
+
+
+def test_a_request_to_print_is_heard_before_it_is_answered(own: Path, repository: Path) -> None:
+    resident = Resident(address())
+    message = {**hello(address()), "do": "print", "settings": protocol.settings(), "request": Request("search", (str(repository),), "book").as_fields()}
+    here, there = socket.socketpair()
+    with resident.workspace, here, there, here.makefile("rwb") as asking, there.makefile("rwb") as answering:
+        protocol.send(asking, message)
+        resident.handle(answering, "")
+        assert protocol.receive(asking, 1 << 20) == {"progress": ["", 0, 0]}

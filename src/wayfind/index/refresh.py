@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 import uuid
 from collections import Counter, defaultdict
@@ -29,6 +30,8 @@ from wayfind.index.store import decode_postings
 from wayfind.index.tree import Tree, delete_unnamed, made_here, maker
 from wayfind.types import FileStat, Progress, Touch
 
+MANUAL_FILE = Path(".wayfind", "explanations.json")
+"""Of a tree; read where no other file of manual explanations was given."""
 RACY_NS = 2_000_000_000
 """A file modified less than this before it was read may have changed again within the clock's step; it is read again."""
 MOST_SEGMENTS = 8
@@ -124,8 +127,20 @@ def _compare(found: Walk, manifest: Manifest) -> list[FileStat]:
 
 
 def stale(tree: Tree, manifest: Manifest) -> int:
-    """Number of files that differ from the manifest now; nothing is written, and only files that may have changed are read."""
-    return sum(_differs(tree.root, stat, manifest.rows.get(stat.path)) for stat in _compare(walk(tree.root), manifest))
+    """Number of files that differ from the manifest now, that of manual explanations among them; nothing is written, and only files that
+    may have changed are read."""
+    different = {stat.path for stat in _compare(walk(tree.root), manifest) if _differs(tree.root, stat, manifest.rows.get(stat.path))}
+    if restated(tree.root, manifest):
+        different.add(os.path.relpath(_manual_file(tree.root, manifest), tree.root).replace(os.sep, "/"))
+    return len(different)
+
+
+def restated(root: Path, manifest: Manifest) -> bool:
+    """Whether the file of manual explanations, wherever it lies, is another than the one that the manifest's generation took in."""
+    try:
+        return _manual_state(_manual_file(root, manifest)) != manifest.meta.get("manual", "")
+    except OSError:
+        return True
 
 
 def _differs(root: Path, stat: FileStat, row: FileRow | None) -> bool:
@@ -148,13 +163,23 @@ def _manual_before(manifest: Manifest) -> Path | None:
     return path if path.is_file() else None
 
 
+def _manual_file(root: Path, manifest: Manifest) -> Path:
+    """The file of manual explanations that a refresh would read if it is there."""
+    return _manual_before(manifest) or root / MANUAL_FILE
+
+
+def _manual_state(path: Path) -> str:
+    """What tells a file of manual explanations from another; empty where there is none."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
 def _manual_entries(root: Path, given: Path | None) -> tuple[list, str]:
-    path = given or root / ".wayfind" / "explanations.json"
+    path = given or root / MANUAL_FILE
     if not given and not path.is_file():
         return [], ""
     if not path.is_file():
         raise NotFound(f"no such file of manual explanations: {path}")
-    return manual.load(path), hashlib.sha256(path.read_bytes()).hexdigest()
+    return manual.load(path), _manual_state(path)
 
 
 class _Work:

@@ -20,7 +20,7 @@ from typing import Literal
 from wayfind.api import Repository
 from wayfind.config import value_of
 from wayfind.errors import IndexBusy, StorageError, UsageError, WayfindError
-from wayfind.index.refresh import Options, refresh
+from wayfind.index.refresh import Options, refresh, restated
 from wayfind.index.tree import Tree, open_tree
 from wayfind.index.vectors import lacks_vectors
 from wayfind.model.bundle import current
@@ -169,6 +169,8 @@ class Entry:
             whole = self._up_to_date(wait, progress) if refresh or not self._has_index else self._clean()
             if not self._has_index:
                 raise self.failure or IndexBusy(f"the first index of {self.root} is being made; try again in a moment")
+            if whole and self._restated():
+                whole = refresh and self._up_to_date(wait, progress, changed=True)
             with self._reading:
                 stale = 0 if whole else self._repository.count_stale()
                 searcher = self._repository.searcher()
@@ -215,11 +217,17 @@ class Entry:
         with self._turn:
             return self._ended == self._begun and not self._dirty()
 
-    def _up_to_date(self, wait: float | None, progress: Progress | None = None) -> bool:
-        """Have taken in what changed until now, within `wait` seconds. Returns whether it was."""
+    def _restated(self) -> bool:
+        """Whether the manual explanations changed since the present generation. Their file may lie outside of the tree, and may have been
+        given to another process meanwhile; so it is read, not watched."""
+        with self._reading:
+            return restated(self.root, self._repository.snapshot().manifest)
+
+    def _up_to_date(self, wait: float | None, progress: Progress | None = None, changed: bool = False) -> bool:
+        """Have taken in what changed until now, within `wait` seconds; with `changed` something did. Returns whether it was."""
         deadline = None if wait is None else time.monotonic() + wait
         with self._turn:
-            target = self._begun + 1 if self._dirty() else self._begun
+            target = self._begun + 1 if changed or self._dirty() else self._begun
             self._want(target)
             while self._ended < target and not self._closed:
                 left = None if deadline is None else deadline - time.monotonic()
