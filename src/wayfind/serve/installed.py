@@ -53,6 +53,10 @@ class Change:
     note: str = ""
     known: bool = False
     """Whether it was recorded for this user of it."""
+    left: bool = False
+    """Whether something that may be another's stands in the place of the part and stays."""
+    keeps: bool = False
+    """Whether the copy of the file as it was stays without its record, for something of it was not put back."""
 
     @property
     def writes(self) -> bool:
@@ -71,15 +75,14 @@ class Change:
 def installing(part: Part, user: str, command: str = "") -> Change:
     """The change that puts a part into its file for a user of it. Raises UsageError where the file cannot be read."""
     file, now, record = _looked_at(part.file)
-    base = _without(part, now, record)[0] if record else now
+    base = _without(part, now, record).after if record else now
     text = _text(file, base)
     made = _edited(part, file, text, part.added(text) if text is not None else part.added(""))
     users = tuple(sorted({*(record.users if record else ()), user}))
-    if record is None and made == now:
-        return Change(file, now, made, None, "as wanted already")
     before = record.before if record and _digest(now) == record.after else base
     folders = record.folders if record else tuple(str(folder) for folder in reversed(file.parents) if not folder.exists())
-    kept = Record(str(file), users, before, _digest(made), _insertion(base, made), folders, command)
+    inserted = part.content if isinstance(part, File) else _insertion(base, made)
+    kept = Record(str(file), users, before, _digest(made), inserted, folders, command)
     return Change(file, now, made, kept)
 
 
@@ -89,8 +92,8 @@ def uninstalling(part: Part, user: str) -> Change:
     users = record.users if record else ()
     if record and (others := tuple(other for other in users if other != user)):
         return Change(file, now, now, replace(record, users=others), f"kept for {', '.join(others)}", user in users)
-    after, note = _without(part, now, record)
-    return Change(file, now, after, None, note, user in users)
+    taken = _without(part, now, record)
+    return Change(file, now, taken.after, record if taken.left else None, taken.note, user in users, taken.left, taken.keeps)
 
 
 def make(changes: list[Change]) -> None:
@@ -113,7 +116,7 @@ def make(changes: list[Change]) -> None:
         raise StorageError(f"{error.filename or 'a file'}: {error.strerror}; nothing was changed") from error
     for change in changes:
         if change.record is None:
-            _forget(change.file)
+            _forget(change.file, change.keeps)
 
 
 def records() -> list[Record]:
@@ -174,21 +177,53 @@ def _edited(part: Part, file: Path, text: str | None, made: str) -> bytes:
     return made.encode("utf-8")
 
 
-def _without(part: Part, now: bytes | None, record: Record | None) -> tuple[bytes | None, str]:
-    """The file without the part, and how that was found: as it was before, or by taking out what was put in."""
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A file without the part, how it was taken out, and what `Change` says of the two others."""
+
+    after: bytes | None
+    note: str
+    left: bool = False
+    keeps: bool = False
+
+
+def _without(part: Part, now: bytes | None, record: Record | None) -> _Taken:
+    """The file as it was before, where nobody changed it since; else the part is taken out, and what the file held in its
+    place is put back. What may be another's is left."""
+    before = record.before if record else None
     if now is None:
-        return None, "the file is gone"
+        return _Taken(None, f"the file is gone{_copy(part.file) if before is not None else ''}", keeps=before is not None)
+    if record and _digest(before) == record.after:  # install found all as wanted
+        return _Taken(now, "it stood there before; left as it is")
     if record and _digest(now) == record.after:
-        return record.before, "restored as it was"
-    text = _text(part.file, now) or ""
+        return _Taken(before, "restored as it was")
+    if isinstance(part, File) and record and _digest(record.inserted.encode()) == record.after:
+        part = replace(part, content=record.inserted)
+    text, own = _text(part.file, now) or "", _text(part.file, before) or ""
+    had = bool(own) and (isinstance(part, File) or part.removed(own) != own)
+    if part.removed(text) == text and not (isinstance(part, File) and text):
+        return _Taken(now, f"nothing of Wayfind's in it{_copy(part.file) if had else ''}", keeps=had)
     cut = text.replace(record.inserted, "", 1) if record and record.inserted and text.count(record.inserted) == 1 else None
-    after = cut if cut is not None and _is_clean(part, cut, text) else part.removed(text)
-    if after == text:
-        return now, "nothing of Wayfind's in it"
+    if cut is not None and not had and not isinstance(part, File) and _is_clean(part, cut, text):
+        after = cut
+    elif not part.ours(text, record.command if record else None):
+        return _Taken(now, "what stands there is not as Wayfind wrote it and was left; take it out by hand", left=True)
+    else:
+        after = part.put_back(text, own)
     if not isinstance(part, File) and part.others(after) != part.others(text):
         raise UsageError(f"{part.file}: others wrote into Wayfind's part; take it out by hand. Nothing was written")
-    note = "it has changed since; only Wayfind's part is taken out"
-    return (None if not after.strip() and (record is None or record.before is None) else after.encode("utf-8")), note
+    if after == text:
+        return _Taken(now, "it stood there before; left as it is")
+    if record is None:
+        note = "only what is Wayfind's is taken out"
+    else:
+        note = "it has changed since; only Wayfind's part is taken out" + (", and what stood there before put back" if had else "")
+    return _Taken(None if not after.strip() and before is None else after.encode("utf-8"), note)
+
+
+def _copy(file: Path) -> str:
+    """The end of a note that says where the copy of a file stays."""
+    return f"; as it was it is kept in {_record_path(Path(os.path.realpath(file))).with_suffix('.before')}"
 
 
 def _is_clean(part: Part, after: str, text: str) -> bool:
@@ -246,11 +281,11 @@ def _write_private(path: Path, data: bytes) -> None:
     _write(path, data)
 
 
-def _forget(file: Path) -> None:
+def _forget(file: Path, keeps_copy: bool = False) -> None:
     """Delete the record of a file, and the folders that were made for it where nothing else lies in them."""
     path = _record_path(file)
     record = read_record(path)
-    for left in (path, path.with_suffix(".before")):
+    for left in (path,) if keeps_copy else (path, path.with_suffix(".before")):
         left.unlink(missing_ok=True)
     for folder in reversed(record.folders if record and not file.exists() else ()):
         with contextlib.suppress(OSError):

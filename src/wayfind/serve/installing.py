@@ -58,7 +58,7 @@ def uninstall_command(agent: str, scope: Scope | None, dry_run: bool, yes: bool)
     """
     scopes: tuple[Scope, ...] = (scope,) if scope else ("user", "project")
     changes = [change for some in scopes for change in _changes(agent, some, out=True)]
-    found = any(change.writes or change.known for change in changes)
+    found = any(change.writes or (change.known and not change.left) for change in changes)
     done = _apply(changes, dry_run, yes, f"nothing of Wayfind's is in the files of {agent}")
     return done if found else NOTHING
 
@@ -109,16 +109,18 @@ def _apply(changes: list[Change], dry_run: bool, yes: bool, nothing: str) -> int
         for line in change.difference() if change.writes else ():
             click.echo(shown(line))
     written = [change for change in changes if change.writes]
-    if not written:
+    unwritten = [change for change in changes if not change.writes and (change.known or change.left)]
+    if not written and not unwritten:
         click.echo(nothing)
+    for change in unwritten:
+        click.echo(shown(f"{change.file}: {change.note}"))
     if dry_run:
         return FOUND
     if written and not yes:
         _ask()
     make(changes)
-    for change in changes:
-        if change.writes or change.known:
-            click.echo(shown(f"{change.file}: {change.note or 'written'}"))
+    for change in written:
+        click.echo(shown(f"{change.file}: {change.note or 'written'}"))
     if any(change.writes and change.record and change.before is not None for change in changes):
         click.echo(shown(f"the files as they were are kept in {state_folder()}"))
     return FOUND

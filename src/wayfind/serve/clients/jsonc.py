@@ -96,6 +96,19 @@ def without_member(text: str, path: tuple[str, ...]) -> str:
     return text
 
 
+def member_put_back(text: str, path: tuple[str, ...], before: str) -> str:
+    """The text with the member at `path` as it is written in `before`; without one where `before` has none.
+
+    >>> member_put_back('{"a": 1, "b": 2}', ("a",), '{"a": [3,4]}')
+    '{"a": [3,4], "b": 2}'
+    """
+    own, found = _found(before, path), _found(text, path)
+    if own is None or found is None:
+        return without_member(text, path)
+    was, now = own[1].node, found[1].node
+    return text[: now.start] + before[was.start : was.end] + text[now.end :]
+
+
 def _found(text: str, path: tuple[str, ...]) -> tuple[Node, Member] | None:
     """The object that holds the member at `path`, and the member."""
     holder, member = _read(text), None

@@ -24,3 +24,9 @@ def with_block(text: str, content: str) -> str:
 def without_block(text: str) -> str:
     """The text without the marked block and the empty line before it, or as it is where there is none."""
     return _BLOCK.sub("", text)
+
+
+def block_put_back(text: str, before: str) -> str:
+    """The text with the marked block as it is in `before`; without one where `before` has none."""
+    own = _BLOCK.search(before)
+    return _BLOCK.sub(lambda found: own.group(), text, count=1) if own else without_block(text)

@@ -22,6 +22,12 @@ class Part(Protocol):
     def removed(self, text: str) -> str:
         """The text without the part; as it is where there is none."""
 
+    def put_back(self, text: str, before: str) -> str:
+        """The text with what `before` holds in the place of the part; without the part where that is nothing."""
+
+    def ours(self, text: str, program: str | None) -> bool:
+        """Whether what stands in the place of the part is Wayfind's. `program` is the one recorded; None: no record."""
+
     def others(self, text: str) -> Any:
         """What the text means without the part; equal for two texts means that nothing of others was touched."""
 
@@ -39,6 +45,12 @@ class JsonMember:
 
     def removed(self, text: str) -> str:
         return jsonc.without_member(text, self.path)
+
+    def put_back(self, text: str, before: str) -> str:
+        return jsonc.member_put_back(text, self.path, before)
+
+    def ours(self, text: str, program: str | None) -> bool:
+        return _is_entry(_at(jsonc.value_of(text), self.path), self.value, program)
 
     def others(self, text: str) -> Any:
         return _without(jsonc.value_of(text), self.path)
@@ -58,6 +70,12 @@ class TomlTable:
     def removed(self, text: str) -> str:
         return toml.without_table(text, self.path)
 
+    def put_back(self, text: str, before: str) -> str:
+        return toml.table_put_back(text, self.path, before)
+
+    def ours(self, text: str, program: str | None) -> bool:
+        return toml.is_marked(text, self.path) or _is_entry(_at(toml.value_of(text), self.path), self.value, program)
+
     def others(self, text: str) -> Any:
         return _without(toml.value_of(text), self.path)
 
@@ -75,6 +93,12 @@ class Block:
     def removed(self, text: str) -> str:
         return markdown.without_block(text)
 
+    def put_back(self, text: str, before: str) -> str:
+        return markdown.block_put_back(text, before)
+
+    def ours(self, text: str, program: str | None) -> bool:
+        return True  # it is marked
+
     def others(self, text: str) -> Any:
         return self.removed(text).split()
 
@@ -90,10 +114,34 @@ class File:
         return self.content
 
     def removed(self, text: str) -> str:
-        return ""
+        return self.put_back(text, "")
+
+    def put_back(self, text: str, before: str) -> str:
+        return text.replace(self.content, before, 1)
+
+    def ours(self, text: str, program: str | None) -> bool:
+        return self.content in text
 
     def others(self, text: str) -> Any:
         return None
+
+
+def program_of(entry: Any) -> str:
+    """The program that an entry for a server starts; empty where it names none."""
+    command = entry.get("command") if isinstance(entry, Mapping) else None
+    first = command[0] if isinstance(command, list) and command else command
+    return first if isinstance(first, str) else ""
+
+
+def _is_entry(found: Any, value: Mapping[str, Any], program: str | None) -> bool:
+    """Whether an entry is the one that Wayfind writes, or starts what was recorded or would be written."""
+    return found == value or program is not None and program_of(found) in {program, program_of(value)} - {""}
+
+
+def _at(data: Any, path: tuple[str, ...]) -> Any:
+    for key in path:
+        data = data.get(key) if isinstance(data, dict) else None
+    return data
 
 
 def _without(data: Any, path: tuple[str, ...]) -> str:
