@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -183,3 +183,83 @@ def test_a_request_to_print_is_heard_before_it_is_answered(own: Path, repository
         protocol.send(asking, message)
         resident.handle(answering, "")
         assert protocol.receive(asking, 1 << 20) == {"progress": ["", 0, 0]}
+
+
+# Settings of the repository that is asked
+
+
+def _results(out: str) -> list[dict]:
+    return json.loads(out)["results"]
+
+
+def test_the_settings_are_those_of_the_repository_around_the_file(run, repository: Path, tmp_path: Path) -> None:
+    plant(repository, {".git/HEAD": "ref: refs/heads/main\n", ".wayfind/config.toml": 'explain = "none"\ntop-k = 1\n'})
+    run("index", repository)
+    place = f"{repository / 'loans.py'}:11"
+    (explained,) = _results(run("explain", place, "--json", cwd=tmp_path))
+    assert not explained["explanation"]["text"]
+    assert len(_results(run("related", place, "--json", cwd=tmp_path))) == 1
+
+
+def test_the_settings_are_not_those_of_the_current_folder(run, repository: Path, tmp_path: Path) -> None:
+    other = plant(tmp_path / "other", {".git/HEAD": "ref: refs/heads/main\n", ".wayfind/config.toml": 'explain = "none"\n'})
+    run("index", repository)
+    (explained,) = _results(run("explain", f"{repository / 'loans.py'}:11", "--json", cwd=other))
+    assert explained["explanation"]["text"]
+
+
+@pytest.mark.parametrize("how", [("--file", "question.txt"), ("--regex", "def")])
+def test_the_settings_are_those_of_a_path_in_the_place_of_the_text(run, repository: Path, tmp_path: Path, how: tuple[str, str]) -> None:
+    plant(repository, {".wayfind/config.toml": "top-k = 1\n"})
+    plant(tmp_path, {"question.txt": "book reader title"})
+    assert len(_results(run("search", *how, repository, "--json", cwd=tmp_path))) == 1
+
+
+def test_the_settings_are_those_of_the_repository_that_an_index_holds(run, repository: Path, tmp_path: Path) -> None:
+    plant(repository, {".wayfind/config.toml": "top-k = 1\n"})
+    run("index", repository, "--output", tmp_path / "apart")
+    assert len(_results(run("book reader title", "--index", tmp_path / "apart", "--json", cwd=tmp_path))) == 1
+
+
+# What a resident process is told
+
+
+@pytest.fixture
+def background(run, repository: Path) -> Iterator[None]:
+    run("serve", "--background", repository)
+    yield
+    run("serve", "--stop")
+
+
+def test_opened_results_are_noted_as_the_caller_sets_it(background, run) -> None:
+    run("late reader", ".", WAYFIND_RECORD_OPENED="on")
+    run("explain", "loans.py:26", ".", WAYFIND_RECORD_OPENED="on")
+    assert "opened" in run("feedback", "--list")
+
+
+def test_one_that_serves_already_opens_what_is_named(background, run, repository: Path, tmp_path: Path) -> None:
+    other = plant(tmp_path / "other", LIBRARY)
+    told = run("serve", "--background", other, "--idle-seconds", "5")
+    assert "serving already" in told and f"{other.resolve()}: " in told and f"{repository}: " in told
+
+
+def test_one_that_does_not_open_what_is_named_is_an_error(background, run, repository: Path) -> None:
+    run("serve", "--background", repository, code=2, WAYFIND_LATE_INTERACTION="off")
+
+
+# The settings file
+
+
+def test_a_limit_that_is_no_size_is_refused_when_it_is_set(run) -> None:
+    run("config", "set", "cache-limit", "banana", code=2)
+    run("config", "set", "cache-limit", "1.5 GB")
+    run("gc")
+
+
+@pytest.mark.parametrize("content", ["topk = 3\ntop-k = 2\n", "top-k = 2\n[topk]\nsize = 3\n"])
+def test_a_name_that_is_no_setting_can_be_taken_out(run, own: Path, tmp_path: Path, content: str) -> None:
+    plant(tmp_path / "config" / "wayfind", {"config.toml": content})
+    run("late reader", code=2)
+    run("config", "unset", "topk")
+    assert run("config", "get", "top-k") == "2\n"
+    run("config", "unset", "topk", code=2)

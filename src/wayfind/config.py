@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -89,6 +90,16 @@ def _text(written: Any) -> str:
     return written
 
 
+def _size(written: Any) -> str:
+    if not isinstance(written, str) or not _SIZE.fullmatch(written.strip()):
+        raise ValueError("expected a size, for example 500MB or 2GB")
+    return written
+
+
+_SIZE = re.compile(r"\d+(\.\d+)?\s*[kmgt]?b?", re.IGNORECASE)
+"""As `gc --limit` takes it (`serve.keeping`)."""
+
+
 def _folder(written: Any) -> str:
     return os.path.abspath(os.path.expanduser(_text(written)))
 
@@ -106,7 +117,7 @@ SETTINGS = {
         Setting("commits", "commits of the history that are read at most; holds when commits are next read", _number(0, 1_000_000), 2_000),
         Setting("jobs", "processes that read files", _number(1, 1_024), os.cpu_count() or 1, in_project=False),
         Setting("color", "auto, always, never", _choice("auto", "always", "never"), "auto", in_project=False),
-        Setting("cache-limit", "size that `gc` keeps, such as 2GB; without it, any", _text, None, in_project=False),
+        Setting("cache-limit", "size that `gc` keeps, such as 2GB; without it, any", _size, None, in_project=False),
         Setting("auto-gc", "whether `index` deletes once a week what no index needs any more: on, off", _switch, "on", in_project=False),
         Setting("resident", "whether commands ask a resident process when there is one: on, off", _switch, "on", in_project=False),
         Setting("record-opened", "whether results that are looked at after a search are noted for `learn`: on, off", _switch, "off", in_project=False),

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import copy
 import functools
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from wayfind.errors import StorageError, UsageError
+from wayfind.errors import StorageError, UsageError, WayfindError
 from wayfind.serve.exits import FOUND, NOTHING
 from wayfind.serve.screen import shown
 
 if TYPE_CHECKING:
+    from tomlkit import TOMLDocument
+
     from wayfind.config import Setting, Value
 
 OPTIONS = {"top_k": "top-k", "explain": "explain", "max_tokens": "max-tokens", "jobs": "jobs", "color": "color"}
@@ -32,19 +36,40 @@ def settled(command: click.Command) -> click.Command:
 
     @functools.wraps(callback)
     def with_settings(**given: Any) -> Any:
-        from wayfind.config import found
+        from wayfind.config import SETTINGS, found
 
         context = click.get_current_context()
-        for param, name in wanted:
-            if context.get_parameter_source(param.name or "") is click.core.ParameterSource.DEFAULT:
-                value = found(name, given.get("path") or ".")
-                if value.origin != "default":
-                    given[param.name or ""] = param.type_cast_value(context, value.value)
+        open_ones = [one for one in wanted if context.get_parameter_source(one[0].name or "") is click.core.ParameterSource.DEFAULT]
+        folder = _asked(given) if any(SETTINGS[name].in_project for _, name in open_ones) else "."
+        for param, name in open_ones:
+            value = found(name, folder)
+            if value.origin != "default":
+                given[param.name or ""] = param.type_cast_value(context, value.value)
         return callback(**given)
 
     own = copy.copy(command)
     own.callback = with_settings
     return own
+
+
+def _asked(given: Mapping[str, Any]) -> str:
+    """The folder whose repository a command of these arguments speaks of, as it finds that itself (`serve.asking`); where none is to be had,
+    which is for the command to say, the current one."""
+    from wayfind.index.home import trees
+    from wayfind.serve.place import folder_around, home_of, root_around, split_place
+
+    path, text = given.get("path"), given.get("text")
+    if text is not None and (given.get("from_file") is not None or (given.get("regex") and path is None and os.path.isdir(os.path.expanduser(text)))):
+        path = text
+    if path:
+        return os.path.expanduser(path)
+    try:
+        if home := home_of(given.get("index")):
+            roots = [tree.root for tree in trees(home) if tree.root]
+            return roots[0] if len(roots) == 1 else "."
+        return (root_around(split_place(given["place"])[0]) if given.get("place") else folder_around()) or "."
+    except WayfindError:
+        return "."
 
 
 @click.command("config")
@@ -62,12 +87,16 @@ def config_command(action: str | None, name: str | None, value: str | None, show
 
     if action and name is None:
         raise UsageError(f"name a setting: wayfind config {action} NAME; there are {', '.join(config.SETTINGS)}")
+    if action == "unset" and value is None and name not in config.SETTINGS:
+        return _take_out(name, project)
     setting = config.setting_of(name) if name else None
     if action in ("get", "unset") and value is not None or action == "set" and value is None:
         raise UsageError(f"write: wayfind config {action} NAME{' VALUE' if action == 'set' else ''}")
     if setting is None or action == "get":
         return _show([setting] if setting else list(config.SETTINGS.values()), bare=setting is not None, show_origin=show_origin)
-    return _change(setting, value, _file(project, setting, removing=action == "unset"))
+    if action == "set" and project and not setting.in_project:
+        raise UsageError(f"a repository may not set {setting.name!r}: it is your machine's; leave out --project")
+    return _change(setting.name, value if value is None else _read(setting, value), _file(project))
 
 
 def _show(settings: list[Setting], bare: bool, show_origin: bool) -> int:
@@ -88,46 +117,61 @@ def _origin(value: Value) -> str:
     return f"environment {known}" if value.origin == known else value.origin
 
 
-def _file(project: bool, setting: Setting, removing: bool) -> Path:
-    """The file that is to be changed. Raises UsageError for what a repository may not set."""
+def _read(setting: Setting, value: str) -> Any:
+    try:
+        return setting.read(value)
+    except ValueError as error:
+        raise UsageError(f"{setting.name} = {value}: {error}") from error
+
+
+def _take_out(name: str, project: bool) -> int:
+    """Take a name out that is no setting's, with which no file can be read. Raises UsageError where it is not there either."""
+    from wayfind import config
+
+    file = _file(project)
+    if name not in _document(file):
+        config.setting_of(name)
+    return _change(name, None, file)
+
+
+def _file(project: bool) -> Path:
+    """The file that is to be changed."""
     from wayfind import config
     from wayfind.serve.installed import within
     from wayfind.serve.installing import project_root
 
     if not project:
         return config.user_file()
-    if not setting.in_project and not removing:
-        raise UsageError(f"a repository may not set {setting.name!r}: it is your machine's; leave out --project")
     file = config.project_file(".") or project_root() / config.PROJECT_FILE
     within(file, project_root())
     return file
 
 
-def _change(setting: Setting, value: str | None, file: Path) -> int:
-    """Write a setting into a file, or take it out; comments and order stay. Returns the exit code."""
+def _document(file: Path) -> TOMLDocument:
+    """A settings file, with its comments and order; empty where there is none. Raises UsageError, StorageError."""
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
     try:
-        wanted = None if value is None else setting.read(value)
-    except ValueError as error:
-        raise UsageError(f"{setting.name} = {value}: {error}") from error
-    try:
-        before = file.read_bytes().decode("utf-8") if file.exists() else ""
-        document = tomlkit.parse(before)
+        return tomlkit.parse(file.read_bytes().decode("utf-8") if file.exists() else "")
     except (TOMLKitError, UnicodeDecodeError) as error:
         raise UsageError(f"{file}: {error}; nothing was written") from error
     except OSError as error:
         raise StorageError(f"{file}: {error.strerror}; nothing was written") from error
+
+
+def _change(name: str, wanted: Any, file: Path) -> int:
+    """Write a setting into a file, or, where None is wanted, take it out; comments and order stay. Returns the exit code."""
+    document = _document(file)
     if wanted is None:
-        if setting.name not in document:
-            click.echo(shown(f"{setting.name} is not set in {file}"))
+        if name not in document:
+            click.echo(shown(f"{name} is not set in {file}"))
             return NOTHING
-        del document[setting.name]
+        del document[name]
     else:
-        document[setting.name] = wanted
+        document[name] = wanted
     _write(file, document.as_string())
-    click.echo(shown(f"{file}: {setting.name} {'is set no more' if wanted is None else f'= {wanted}'}"))
+    click.echo(shown(f"{file}: {name} {'is set no more' if wanted is None else f'= {wanted}'}"))
     return FOUND
 
 
