@@ -12,14 +12,16 @@ import ipaddress
 import json
 import logging
 import os
+import re
 import secrets
 import signal
 import socket
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from wayfind import __version__
 from wayfind.errors import UsageError, WayfindError
@@ -29,7 +31,7 @@ from wayfind.serve.tools import INSTRUCTIONS, TOOLS
 
 if TYPE_CHECKING:
     from mcp.server import Server, ServerRequestContext
-    from mcp_types import CallToolRequestParams, CallToolResult, InputRequiredResult, ListToolsResult
+    from mcp_types import CallToolRequestParams, CallToolResult, InputRequiredResult, JSONRPCError, ListToolsResult
 
     from wayfind.serve.calls import Calls, Told
 
@@ -39,6 +41,8 @@ TOKEN_VARIABLE = "WAYFIND_TOKEN"
 _ROOTS_WITHIN = 5.0
 """Seconds that a client has to name its roots; then the current folder is taken."""
 _PROGRESS_EVERY = 0.2
+_HALF = re.compile("[\ud800-\udfff]")
+_ESCAPED_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 @click.command("mcp")
@@ -50,6 +54,8 @@ def mcp_command(paths: tuple[str, ...], port: int | None, host: str) -> int:
 
     Agents may search below each PATH; without one, below the roots that the client names, else the current folder.
     """
+    if port is None and click.get_current_context().get_parameter_source("host") is not ParameterSource.DEFAULT:
+        raise UsageError("--host is the address for --http, and none is served without; give --http PORT with it")
     given = given_roots(paths) if paths else None
     _check_extra()
     if port is None:
@@ -247,12 +253,65 @@ async def _in_thread(work: Callable[[], Result]) -> Result:
 
 
 async def _on_pipes(desk: Desk) -> None:
-    """Serve standard input and output until the input ends."""
+    """Serve standard input and output until the input ends. The SDK drops what is no message; here that is answered first."""
+    import anyio
     from mcp.server.stdio import stdio_server
+    from mcp.shared.message import SessionMessage
+
+    async def messages() -> AsyncIterator[str]:
+        async for line in anyio.wrap_file(lines):
+            message, refusal = _read(line)
+            if refusal is None:
+                yield message
+            elif line.strip():
+                with contextlib.suppress(anyio.BrokenResourceError):
+                    await outgoing.send(SessionMessage(refusal))
 
     server = desk.server()
-    async with stdio_server() as (incoming, outgoing):
-        await server.run(incoming, outgoing, server.create_initialization_options())
+    with _own_input() as lines:
+        async with stdio_server(messages()) as (incoming, outgoing):  # type: ignore[arg-type]  # it only iterates
+            await server.run(incoming, outgoing, server.create_initialization_options())
+
+
+@contextlib.contextmanager
+def _own_input() -> Iterator[Iterable[str]]:
+    """The lines of standard input; whatever else reads that meanwhile, children too, finds it empty."""
+    own, nothing = os.dup(0), os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    try:
+        yield open(own, encoding="utf-8", errors="replace", closefd=False)  # a thread may still read it at the end
+    finally:
+        os.dup2(own, 0)
+
+
+def _read(line: str) -> tuple[str, JSONRPCError | None]:
+    """A line as a message, U+FFFD for each half of a character that was cut in two; or how to refuse it (JSON-RPC 2.0, section 5.1)."""
+    from mcp_types import INVALID_REQUEST, PARSE_ERROR, JSONRPCNotification, jsonrpc_message_adapter
+
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return "", _refusal(None, PARSE_ERROR, f"not JSON: {error}")
+    if _ESCAPED_HALF.search(line):
+        line = _HALF.sub("\N{REPLACEMENT CHARACTER}", json.dumps(message, ensure_ascii=False))
+    try:
+        known = jsonrpc_message_adapter.validate_json(line, by_name=False)
+    except ValueError:
+        known = None
+    if known is None or isinstance(known, JSONRPCNotification) and message.get("id") is not None:  # a request by its id, which is none
+        return "", _refusal(message, INVALID_REQUEST, 'not a JSON-RPC 2.0 message: expected "jsonrpc": "2.0", a method, and params that are an object')
+    return line, None
+
+
+def _refusal(message: Any, code: int, why: str) -> JSONRPCError:
+    """An error for a message, with its id where it is a request that has one."""
+    from mcp_types import ErrorData, JSONRPCError
+
+    known = message.get("id") if isinstance(message, dict) and not {"result", "error"} & message.keys() else None
+    known = known if isinstance(known, (str, int)) and not isinstance(known, bool) else None
+    known = _HALF.sub("\N{REPLACEMENT CHARACTER}", known) if isinstance(known, str) else known
+    return JSONRPCError(jsonrpc="2.0", id=known, error=ErrorData(code=code, message=why))
 
 
 async def _on_port(desk: Desk, host: str, port: int, token: str | None) -> None:
