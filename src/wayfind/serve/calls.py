@@ -135,7 +135,7 @@ class Calls:
 
 
 def _below(roots: Roots, path: str) -> tuple[list[Path], tuple[str, ...]]:
-    """The roots to search and the filter for their paths: below a folder, a file, a glob, or text that paths hold."""
+    """The roots to search and the filter for their paths: below a folder or a file of any root, a glob, or text that paths hold."""
     if not path.strip():
         return list(roots.folders), ()
     if _GLOB.search(path) and not os.path.isabs(path):
@@ -145,12 +145,11 @@ def _below(roots: Roots, path: str) -> tuple[list[Path], tuple[str, ...]]:
     folder = next((root for root in roots.folders if _GLOB.search(path) and path.startswith(f"{root}/")), None)
     if folder:
         return [folder], ("./" + path[len(str(folder)) + 1 :],)
-    root, below = roots.find(path)
-    if below == ".":
-        return ([root] if len(roots.folders) > 1 and os.path.isabs(path) else list(roots.folders)), ()
-    if (root / below).is_dir():
-        return [root], (f"./{below}/",)
-    return ([root], (f"./{below}",)) if (root / below).exists() else (list(roots.folders), (path,))
+    found = [(root, below) for root, below in roots.every(path) if (root / below).exists()]
+    if not found:
+        return list(roots.folders), (path,)
+    filters = [f"./{below}/" if (root / below).is_dir() else f"./{below}" for root, below in found]
+    return [root for root, _ in found], () if any(below == "." for _, below in found) else tuple(dict.fromkeys(filters))
 
 
 def _several(values: str) -> tuple[str, ...]:

@@ -34,24 +34,29 @@ class Roots:
 
         Raises Outside, and NotFound when there is nothing inside of the roots to look for it in.
         """
+        return self.every(path)[0]
+
+    def every(self, path: str) -> list[tuple[Path, str]]:
+        """The roots that hold a path, each with the path below it; where none does, those in which it would lie. Raises as `find`."""
         if not path.strip() or "\0" in path:
             raise UsageError("expected a path, for example src/app.py")
         candidates = [(root, _below(root, path)) for root in self.folders]
         inside = [(root, below) for root, below in candidates if below is not None]
         if not inside:
             raise Outside(f"{path} lies outside of the folders this server may read: {self.spoken()}")
-        return next((found for found in inside if os.path.lexists(found[0] / found[1])), inside[0])
+        return [found for found in inside if os.path.lexists(found[0] / found[1])] or inside
 
     def spoken(self) -> str:
         return ", ".join(map(os.fspath, self.folders))
 
 
 def given_roots(paths: Sequence[str]) -> Roots:
-    """The folders named on the command line. Raises NotFound for one that is not there."""
-    for path in paths:
-        if not os.path.isdir(path):
+    """The folders named on the command line, `~` for the home: settings of agents pass no shell. Raises NotFound for one that is not there."""
+    folders = [path if os.path.isdir(path) else os.path.expanduser(path) for path in paths]
+    for path, folder in zip(paths, folders):
+        if not os.path.isdir(folder):
             raise NotFound(f"no such folder: {path}")
-    return _outermost(paths)
+    return _outermost(folders)
 
 
 def client_roots(addresses: Iterable[str]) -> Roots:
