@@ -178,3 +178,73 @@ def test_comments_between_and_after_sub_tables_stay() -> None:
     own = '[mcp_servers.wayfind]\ncommand = "x"\n# gap\n[ mcp_servers . "wayfind".env ]\nK = """\n[no.header]\n# no comment\n"""\n'
     other = '# of other\n[mcp_servers.other]\ncommand = "o"\nmore = [\n  ["a"],\n]\n'
     assert toml.without_table(f"a = 1\n{own}{other}[mcp_servers.wayfind.tools]\nt = 1\n# end", TABLE) == f"a = 1\n# gap\n{other}# end"
+
+
+# Files that install would not choose now
+
+
+def test_uninstall_takes_the_entry_out_of_the_file_that_install_chose(repo: Path, own_home: Path) -> None:
+    plant(repo, {"opencode.jsonc": (before := "{} // mine\n"), "sub/.git/HEAD": "", "sub/opencode.jsonc": "{}"})
+    assert wayfind("install", "opencode", "--project", "--yes").returncode == 0
+    assert wayfind("install", "opencode", "--project", "--yes", cwd=repo / "sub").returncode == 0
+    plant(repo, {"opencode.json": "{}"})
+    assert wayfind("uninstall", "opencode", "--project", "--yes").returncode == 0
+    assert (repo / "opencode.jsonc").read_text() == before and (repo / "opencode.json").read_text() == "{}"
+    assert "wayfind" in (repo / "sub" / "opencode.jsonc").read_text()  # another repository's
+
+
+def test_uninstall_finds_the_folder_that_the_environment_named_at_install(own_home: Path, repo: Path, tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    assert wayfind("install", "claude", "--yes", env={"CLAUDE_CONFIG_DIR": str(there)}).returncode == 0
+    assert sorted(path.name for path in there.iterdir()) == [".claude.json", "CLAUDE.md"]
+    assert wayfind("uninstall", "claude", "--user", "--yes").returncode == 0
+    assert not there.exists() and not records()
+
+
+@pytest.mark.parametrize("command", ["install", "uninstall"])
+def test_two_scopes_at_once_are_refused(command: str, repo: Path, own_home: Path) -> None:
+    ran = wayfind(command, "claude", "--user", "--project", "--yes")
+    assert ran.returncode == 2 and "--user and --project exclude each other" in ran.stderr
+    assert not records() and not (own_home / ".claude.json").exists()
+
+
+# doctor
+
+
+@pytest.fixture
+def gone(own_home: Path, repo: Path) -> Path:
+    """~/.claude.json and its record name a program that is not there."""
+    assert wayfind("install", "claude", "--yes").returncode == 0
+    file = own_home / ".claude.json"
+    program = json.loads(file.read_text())["mcpServers"]["wayfind"]["command"]
+    for path in (file, *state_folder().glob("*.json")):
+        path.write_text(path.read_text().replace(program, "/gone/bin/wayfind"))
+    return file
+
+
+def test_doctor_says_nothing_of_an_entry_that_is_not_there_and_does_not_write_it_back(gone: Path) -> None:
+    gone.write_text('{"numStartups": 4}')
+    assert wayfind("doctor").stdout == "no damage found\n"
+    assert wayfind("doctor", "--repair").returncode == 0 and gone.read_text() == '{"numStartups": 4}'
+
+
+def test_doctor_says_nothing_of_an_entry_that_starts_another_program(gone: Path) -> None:
+    gone.write_text(own := json.dumps({"mcpServers": {"wayfind": DOCKER}}))
+    assert wayfind("doctor", "--repair").stdout == "no damage found\n" and gone.read_text() == own
+
+
+@pytest.mark.parametrize("repair", [(), ("--repair",)])
+def test_a_file_of_an_agent_that_cannot_be_read_is_one_finding_among_others(gone: Path, own_home: Path, repair: tuple[str, ...]) -> None:
+    gone.write_text("{oops")
+    config = plant(own_home, {"x/config.toml": "[mcp_servers.wayfind]\ncommand = '/gone/too'\n"}) / "x/config.toml"
+    (state_folder() / "0.json").write_text(
+        json.dumps({"file": str(config), "users": ["codex user"], "existed": False, "after": "", "inserted": "", "folders": [], "command": "/gone/too"})
+    )
+    ran = wayfind("doctor", *repair)
+    assert ran.returncode == 2 and f"{gone}:1:2: expected a key" in ran.stdout and "starts /gone/too, which is not there" in ran.stdout
+    assert gone.read_text() == "{oops"
+
+
+def test_doctor_mends_the_file_that_was_recorded_and_no_other(own_home: Path, gone: Path, tmp_path: Path) -> None:
+    ran = wayfind("doctor", "--repair", env={"CLAUDE_CONFIG_DIR": str(tmp_path / "there")})
+    assert ran.returncode == 0 and "(repaired)" in ran.stdout and "/gone" not in gone.read_text() and not (tmp_path / "there").exists()

@@ -45,9 +45,9 @@ def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "repo"
 
 
-def wayfind(*arguments: str, env: dict | None = None, given: str = "") -> subprocess.CompletedProcess:
+def wayfind(*arguments: str, env: dict | None = None, given: str = "", cwd: Path | None = None) -> subprocess.CompletedProcess:
     line = [sys.executable, "-W", "error", "-m", "wayfind", *arguments]
-    return subprocess.run(line, capture_output=True, text=True, input=given, env={**os.environ, **(env or {})}, check=False)
+    return subprocess.run(line, capture_output=True, text=True, input=given, env={**os.environ, **(env or {})}, cwd=cwd, check=False)
 
 
 def bytes_below(folder: Path) -> dict[str, bytes]:

@@ -141,6 +141,11 @@ def read_record(path: Path) -> Record | None:
         return None
 
 
+def text_of(file: Path) -> str:
+    """The text of a file, empty where there is none. Raises StorageError, UsageError."""
+    return _text(file, _looked_at(file)[1]) or ""
+
+
 def within(file: Path, root: Path) -> None:
     """Raises UsageError where a file of a repository leads out of it: no clone may choose what is written in the home."""
     if not Path(os.path.realpath(file)).is_relative_to(os.path.realpath(root)):

@@ -52,6 +52,10 @@ class JsonMember:
     def ours(self, text: str, program: str | None) -> bool:
         return _is_entry(_at(jsonc.value_of(text), self.path), self.value, program)
 
+    def program(self, text: str) -> str:
+        """The program that the text starts at this place; empty for none."""
+        return program_of(_at(jsonc.value_of(text), self.path))
+
     def others(self, text: str) -> Any:
         return _without(jsonc.value_of(text), self.path)
 
@@ -75,6 +79,10 @@ class TomlTable:
 
     def ours(self, text: str, program: str | None) -> bool:
         return toml.is_marked(text, self.path) or _is_entry(_at(toml.value_of(text), self.path), self.value, program)
+
+    def program(self, text: str) -> str:
+        """The program that the text starts at this place; empty for none."""
+        return program_of(_at(toml.value_of(text), self.path))
 
     def others(self, text: str) -> Any:
         return _without(toml.value_of(text), self.path)
