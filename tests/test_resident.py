@@ -66,7 +66,7 @@ def run(*arguments: str | Path, home: Path, cwd: Path | None = None, **env: str)
 
 
 def status(home: Path) -> dict:
-    return client.exchange(address(home), lambda: {"do": "status"})
+    return client.exchange(address(home), lambda: {"do": "status"}, first=60)
 
 
 ASKED = [
@@ -306,7 +306,9 @@ def said(message: bytes) -> dict | None:
         stream.write(message)
         stream.flush()
         connection.shutdown(socket.SHUT_WR)
-        return receive(stream, 1 << 20)
+        while (reply := receive(stream, 1 << 20)) is not None and "progress" in reply:
+            pass
+        return reply
 
 
 def request_of(**changes) -> dict:

@@ -13,8 +13,10 @@ from wayfind.errors import WayfindError
 from wayfind.serve.protocol import LONGEST_REPLY, Address, ProtocolError, address, connected, hello, receive, send, settings
 from wayfind.serve.request import Printed, Request
 
+FIRST = 2.0
+"""Seconds to the first word, which comes before any work: a process that was stopped or hangs says none."""
 PATIENCE = 300.0
-"""Seconds without a word after which the resident process counts as lost; while it works it tells of progress."""
+"""Seconds without a further word after which the resident process counts as lost; while it works it tells of progress."""
 
 
 def wanted() -> bool:
@@ -34,17 +36,19 @@ def asked(request: Callable[[], Request], progress: Callable[[str, int, int], No
 
 
 def exchange(
-    place: Address, message: Callable[[], dict[str, Any]], progress: Callable[[str, int, int], None] = lambda stage, done, total: None, patience: float = PATIENCE
+    place: Address, message: Callable[[], dict[str, Any]], progress: Callable[[str, int, int], None] = lambda stage, done, total: None, first: float | None = None
 ) -> dict[str, Any]:
-    """Send a message to the resident process and return its reply. Raises OSError where there is none, ProtocolError."""
+    """Send a message to the resident process and return its reply. Raises OSError where there is none, TimeoutError, an OSError too, where
+    it says nothing within `first` seconds (default: FIRST), ProtocolError."""
     connection, token = connected(place)
     with connection:
-        connection.settimeout(patience)
+        connection.settimeout(FIRST if first is None else first)
         with connection.makefile("rwb") as stream:
             whole = {**hello(place, token), **message()}
             send(stream, whole)
             while (reply := receive(stream, LONGEST_REPLY)) is not None:
                 if "progress" not in reply:
                     return reply
+                connection.settimeout(PATIENCE)
                 progress(*reply["progress"])
     raise ProtocolError("the connection ended before the reply")

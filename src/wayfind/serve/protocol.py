@@ -1,8 +1,8 @@
 """How commands speak to a resident process: one JSON object a line, over a Unix socket that only its user can open.
 
 Where there are no Unix sockets (Windows), over a port of the loopback address; port and token lie in a file that only the
-user can read. A client sends one request and reads lines until one that is not progress. Imports little: every command
-that may ask comes through here.
+user can read. A client sends one request and reads lines until one that is not progress; the first line comes at once, of a
+request to print one of progress in nothing (`["", 0, 0]`). Imports little: every command that may ask comes through here.
 """
 
 from __future__ import annotations
@@ -121,8 +121,9 @@ def hello(place: Address, token: str = "") -> dict[str, Any]:
 
 
 def settings() -> dict[str, Any]:
-    """What the answer to a request depends on beside it: one process may see other settings than another. Raises UsageError."""
-    return {name: value_of(name) for name in ("model", "late-interaction")}
+    """What the answer to a request, and what is noted of it, depends on beside it: one process may see other settings than another.
+    Raises UsageError."""
+    return {name: value_of(name) for name in ("model", "late-interaction", "record-opened")}
 
 
 def send(stream: BinaryIO, message: dict[str, Any]) -> None:

@@ -115,14 +115,18 @@ class Resident:
         if (message.get("protocol"), message.get("version"), message.get("home")) != (VERSION, __version__, os.fspath(self.place.home)):
             return f"this is wayfind {__version__} for {self.place.home}"
         if message.get("settings") != settings():
-            return "it uses another model"
+            return "it uses another model or other settings"
         return ""
 
     def _reply(self, message: dict[str, Any], stream: Any) -> dict[str, Any]:
         try:
             if message["do"] == "print":
+                send(stream, {"progress": ("", 0, 0)})  # that it is heard; the answer may take long
                 return self._print(Request.of_fields(message["request"]), stream)
-            if message["do"] in ("status", "stop"):
+            if message["do"] == "open":
+                for root in message["roots"]:
+                    self.workspace.open(root).begin()
+            if message["do"] in ("status", "stop", "open"):
                 return self.status()
             return {"refused": "unknown request"}
         except WayfindError as error:
@@ -263,7 +267,7 @@ def serve_command(paths: tuple[str, ...], idle_seconds: float, jobs: int, foregr
     """Keep indexes in memory and watch the files, so that search, explain, related and status answer at once.
 
     They find this process by themselves and print the same without it. The repositories at each PATH are opened now,
-    others when they are asked for.
+    others when they are asked for; with --background also by the process that serves already.
     """
     place = address()
     if what:
@@ -289,11 +293,15 @@ def _started(resident: Resident, roots: list[str]) -> None:
 
 
 def _begin(place: Address, roots: list[str], idle: float, jobs: int) -> int:
-    """Start a process that goes on by itself, and wait until it answers."""
+    """Start a process that goes on by itself, and wait until it answers; where one serves already, have that open the roots."""
     try:
-        return _say(exchange(place, lambda: {"do": "status"}), "serving already:")
+        told = exchange(place, lambda: {"do": "status"}, first=_ANSWERS_WITHIN)
+    except TimeoutError as error:
+        raise StorageError(_stuck(_pid(place), "does not answer")) from error
     except (OSError, ProtocolError):
         pass
+    else:
+        return _say(_opened(place, roots, told) if roots else told, "serving already:", idle)
     line = python("wayfind.serve.cli", "serve", "--foreground", f"--idle-seconds={idle}", f"--jobs={jobs}", "--", *roots)
     from wayfind.index.database import private_folder
 
@@ -303,16 +311,27 @@ def _begin(place: Address, roots: list[str], idle: float, jobs: int) -> int:
     deadline = time.monotonic() + _STARTS_WITHIN
     while time.monotonic() < deadline and child.poll() is None:
         try:
-            return _say(exchange(place, lambda: {"do": "status"}), "serving in the background:")
+            return _say(exchange(place, lambda: {"do": "status"}, first=_ANSWERS_WITHIN), "serving in the background:")
         except (OSError, ProtocolError):
             time.sleep(0.02)
     child.returncode = child.returncode or 0  # it is not ours to wait for
     raise StorageError(f"the resident process did not start; {place.log} says why")
 
 
+def _opened(place: Address, roots: list[str], told: dict[str, Any]) -> dict[str, Any]:
+    """How the process that serves already stands once it has opened these roots. Raises StorageError where it does not."""
+    try:
+        reply = exchange(place, lambda: {"do": "open", "settings": settings(), "roots": roots}, first=_ANSWERS_WITHIN)
+    except (OSError, ProtocolError) as error:
+        reply = {"refused": str(error)}
+    if why := reply.get("refused") or reply.get("text"):
+        raise StorageError(f"process {told['pid']} serves already and does not open {', '.join(roots)}: {why}; end it first with: wayfind serve --stop")
+    return reply
+
+
 def _ask(place: Address, what: str) -> int:
     try:
-        told = exchange(place, lambda: {"do": what}, patience=_ANSWERS_WITHIN)
+        told = exchange(place, lambda: {"do": what}, first=_ANSWERS_WITHIN)
     except TimeoutError as error:
         raise StorageError(_stuck(_pid(place), "does not answer")) from error
     except (OSError, ProtocolError):
@@ -344,9 +363,13 @@ def _stuck(pid: int | None, how: str) -> str:
     return f"the resident process {'' if pid is None else f'{pid} '}{how} within {_ANSWERS_WITHIN:.0f} s; end it by force: {ending}"
 
 
-def _say(told: dict[str, Any], head: str) -> int:
+def _say(told: dict[str, Any], head: str, idle: float | None = None) -> int:
+    """Print how the process stands. Returns the exit code. `idle`: the seconds that were asked for, of which one that serves already takes
+    no notice."""
     click.echo(f"{head} process {told['pid']}, wayfind {told['version']}, {counted(told['requests'], 'request')} in {told['seconds']:,.0f} s, {told['memory'] / 1e6:,.0f} MB")
     for entry in told["repositories"]:
         vectors = "" if entry.get("encoded") is None else f", vectors {entry['encoded']:.0%}{' and growing' if entry.get('encoding') else ''}"
         click.echo(f"  {shown(entry['root'])}: {entry['state']}{vectors}, {shown(entry['watching'])}")
+    if idle is not None and told["idle_seconds"] != idle:
+        note(f"it keeps --idle-seconds {told['idle_seconds']:g}, with which it was started; to change that: wayfind serve --stop")
     return FOUND
