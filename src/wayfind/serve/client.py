@@ -13,7 +13,7 @@ from wayfind.errors import WayfindError
 from wayfind.serve.protocol import LONGEST_REPLY, Address, ProtocolError, address, connected, hello, receive, send, settings
 from wayfind.serve.request import Printed, Request
 
-FIRST = 2.0
+FIRST = 5.0
 """Seconds to the first word, which comes before any work: a process that was stopped or hangs says none."""
 PATIENCE = 300.0
 """Seconds without a further word after which the resident process counts as lost; while it works it tells of progress."""
