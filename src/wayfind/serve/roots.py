@@ -16,6 +16,10 @@ from urllib.parse import unquote, urlsplit
 from wayfind.errors import NotFound, UsageError
 
 
+_ESCAPED = re.compile(r"\\x([89a-f][0-9a-f])")
+"""A byte of a name that is no UTF-8, as answers write it (`serve.screen`)."""
+
+
 class Outside(UsageError):
     """A path that leads out of the roots. Says no more than what was asked for."""
 
@@ -44,7 +48,8 @@ class Roots:
         inside = [(root, below) for root, below in candidates if below is not None]
         if not inside:
             raise Outside(f"{path} lies outside of the folders this server may read: {self.spoken()}")
-        return [found for found in inside if os.path.lexists(found[0] / found[1])] or inside
+        found = [(root, below) for root, below in inside if os.path.lexists(root / below)]
+        return found or (self.every(undecoded) if (undecoded := _ESCAPED.sub(_byte, path)) != path else inside)
 
     def spoken(self) -> str:
         return ", ".join(map(os.fspath, self.folders))
@@ -79,6 +84,10 @@ def _outermost(paths: Iterable[str]) -> Roots:
     real = [Path(os.path.realpath(path)) for path in paths]
     distinct = list(dict.fromkeys(real))
     return Roots(tuple(folder for folder in distinct if not any(other in folder.parents for other in distinct)))
+
+
+def _byte(escaped: re.Match[str]) -> str:
+    return bytes.fromhex(escaped[1]).decode("utf-8", "surrogateescape")
 
 
 def _below(root: Path, path: str) -> str | None:
