@@ -6,15 +6,22 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import command, plant
 
-from wayfind.errors import NotFound
-from wayfind.serve.calls import Calls, Told, _below
+from wayfind.errors import NotFound, UsageError
+from wayfind.serve.budget import estimate
+from wayfind.serve.calls import Calls, Told, _below, _explained, _findings, _told
+from wayfind.serve.entry import Part
+from wayfind.serve.merging import Placed
 from wayfind.serve.roots import Roots, given_roots
+from wayfind.serve.workspace import Found
+from wayfind.types import Answer, IndexState, Result, Target
 
 pytest.importorskip("mcp", reason="the extra [serve] is not installed")
 
@@ -32,6 +39,7 @@ def said_to(lines: Sequence[str], root: Path) -> list[dict]:
     sent = [*map(json.dumps, HANDSHAKE), *lines, json.dumps(LAST)]
     line = [sys.executable, "-W", "error", "-m", "wayfind", "mcp", str(root)]
     with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        (end := threading.Timer(LONG, server.kill)).start()  # one that never answers
         server.stdin.write("".join(one + "\n" for one in sent))
         server.stdin.flush()
         answers = []
@@ -39,6 +47,7 @@ def said_to(lines: Sequence[str], root: Path) -> list[dict]:
             answers.append(json.loads(server.stdout.readline()))
         server.stdin.close()
         assert server.wait(LONG) == 0
+        end.cancel()
     return [one for one in answers if one["id"] not in (1, "last")]
 
 
@@ -133,3 +142,74 @@ def test_a_home_in_a_path_of_the_command_line_is_found_without_a_shell(tmp_path:
 def test_an_address_without_a_port_is_refused(home: Path):
     refused = command("mcp", "--host", "0.0.0.0", home=home)
     assert refused.returncode == 2 and not refused.stdout and b"give --http PORT with it" in refused.stderr
+
+
+def within(told: Told, tokens: int) -> bool:
+    """Whether both twins of an answer keep to the tokens."""
+    return max(estimate(told.text), estimate(json.dumps(told.fields, ensure_ascii=False, separators=(",", ":")))) <= tokens
+
+
+def part_of(root: Path, reason: str, *results: Result) -> Part:
+    index = IndexState(str(root), 1, 1, 1, 1.0, 0, {}, "lexical")
+    return Part(root, "ready", Answer("", index, 1.0 if results else 0.0, not results, reason, results))
+
+
+def some_result(number: int = 0, path: str = "src/part") -> Result:
+    return Result(f"{path}{number}.py", 1, 2, "turn", "function", "python", 1.0, "def turn(x):\n    return x\n", Target("Turn the value by a step.", "docstring"), (), {})
+
+
+@pytest.mark.parametrize("tokens", [200, 300, 2000])
+@pytest.mark.parametrize("results", [0, 1, 6, 100])
+def test_notes_of_many_roots_keep_the_budget_and_leave_room_for_a_place(tokens: int, results: int):
+    folders = tuple(Path(f"/home/somebody/projects/of/the/year/repository{number}") for number in range(9))
+    reason = "no result answers the question as a whole, so what follows are the nearest definitions, and a literal search settles whether there is more"
+    found = tuple(some_result(number) for number in range(results))
+    parts = tuple(part_of(folder, reason, *(found if folder == folders[8] else ())) for folder in folders)
+    told = _told(_findings(Roots(folders), Found(parts, tuple(Placed(folders[8], one) for one in found)), tokens), tokens)
+    assert within(told, tokens)
+    if results:
+        assert f"{folders[8]}/src/part0.py:1-2" in told.text and told.fields["results"][0]["place"] == f"{folders[8]}/src/part0.py:1-2"
+        shown = sum(line.startswith("/") and line.endswith("step.") for line in told.text.split("\n"))
+        assert told.text.startswith(f"{results} result" if shown == results else f"{shown} of {results} results, ")
+        assert len(told.fields["results"]) == results or told.fields["note"].startswith(f"{len(told.fields['results'])} of {results} results. ")
+    if tokens == 200:
+        assert "more roots: nothing found." in told.text and "more roots: nothing found." in told.fields["note"]
+    if tokens == 2000:
+        assert all(f"{folder}: No result" in told.text for folder in folders)
+
+
+def test_a_place_that_has_no_room_for_what_it_does_is_shown_without():
+    def told(depth: int) -> Told:
+        root = Path("/" + "a-long-name-of-a-folder/" * depth)
+        answer = _told(_findings(Roots((root, Path("/b"))), Found((part_of(root, "", some_result()),), (Placed(root, some_result()),)), 200), 200)
+        assert within(answer, 200)
+        return answer
+
+    assert told(8).fields["results"][0]["summary"] and told(8).text.endswith("by a step.")
+    assert told(10).fields["results"][0]["summary"] == "" and told(13).text.endswith("/src/part0.py:1-2")
+    assert told(30).text == "0 of 1 result, confidence 1.00." and told(30).fields["note"] == "0 of 1 result."
+
+
+@pytest.mark.parametrize("tokens", [200, 400, 2000])
+@pytest.mark.parametrize("said", ["Wrap a parcel.", "Wrap the parcel 'as \"it\" is', " * 20, 'Wrap "it".\n' * 40])
+def test_long_commits_and_explanations_leave_room_for_the_place_and_code(tokens: int, said: str):
+    commits = [f"{number:010x} parcels: {'why the tape was wound twice around it, ' * 3}"[:120] for number in range(5)]
+    shown = replace(some_result(), snippet="def turn(x):\n    return x", explanation=Target("", "docstring"))
+    told = _told(_explained(shown, Target(said, "docstring"), commits, "3 files changed since the index was made.", tokens), tokens)
+    assert within(told, tokens)
+    assert "src/part0.py:1-2" in told.text and "return x" in told.text and told.fields["results"][0]["place"] == "src/part0.py:1-2"
+    assert told.fields["commits"][0].startswith("0000000000 parcels") and said[:4] in told.fields["explanation"]
+    assert len(told.fields["commits"]) == 5 or tokens < 2000
+
+
+def test_a_place_whose_name_is_no_utf8_can_be_given_back(tmp_path: Path, calls: Calls):
+    root = tmp_path / "repo"
+    root.mkdir()
+    (root / os.fsdecode(b"caf\xe9.py")).write_bytes(b"def brew(bean):\n    return bean.grind()\n")
+    place = r"caf\xe9.py:1-2"
+    for tool in ("search", "explain"):
+        told = full(calls, tool, given_roots([str(root)]), **({"query": "brew a bean"} if tool == "search" else {"place": place}))
+        assert [row["place"] for row in told.fields["results"]] == [place]
+    assert full(calls, "search", given_roots([str(root)]), query="brew a bean", path=r"caf\xe9.py").fields["results"]
+    with pytest.raises(UsageError):
+        Roots((root,)).find(r"..\xe9/../../etc")

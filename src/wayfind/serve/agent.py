@@ -15,7 +15,7 @@ from typing import Any
 
 from wayfind.serve.budget import estimate
 from wayfind.serve.output import related
-from wayfind.serve.screen import decoded, shown
+from wayfind.serve.screen import counted, decoded, shown
 from wayfind.types import Result
 
 MAX_TOKENS = 2000
@@ -43,6 +43,8 @@ class Findings:
     """Fields of the object beside `results`."""
     whole: bool = False
     """Whether code is shown as a whole, not in excerpts."""
+    numbered: bool = False
+    """Whether the head goes on from the number of results, which stands before it; of those that have no room the note says so too."""
 
 
 def results_for(max_tokens: int) -> int:
@@ -52,8 +54,12 @@ def results_for(max_tokens: int) -> int:
 
 def as_text(found: Findings, max_tokens: int) -> str:
     """The findings in at most `max_tokens` estimated tokens: head, places, code."""
-    head = found.head + "\n"
-    places, left = _taken([_place_line(result) + "\n" for result in found.results], max_tokens - estimate(head), estimate)
+    total = len(found.results)
+    lines = [_place_line(result) + "\n" for result in found.results]
+    bare = [place(result) + "\n" for result in found.results[:1]]
+    places, left = _taken(lines, bare, max_tokens - estimate(_head(found, total)), estimate)
+    if len(places) < total and found.numbered:
+        places, left = _taken(lines, bare, max_tokens - estimate(_of(total, total) + found.head + "\n"), estimate)
     blocks = []
     for result in found.results[: len(places)]:
         title = f"\n{clean(result.path)}:{result.start_line}\n"
@@ -61,20 +67,22 @@ def as_text(found: Findings, max_tokens: int) -> str:
         if not code:
             break
         blocks.append(f"{title}{code}\n")
-    return "".join([head, *places, *blocks]).rstrip("\n")
+    return "".join([_head(found, len(places)), *places, *blocks]).rstrip("\n")
 
 
 def as_object(found: Findings, max_tokens: int) -> dict[str, Any]:
     """The findings as the tools' output schema says, in at most `max_tokens` estimated tokens when written as JSON."""
-    rows = [_row(result) for result in found.results]
-    left = max_tokens - _json_cost({**found.facts, "results": []})
-    rows, left = _taken(rows, left, lambda row: _json_cost(row) + 1)
+    total, facts = len(found.results), found.facts
+    rows, left = _rows(found, facts, max_tokens)
+    if len(rows) < total and found.numbered:
+        rows, left = _rows(found, {**facts, "note": joined((_of(total, total) + ".", facts["note"]))}, max_tokens)
+        facts = {**facts, "note": joined((_of(len(rows), total) + ".", facts["note"]))}
     for row, result in zip(rows, found.results):
         code, left = _code(result, found.whole, left - _CODE_KEY, _json_cost)
         if not code:
             break
         row["code"] = code
-    return {**found.facts, "results": rows}
+    return {**facts, "results": rows}
 
 
 def clean(text: str) -> str:
@@ -97,6 +105,36 @@ def place(result: Result) -> str:
     return f"{clean(result.path)}:{result.start_line}-{result.end_line}"
 
 
+def price(text: str) -> int:
+    """Tokens that a piece of an answer takes at most, in the text or in the object."""
+    return max(estimate(text), _json_cost(text))
+
+
+def fitting(text: str, tokens: int) -> str:
+    """The text, cut after a word where it would take more than so many tokens; empty where not even a word has room."""
+    words = text.split(" ")
+    cuts = (" ".join([*words[:kept], _CUT]) for kept in range(len(words) - 1, 0, -1))
+    return text if price(text) <= tokens else next((cut for cut in cuts if price(cut) <= tokens), "")
+
+
+def _head(found: Findings, shown: int) -> str:
+    """The head of an answer that shows so many results."""
+    total = len(found.results)
+    number = (counted(total, "result") if shown == total else _of(shown, total)) if found.numbered else ""
+    return f"{number}{found.head}\n"
+
+
+def _of(shown: int, total: int) -> str:
+    return f"{shown} of {counted(total, 'result')}"
+
+
+def _rows(found: Findings, facts: dict[str, Any], max_tokens: int) -> tuple[list[dict[str, Any]], int]:
+    """The rows that have room beside the facts, and the room that is left."""
+    rows = [_row(result) for result in found.results]
+    bare = [{name: row[name] for name in ("place", "symbol", "kind")} | {"summary": ""} for row in rows[:1]]
+    return _taken(rows, bare, max_tokens - _json_cost({**facts, "results": []}), lambda row: _json_cost(row) + 1)
+
+
 def _place_line(result: Result) -> str:
     said = summary(result)
     linked = f" [{clean(related(result.relations[0]))}]" if result.relations and result.relations[0].kind not in ("similar", "sibling") else ""
@@ -108,15 +146,15 @@ def _row(result: Result) -> dict[str, Any]:
     return {"place": place(result), "symbol": clean(result.symbol or ""), "kind": result.kind, "summary": summary(result), **linked}
 
 
-def _taken(parts: Sequence[Any], room: int, cost: Callable[[Any], int]) -> tuple[list[Any], int]:
-    """The first parts that fit into the room, and the room that is left."""
+def _taken(parts: Sequence[Any], bare: Sequence[Any], room: int, cost: Callable[[Any], int]) -> tuple[list[Any], int]:
+    """The first parts that fit into the room, at least the first one, bare, and the room that is left."""
     taken = []
     for part in parts:
         if (price := cost(part)) > room:
             break
         taken.append(part)
         room -= price
-    return taken, room
+    return (taken, room) if taken or not bare else _taken(bare, (), room, cost)
 
 
 def _code(result: Result, whole: bool, room: int, cost: Callable[[str], int]) -> tuple[str, int]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,8 +20,7 @@ from wayfind.search.engine import Ask, chunk_at, result_at, state
 from wayfind.search.query import Filters, check
 from wayfind.search.relations import related
 from wayfind.search.searcher import Searcher
-from wayfind.serve.agent import MAX_TOKENS, Findings, as_object, as_text, clean, joined, results_for
-from wayfind.serve.budget import estimate
+from wayfind.serve.agent import MAX_TOKENS, Findings, as_object, as_text, clean, fitting, joined, price, results_for
 from wayfind.serve.entry import Entry, Part
 from wayfind.serve.output import ORIGINS, freshness
 from wayfind.serve.place import split_place
@@ -39,6 +38,9 @@ STAGES = ("walk", "read", "extract", "history", "write")
 _COMMITS, _SUBJECT = 5, 120
 _ROOTS = 20
 _REASONS = 6
+_FRAME = 60
+"""Tokens that are kept for the head of an answer and the names of an object's fields."""
+_MORE = price("…") + 1
 _GLOB = re.compile(r"[*?\[]")
 
 
@@ -93,15 +95,15 @@ class Calls:
             raise UsageError("the query is empty: give some words, a question, a name or a snippet to search for")
         ask = Ask(query, max_results or results_for(max_tokens), filters, value_of("explain", folders[0]), graph=bool(graph))
         found = self._workspace.search(folders, ask, wait=PATIENCE)
-        return _told(_findings(roots, found), max_tokens)
+        return _told(_findings(roots, found, max_tokens), max_tokens)
 
     def _related(self, roots: Roots, place: str, max_results: int = 0, max_tokens: int = MAX_TOKENS) -> Told:
         with self._at(roots, place) as at:
             answer = related(at.searcher, at.path, at.line, max_results or results_for(max_tokens), value_of("explain", at.root), stale_files=at.stale)
         results = tuple(_named(roots, at.root, result) for result in answer.results)
-        note = joined((_stale(at.stale), _sentence(answer.reason)))
-        head = joined((f"{counted(len(results), 'result')}: callers, callees, tests, siblings, then what is similar.", note))
-        return _told(Findings(head, results, {"note": note, "partial": False}), max_tokens)
+        note = fitting(joined((_stale(at.stale), _sentence(answer.reason))), _share(len(results), max_tokens))
+        head = joined((": callers, callees, tests, siblings, then what is similar.", note))
+        return _told(Findings(head, results, {"note": note, "partial": False}, numbered=True), max_tokens)
 
     def _explain(self, roots: Roots, place: str, max_tokens: int = MAX_TOKENS) -> Told:
         with self._at(roots, place) as at:
@@ -166,42 +168,83 @@ def _named(roots: Roots, root: Path, result: Result) -> Result:
 
 
 def _explained(result: Result, explanation: Target, commits: list[str], note: str, max_tokens: int) -> Findings:
-    """One definition at length. Its explanation has half of the tokens at most."""
-    said = _fitting(explanation.text if explanation.provenance != "code" else "", max_tokens // 4)
+    """One definition at length. Of the tokens its explanation takes a quarter at most and its commits a fifth."""
+    said = _beginning(explanation.text if explanation.provenance != "code" else "", max_tokens // 4)
     origin = f"(from {ORIGINS[explanation.provenance]})" if said or explanation.provenance == "code" else ""  # `none` was asked for
-    head = "\n".join(filter(None, (note, said, origin, *map(clean, commits))))
-    facts = {"note": note, "partial": False, "explanation": said, "source": explanation.provenance, "commits": [clean(c) for c in commits]}
+    newest = _newest(commits, max_tokens // 5)
+    head = "\n".join(filter(None, (note, said, origin, *newest)))
+    facts = {"note": note, "partial": False, "explanation": said, "source": explanation.provenance, "commits": newest}
     return Findings(head, (result,), facts, whole=True)
 
 
-def _fitting(text: str, tokens: int) -> str:
-    """The first lines of a text that fit into so many tokens."""
-    kept = []
-    for line in clean(text).split("\n"):
-        tokens -= estimate(line) + 1
-        if tokens < 0:
-            return "\n".join([*kept, "…"])
+def _newest(commits: Sequence[str], tokens: int) -> list[str]:
+    """The first commits that fit into so many tokens; where none does, the first one cut."""
+    kept: list[str] = []
+    for commit in commits:
+        if (taken := price(commit) + 1) > tokens:
+            break
+        kept.append(commit)
+        tokens -= taken
+    return kept or [cut for cut in (fitting(commit, tokens) for commit in commits[:1]) if cut]
+
+
+def _beginning(text: str, tokens: int) -> str:
+    """The first lines of a text that fit into so many tokens; where none does, the first one cut."""
+    kept: list[str] = []
+    for line in clean(text).strip().split("\n"):
+        if (taken := price(line) + 1) > tokens - _MORE:
+            return "\n".join([*kept, "…"]) if kept else fitting(line, tokens)
         kept.append(line)
+        tokens -= taken
     return "\n".join(kept).strip()
 
 
-def _findings(roots: Roots, found: Found) -> Findings:
+def _findings(roots: Roots, found: Found, max_tokens: int) -> Findings:
     """What a search found, and of each root that has something to say, what. Raises StorageError where none could be searched."""
     if not found.answers:
         raise StorageError("; ".join(dict.fromkeys(part.error for part in found.parts)))
     results = tuple(_named(roots, placed.root, placed.result) for placed in found.results)
-    spoken = [(part.root, _said_of(part)) for part in found.parts]
-    note = joined(f"{clean(str(root))}: {said}" if len(roots.folders) > 1 else said for root, said in spoken if said)
+    note = _noted(found, len(roots.folders) > 1, _share(len(results), max_tokens))
     sure = max((answer.confidence for _, answer in found.answers), default=0.0)
     head = joined((_title(len(results), None if found.partial else sure), note))
-    return Findings(head, results, {"note": note, "partial": found.partial, "confidence": round(sure, 3)})
+    return Findings(head, results, {"note": note, "partial": found.partial, "confidence": round(sure, 3)}, numbered=bool(results))
+
+
+def _share(results: int, max_tokens: int) -> int:
+    """Tokens that a note may take: what results leave it."""
+    return max_tokens // 3 if results else max_tokens - _FRAME
+
+
+def _noted(found: Found, named: bool, tokens: int) -> str:
+    """What is to be known of the roots, as far as the tokens reach: those with results first, of the rest how many they are."""
+    holding = {placed.root for placed in found.results}
+    spoken = sorted(((part, _said_of(part)) for part in found.parts), key=lambda one: one[0].root not in holding)
+    spoken = [(part, f"{clean(str(part.root))}: {said}" if named else said) for part, said in spoken if said]
+    kept: list[str] = []
+    for number, (_, said) in enumerate(spoken, 1):
+        if price(joined((*kept, said, _more([part for part, _ in spoken[number:]])))) > tokens:
+            break
+        kept.append(said)
+    left = [part for part, _ in spoken[len(kept) :]]
+    if left and not kept:
+        cut = fitting(spoken[0][1], tokens - price(_more(left[1:])))
+        return joined((cut, _more(left[1:] if cut else left)))
+    return joined((*kept, _more(left)))
+
+
+def _more(parts: Sequence[Part]) -> str:
+    """How many more roots have something to say, in a sentence."""
+    if not parts:
+        return ""
+    nothing = all(part.answer is not None and not part.answer.results and not part.partial for part in parts)
+    return f"And {counted(len(parts), 'more root')}: {'nothing found' if nothing else 'see status'}."
 
 
 def _title(results: int, sure: float | None) -> str:
-    """`sure` is None in a partial answer, whose confidence speaks of a few files."""
+    """What follows the number of results, or stands for it. `sure` is None in a partial answer, whose confidence speaks of a few files."""
     if not results:
         return "Nothing found yet." if sure is None else "Nothing found."
-    return f"{counted(results, 'result')}, " + ("partial." if sure is None else f"confidence {sure:.2f}.")
+    return ", partial." if sure is None else f", confidence {sure:.2f}."
 
 
 def _said_of(part: Part) -> str:
