@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
 import signal
@@ -12,6 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from conftest import command
 
 from wayfind.errors import ModelError, NotFound
 from wayfind.evaluate.intervals import Interval
@@ -170,7 +173,7 @@ def test_a_question_of_no_strength_is_ranked_as_before():
 
 def some_adaptation(seed: int = 0) -> adaptations.Adaptation:
     rng = np.random.default_rng(seed)
-    return adaptations.made("model", {"map.down": rng.random((2, 3)).astype(np.float32)}, {"seed": seed})
+    return adaptations.made("model", {"map.down": rng.random((2, 3)).astype(np.float32), "map.up": np.zeros((3, 2), np.float32)}, {"seed": seed})
 
 
 def test_an_adaptation_is_read_as_it_was_written_and_its_id_is_its_content(tmp_path):
@@ -222,7 +225,7 @@ from wayfind.model.pooling import Pooled, pooled
 folder, seed = Path(sys.argv[1]), 0
 while True:
     seed += 1
-    one = adaptations.made("m", {"a": np.full(50_000, seed, np.int64)}, {"seed": seed})
+    one = adaptations.made("m", {"often.place": np.full(50_000, seed, np.int64), "often.value": np.ones(50_000, np.float32)}, {"seed": seed})
     adaptations.store(folder, one)
     adaptations.use(folder, one.id)
     if seed == 1:
@@ -237,7 +240,7 @@ def test_a_writer_killed_anywhere_leaves_a_whole_adaptation_in_use(tmp_path):
             time.sleep(wait)
             writer.send_signal(signal.SIGKILL)
         found = adaptations.load(tmp_path, adaptations.current(tmp_path))
-        assert (found.arrays["a"] == found.about["seed"]).all()
+        assert (found.arrays["often.place"] == found.about["seed"]).all()
 
 
 def test_a_pointer_that_cannot_be_read_counts_as_nothing_learned(tmp_path):
@@ -245,6 +248,99 @@ def test_a_pointer_that_cannot_be_read_counts_as_nothing_learned(tmp_path):
         (tmp_path / adaptations.CURRENT).write_text(content)
         assert adaptations.current(tmp_path) == ""
     assert adaptations.current(tmp_path / "nowhere") == "" and os.path.isdir(tmp_path)
+
+
+def whole_adaptation() -> tuple[dict[str, np.ndarray], dict]:
+    """Arrays and the rest of an adaptation that has every component."""
+    floats = lambda *shape: np.full(shape, 0.5, np.float32)  # noqa: E731
+    numbers = lambda *values: np.array(values, np.int64)  # noqa: E731
+    arrays = {
+        "map.down": floats(2, 3), "map.up": floats(3, 2), "manner.weight": floats(4), "terms.digest": numbers(7), "terms.factor": floats(1),
+        "memory.codes": np.ones((2, 3), np.int8), "memory.weight": floats(2), "memory.question": np.array([0, 1, 1], np.int32), "memory.place": numbers(4, 5, 6),
+        "often.place": numbers(4, 5), "often.value": floats(2),
+    }  # fmt: skip
+    meaning = {"term": "backoff", "written": "backoff", "strength": 0.5, "seen": {}}
+    figure = {"before": [0.1, 0.0, 0.2, 9], "after": [0.2, 0.1, 0.3, 9], "gain": [0.1, 0.0, 0.2, 9]}
+    return arrays, {
+        "weights": {"lexical": 1.5}, "words": {"format": 1, "words": {"resend": {"written": "resend", "means": [meaning]}}}, "components": ["memory"],
+        "figures": {"gate": {"commit MRR@10": figure}, "why": "a gain"}, "boundary": None, "used": {"train": ["a"], "gate": []},
+    }  # fmt: skip
+
+
+def test_an_adaptation_of_all_components_is_taken():
+    found = adaptations.made("m", *whole_adaptation())
+    assert found.dim == 3 and set(found.arrays) == set(whole_adaptation()[0])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"often.value": np.ones(1, np.float32)}, {"terms.factor": None}, {"memory.weight": None}, {"map.up": np.ones((4, 2), np.float32)}, {"a": np.ones(2)},
+        {"memory.question": np.array([0, 1, 2], np.int32)}, {"memory.question": np.array([0, 1, -1], np.int32)}, {"memory.weight": np.ones(2)},
+        {"manner.weight": np.array([1, 1, 1, np.nan], np.float32)}, {"often.value": np.array([1, -2], np.float32)}, {"memory.codes": np.ones(6, np.int8)},
+    ],
+)  # fmt: skip
+def test_arrays_that_no_search_could_use_are_refused(wrong):
+    arrays, about = whole_adaptation()
+    with pytest.raises(ModelError):
+        adaptations.made("m", {name: values for name, values in {**arrays, **wrong}.items() if values is not None}, about)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"weights": {"lexical": float("nan")}}, {"weights": {"lexical": -1}}, {"weights": {"lexical": "much"}}, {"weights": [1]}, {"weights": {"lexical": 1e300}},
+        {"figures": {"gate": {"commit MRR@10": {"before": [0, 0, 0, 1], "gain": [0, 0, 0, 1]}}}}, {"figures": {"gate": 3}}, {"components": [1]}, {"boundary": 3},
+        {"words": {"format": 1, "words": {"a": {"written": "a", "means": [{}]}}}}, {"words": {}, "used": {"train": [3]}}, {"figures": {"gate": {"a": {"before": ["a", 0, 0]}}}},
+        {"words": {"format": 2, "words": {}}},
+    ],
+)  # fmt: skip
+def test_figures_weights_and_words_that_nothing_could_read_are_refused(wrong):
+    arrays, about = whole_adaptation()
+    with pytest.raises(ModelError):
+        adaptations.made("m", arrays, {**about, **wrong})
+
+
+@pytest.mark.parametrize("payload", [b"", b"PK", b"\x93NUMPY\x01\x00"])
+def test_a_payload_that_is_no_archive_is_refused(payload):
+    head = json.loads(adaptations.packed(some_adaptation()).split(b"\n")[1])
+    head["sha256"] = hashlib.sha256(payload).hexdigest()
+    with pytest.raises(ModelError):
+        adaptations.unpacked(adaptations.MAGIC + json.dumps(head).encode() + b"\n" + payload, "file")
+
+
+def written_otherwise(model: str, arrays: dict, about: dict) -> bytes:
+    """The file of an adaptation as another library may write it: the archive deflated, the header with other blanks."""
+    out = io.BytesIO()
+    np.savez_compressed(out, **arrays)
+    said = json.loads(adaptations.packed(adaptations.made(model, arrays, about)).split(b"\n")[1])
+    said["sha256"] = hashlib.sha256(out.getvalue()).hexdigest()
+    return adaptations.MAGIC + json.dumps(said, separators=(",", ":")).encode() + b"\n" + out.getvalue()
+
+
+def test_a_file_that_was_written_otherwise_is_used_and_handed_on_as_it_is(library, tmp_path):
+    arrays, about = whole_adaptation()
+    arrays = {name: values for name, values in arrays.items() if name.partition(".")[0] in ("often", "terms")}
+    file, again, home = tmp_path / "one", tmp_path / "two", tmp_path / "home"
+    file.write_bytes(written_otherwise("", arrays, about))
+    done = command("learn", library, "--import", file, "--force", home=home)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(command("learn", library, "--status", "--json", home=home).stdout)
+    assert f"in use: {told['in_use']}".encode() in done.stdout and not told["problem"]
+    found = json.loads(command("search", "what does a late reader pay", library, "--json", home=home).stdout)
+    assert found["index"]["adaptation"] == told["in_use"] and found["results"]
+    assert command("learn", library, "--export", again, home=home).returncode == 0
+    assert again.read_bytes() == file.read_bytes()
+
+
+def test_a_file_that_no_search_could_use_is_not_imported(library, tmp_path):
+    arrays, about = whole_adaptation()
+    file, home = tmp_path / "one", tmp_path / "home"
+    data = adaptations.packed(adaptations.Adaptation("", "", {"terms.digest": arrays["terms.digest"]}, about))
+    file.write_bytes(data)
+    refused = command("learn", library, "--import", file, "--force", home=home)
+    assert refused.returncode == 2 and b"no terms.factor" in refused.stderr and b"Traceback" not in refused.stderr
+    assert json.loads(command("search", "what does a late reader pay", library, "--json", home=home).stdout)["results"]
 
 
 def test_codes_of_clusters_are_pooled_once():

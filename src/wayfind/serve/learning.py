@@ -235,7 +235,7 @@ def _export(repository: Repository, target: Path) -> int:
 
     found = _in_use(repository)
     try:
-        target.expanduser().write_bytes(adaptations.packed(found))
+        target.expanduser().write_bytes(adaptations.stored(repository.learned_folder, found.id))
     except OSError as error:
         raise StorageError(f"cannot write {target}: {error.strerror}") from error
     click.echo(f"{shown(str(target))}: {found.id}, made for the model {found.model or 'none'}; use it with: wayfind learn --import {shown(str(target))}")
@@ -251,17 +251,20 @@ def _import(repository: Repository, source: Path, force: bool) -> int:
     from wayfind.search.learned import Learned
 
     try:
-        found = adaptations.unpacked(source.expanduser().read_bytes(), str(source))
+        data = source.expanduser().read_bytes()
+        found = adaptations.unpacked(data, str(source))
     except OSError as error:
         raise NotFound(f"{source}: {error.strerror}") from error
     if found.model != _model(repository):
         raise ModelError(f"{source} was made for the model {found.model or 'none'}, in use is {_model(repository) or 'none'}; learn here with: wayfind learn")
+    if found.dim not in (None, _dim(repository)):
+        raise ModelError(f"{source} does not hold an adaptation of this model: its vectors have {found.dim} components, those of {found.model or 'none'} {_dim(repository)}")
     with learning_alone(repository.learned_folder), meter() as progress:
         repository.ready(True, progress)
         share = Learned(found, repository.snapshot()).known_places
         if not (force or _has_commit(repository, found.about.get("boundary")) or (share is not None and share >= SAME)):
             raise UsageError(f"{source} was learned of another repository: {_origin(found)}; {share or 0:.0%} of the definitions that it speaks of are here. Use it none the less with --force")
-        adaptations.store(repository.learned_folder, found)
+        adaptations.store(repository.learned_folder, found, data)
         adaptations.use(repository.learned_folder, found.id)
     note(f"{share:.0%} of the definitions that it speaks of are here") if share is not None and share < 1 else None
     click.echo(f"in use: {found.id}")
@@ -332,6 +335,14 @@ def _model(repository: Repository) -> str:
 
     encoder = current_encoder(repository.tree.folder)
     return encoder.id if encoder else ""
+
+
+def _dim(repository: Repository) -> int | None:
+    """Components of the vectors of the model in use."""
+    from wayfind.model.encoder import current_encoder
+
+    encoder = current_encoder(repository.tree.folder)
+    return encoder.dim if encoder else None
 
 
 def _as_data(learnt: Learnt) -> dict[str, Any]:
