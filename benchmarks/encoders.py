@@ -2,12 +2,12 @@
 """What encoders find by vectors alone: Wayfind's beside others and BM25, each task in one run, with paired intervals.
 
     encoders.py --system base=src/wayfind/model/base --system MiniLM=ONNX_FOLDER --bench DIR --corpora DIR --trees DIR
-                [--pairs DIR] [--clones DIR] [--cache DIR] [--tasks cosqa,files,kept,masked,commits,own] [--pool 1000]
+                [--pairs DIR] [--clones DIR] [--cache DIR] [--tasks cosqa,files,kept,masked,commits,own,asked,unshared] [--pool 1000]
 
 --system    a Wayfind bundle, or a folder with `model.onnx` and `vocab.txt` (see dense.py); the first is compared with the others
 --bench     the development sets' `data/`; --corpora: what their `prepare.py` laid out
 --trees     OWNER+NAME folders of repositories; those of the learning part of training/repositories.yaml are asked
---clones    OWNER+NAME or NAME folders with history, of the same
+--clones    OWNER+NAME or NAME folders with history, of the same; for `asked` and `unshared` the repositories of those files, at their commits
 --pairs     a build of `wayfind data build`, for MRR among its own held-out pairs: what the origin's 0.5774 was
 --cache     keeps vectors, so that a second run encodes only what is new
 
@@ -33,8 +33,9 @@ from pathlib import Path
 import numpy as np
 import yaml
 from dense import Dense, Document, opened
-from measure import heading, write_result
+from measure import checked, heading, write_result
 
+import wayfind
 from wayfind.corpus.extract import extract
 from wayfind.corpus.walk import walk
 from wayfind.evaluate.from_commits import commit_queries, commit_tree, cut
@@ -49,7 +50,7 @@ from wayfind.train.sources.masking import masked, without_documentation
 from wayfind.train.sources.tree import Definition, read_tree
 
 HERE = Path(__file__).parent
-TASKS = ("cosqa", "files", "kept", "masked", "commits", "own")
+TASKS = ("cosqa", "files", "kept", "masked", "commits", "own", "asked", "unshared")
 SEED = 0
 FEWEST = 60
 """Documented functions that a language needs to be asked."""
@@ -339,6 +340,24 @@ def own(options: argparse.Namespace) -> Iterator[Task]:
         yield Task(f"the training data's own held-out {what}", "MRR@10", {"own": pool})
 
 
+def written(options: argparse.Namespace, file: str, what: str) -> Iterator[Task]:
+    """Questions as people put them, of functions and methods outside tests: the right ones and others, at most `pool`."""
+    pools = {}
+    for name, part in yaml.safe_load((HERE / file).read_text(encoding="utf-8")).items():
+        root = checked(options.clones, name, part["commit"])
+        gold = [frozenset(tuple(place.split(":", 1)) for place in question["relevant"]) for question in part["questions"]]
+        right = frozenset[tuple[str, str]]().union(*gold)
+        with tempfile.TemporaryDirectory() as home, wayfind.open(root, home=home, commits=0) as repo:
+            repo.refresh()
+            chunks = sorted((one for one in repo.chunks() if one.kind in ("function", "method") and not one.is_test), key=lambda one: (one.path, one.start_line))
+            random.Random(SEED).shuffle(chunks)
+            chunks.sort(key=lambda one: (one.path, one.symbol) not in right)
+            documents = [(one.path, one.symbol, one.text()) for one in chunks[: options.pool]]
+        found = [frozenset(number for number, one in enumerate(documents) if one[:2] in places) for places in gold]
+        pools[name] = Pool(documents, [Question(question["ask"], places) for question, places in zip(part["questions"], found) if places], list(range(len(documents))))
+    yield Task(what, "MRR@10", pools)
+
+
 MAKERS: dict[str, Callable[[argparse.Namespace], Iterator[Task]]] = {
     "cosqa": cosqa,
     "files": files,
@@ -346,6 +365,8 @@ MAKERS: dict[str, Callable[[argparse.Namespace], Iterator[Task]]] = {
     "masked": lambda options: docstrings(options, True),
     "commits": commits,
     "own": own,
+    "asked": lambda options: written(options, "asked.yaml", "written questions, unseen repositories"),
+    "unshared": lambda options: written(options, "unshared.yaml", "questions without a word of the answer's code, unseen repositories"),
 }
 
 

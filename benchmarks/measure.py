@@ -59,6 +59,17 @@ def own_peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
+def checked(clones: Path, name: str, commit: str) -> Path:
+    """The folder of a repository, which must stand at the commit."""
+    folder = next((place for place in (clones / name.replace("/", "+"), clones / name.rpartition("/")[2]) if place.is_dir()), None)
+    if folder is None:
+        sys.exit(f"{name} is not in {clones}")
+    head = subprocess.run(["git", "-C", os.fspath(folder), "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
+    if head != commit:
+        sys.exit(f"{folder} stands at {head or 'no commit'}, the questions were written at {commit}")
+    return folder
+
+
 def heading(what: str) -> str:
     """The lines that say from where a result comes."""
     commit = subprocess.run(["git", "-C", HERE, "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip() or "unknown"

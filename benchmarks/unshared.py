@@ -15,8 +15,6 @@ All systems are judged by the functions and methods outside of tests that they r
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -26,7 +24,7 @@ import numpy as np
 import yaml
 from dense import Dense, opened
 from encoders import kept
-from measure import heading, write_result
+from measure import checked, heading, write_result
 
 import wayfind
 from wayfind.api import Repository
@@ -80,17 +78,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--write", action="store_true", help="keep the result in benchmarks/results")
     return parser.parse_args()
-
-
-def checked(clones: Path, name: str, commit: str) -> Path:
-    """The folder of a repository, which must stand at the commit."""
-    folder = next((place for place in (clones / name.replace("/", "+"), clones / name.rpartition("/")[2]) if place.is_dir()), None)
-    if folder is None:
-        sys.exit(f"{name} is not in {clones}")
-    head = subprocess.run(["git", "-C", os.fspath(folder), "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
-    if head != commit:
-        sys.exit(f"{folder} stands at {head or 'no commit'}, the questions were written at {commit}")
-    return folder
 
 
 def common(repo: Repository, question: dict) -> set[str]:
