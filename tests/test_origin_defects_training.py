@@ -184,7 +184,7 @@ def test_defect_16_the_gradient_cache_encodes_some_texts_at_a_time(tmp_path: Pat
 
     monkeypatch.setattr("wayfind.train.heads.RetrievalModel.forward", counted)
     some = stepped(changed(config, {"loop.clip": 0.0, "loop.micro_batch": 3}), tmp_path / "b")[1]
-    assert max(sizes) == 3 and np.allclose(whole, some, rtol=1e-4, atol=1e-6)
+    assert max(sizes) == 3 and np.allclose(whole, some, rtol=1e-4, atol=1e-6 * np.abs(whole).max())
 
 
 def test_defect_16_later_stages_read_other_pairs_and_longer_texts(tmp_path: Path) -> None:

@@ -152,7 +152,7 @@ def test_a_changed_manual_file_counts_as_one_that_changed(run, tmp_path: Path) -
 def test_one_that_is_silent_is_not_waited_for(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "FIRST", 0.05)
     place = address(own)
-    place.folder.mkdir(parents=True, mode=0o700)
+    place.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(os.fspath(place.socket))
         silent.listen()
