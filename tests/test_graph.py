@@ -195,6 +195,31 @@ def test_a_name_from_outside_of_the_repository_makes_no_edge(tmp_path: Path) -> 
     assert edges(opened(tmp_path, files), "calls") == {}
 
 
+def test_modules_of_elixir_are_called_by_their_names_and_those_of_erlang_are_elsewhere(tmp_path: Path) -> None:
+    files = {
+        "lib/parts.ex": "defmodule Web.Parts do\n  def body(parts), do: join(parts)\n\n  def fetch(parts), do: parts\n\n  defp join(parts) do\n    Enum.fetch(parts, 0)\n  end\nend\n",
+        "lib/web.ex": "defmodule Web do\n  alias Web.Parts\n  alias Web.Parts, as: P\n\n  def read(ref) do\n    :hackney.body(ref)\n  end\n\n  def size(env) do\n    byte_size(env.body)\n  end\n\n"
+        "  def send(env) do\n    old = env.body\n    Parts.body(old)\n  end\n\n  def all(env) do\n    P.fetch(env)\n  end\nend\n",
+        "test/web_test.exs": 'defmodule WebTest do\n  use ExUnit.Case\n\n  test "it sends" do\n    helper(1)\n  end\n\n  defp helper(env) do\n    Web.send(env)\n  end\nend\n',
+    }
+    with opened(tmp_path, files) as repository:
+        assert edges(repository, "calls") == {
+            ("lib/parts.ex Web.Parts.body", "lib/parts.ex Web.Parts.join"): CERTAIN,
+            ("lib/web.ex Web.send", "lib/parts.ex Web.Parts.body"): CERTAIN,
+            ("lib/web.ex Web.all", "lib/parts.ex Web.Parts.fetch"): TYPED,
+            ("test/web_test.exs it sends", "test/web_test.exs WebTest.helper"): UNIQUE,
+        }
+        (caller,) = repository.related("lib/parts.ex", 2, groups="callers").results
+        assert (caller.symbol, caller.relations[0].line) == ("Web.send", 15)
+
+
+def test_an_edge_names_the_line_that_is_surest(tmp_path: Path) -> None:
+    files = {"base.py": "class Store:\n    def save_all(self):\n        return 1\n", "main.py": "from base import Store\n\n\ndef run(rows):\n    rows.save_all()\n    return Store.save_all(rows)\n"}
+    with opened(tmp_path, files) as repository:
+        (caller,) = repository.related("base.py", 2, groups="callers").results
+        assert (caller.relations[0].line, caller.relations[0].strength) == (6, CERTAIN)
+
+
 def test_a_call_on_an_interface_may_mean_each_class_that_has_it(tmp_path: Path) -> None:
     files = {
         "Store.java": "interface Store {\n  void keep(int sum);\n}\n",
@@ -418,6 +443,33 @@ def test_a_receiver_is_never_read_from_a_comment(language: str, call: str) -> No
     around = {"python": "def f():\n    {}\n", "go": "func f() {{\n    {}\n}}\n", "rust": "fn f() {{\n    {}\n}}\n", "typescript": "function f() {{\n    {}\n}}\n"}
     made = cut(around[language].format(call), language).references
     assert [one.owner for one in made if one.name == "add"] == [BELOW_COMMENTS[language, call]]
+
+
+ARROWS = {
+    ("kotlin", "fun f(x: Int) {\n    when (x) {\n        ONE -> add(1)\n    }\n}\n"): "", ("java", "class A {\n  void f() {\n    run(x -> box.add(1));\n  }\n}\n"): "box",
+    ("elixir", "defmodule A do\n  def f(x) do\n    case x do\n      nil -> add(1)\n    end\n  end\nend\n"): "",
+    ("cpp", "void f() {\n  box->add(1);\n}\n"): "box", ("php", "<?php\nfunction f($box) {\n  $box?->add(1);\n}\n"): "box",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("language", "text"), ARROWS)
+def test_an_arrow_parts_names_only_where_the_language_has_it_for_that(language: str, text: str) -> None:
+    assert [one.owner for one in cut(text, language).references if one.kind == "call" and one.name == "add"] == [ARROWS[language, text]]
+
+
+ELIXIR_CALLS = {
+    "env.add": None, "env.add || []": None, "env.add()": "env", "env.add 1": "env", "env.mod.add(1)": "env.mod", "Mod.add": "Mod", "Mod.add 1": "Mod",
+    "A.Mod.add(1)": "A.Mod", ":ets.add(1)": ":ets", ":ets.add": None, "%{a: Mod.add}": "Mod", "[a: b.add(1)]": "b", "__MODULE__.add(1)": "self", "add(1)": "",
+    "add": None, "@add 1": None, "1 |> add()": "",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("written", ELIXIR_CALLS)
+def test_in_elixir_a_field_that_is_read_and_an_attribute_are_no_calls(written: str) -> None:
+    made = cut(f"defmodule A do\n  @spec f(T.add()) :: T.add()\n  def f(env) do\n    {written}\n  end\nend\n", "elixir")
+    expected = ELIXIR_CALLS[written]
+    assert [one.owner for one in made.references if one.name == "add"] == ([] if expected is None else [expected])
+    assert ("add" in made.chunks[-1].calls) == (expected is not None)
 
 
 DOTS = {"rust": "fn f() {\n    for i in 0..add(1) {}\n}\n", "javascript": "function f() {\n  return [...add(1)];\n}\n", "lua": 'function f()\n  return "a" .. add(1)\nend\n', "python": "def g(): ...\nadd(1)\n"}

@@ -59,7 +59,8 @@ def read_marks(root: Node, language: str, source: Source) -> None:
     source.trails = _marks(found.get("trail", ()), source)
     source.imports = _marks(found.get("import", ()), source)
     source.calls = [
-        (node.start_point[0], node.start_byte, _last_word(text_of(node, source))) for node in _sorted(found.get("call", ()))
+        (node.start_point[0], node.start_byte, _last_word(text_of(node, source)))
+        for node in _outside(_sorted(found.get("call", ())), found.get("uncalled", ()))
     ]
     for node in _sorted(found.get("imported", ())):
         source.imported.extend((node.start_point[0], name) for name in _imported_names(text_of(node, source)))
@@ -73,6 +74,19 @@ def read_marks(root: Node, language: str, source: Source) -> None:
 
 def _sorted(nodes) -> list[Node]:
     return sorted(nodes, key=lambda node: node.start_byte)
+
+
+def _outside(nodes: list[Node], others) -> list[Node]:
+    """Those of the nodes, in order, that lie in none of the others; each once."""
+    kept: list[Node] = []
+    ranges, place, until = _sorted(others), 0, -1
+    for node in nodes:
+        while place < len(ranges) and ranges[place].start_byte <= node.start_byte:
+            until = max(until, ranges[place].end_byte)
+            place += 1
+        if node.start_byte >= until and (not kept or kept[-1].start_byte < node.start_byte):
+            kept.append(node)
+    return kept
 
 
 def text_of(node: Node, source: Source) -> str:

@@ -4,7 +4,7 @@ other files (`index.resolution`).
 
 Receivers are normal in all languages: steps are parted by dots, `self` stands for the object or class around (`this`,
 `cls`, `@`, `Self`, PHP's `static`), `super` for its bases (C#'s `base`, PHP's `parent`), `?` for an expression that is no
-name, `f()` for what a call returns.
+name, `f()` for what a call returns, `:name` for an Erlang module that Elixir calls.
 """
 
 from __future__ import annotations
@@ -22,15 +22,18 @@ MOST = 20_000
 _BEHIND = 240
 """Bytes before a called name that are read for its receiver."""
 _OWN = {"this": "self", "cls": "self", "Self": "self"}
-_OWN_IN = {"csharp": {"base": "super"}, "php": {"static": "self", "parent": "super"}}
+_OWN_IN = {"csharp": {"base": "super"}, "php": {"static": "self", "parent": "super"}, "elixir": {"__MODULE__": "self"}}
 """Words of one language alone: in the others they are names like any other, and so is PHP's `$parent`."""
-_SEPARATORS = (b".", b"::", b"->", b"\\")
+_SEPARATORS = (b".", b"::", b"\\")
+_ARROWS = frozenset(("c", "cpp", "objc", "php", "perl"))
+"""Languages in which `->` parts names; in others a result, a branch or a body stands behind it."""
 _BEFORE_NAMES = (b".", b":", b">", b"\\", b" ", b"\n", b"\t")
 _LONGEST_IMPORT = 20_000
 _MOST_STEPS = 8
 _KEYWORDS = frozenset(b"return await not in if and or yield assert else elif while for match case throw typeof do is unless when".split())
 """Words before a bracket that is no call's."""
-_REVERSED_CHAIN = re.compile(rb"[\w$@]+(?:\s*(?:\.[?&!]*|::|>-\??|\\)\s*[\w$@]+)*")
+_REVERSED_CHAIN = re.compile(rb"[\w$@]+(?:\s*(?:\.[?&!]*|::|\\)\s*[\w$@]+)*")
+_REVERSED_ARROWS = re.compile(rb"[\w$@]+(?:\s*(?:\.[?&!]*|::|>-\??|\\)\s*[\w$@]+)*")
 _PARTING = re.compile(r"\s*(?:[?&!]*\.|::|\??->|\\)\s*")
 _TYPE_ARGUMENTS = re.compile(r"<[^<>]*>")
 _SUBSCRIPTS = re.compile(r"(?:\b(?:\w+\.)*(?:Generic|Protocol))?\[[^\[\]]*\]")
@@ -47,7 +50,7 @@ def references(source: Source, found: list[Definition], language: str) -> tuple[
     calls = list(_calls(source, language))
     heads = list(_heads(source, found, language))
     receivers = {step for owner in {one.owner for one in calls} for step in owner.split(".")}
-    kept = [*_imports(source, language), *calls, *heads, *_typed(source, language, receivers)]
+    kept = [*_imports(source, language), *_renamed(source, language), *calls, *heads, *_typed(source, language, receivers)]
     return tuple(sorted(kept, key=lambda one: one.line))[:MOST]
 
 
@@ -60,7 +63,7 @@ def _calls(source: Source, language: str) -> Iterator[Reference]:
         if not name or name in skipped:
             continue
         if code.startswith(name.encode(), at):
-            owner = _receiver(code, at, cascades=language == "dart")
+            owner = _receiver(code, at, language)
         else:  # the node holds its qualifier too: `ns::f<T>`, `\App\f`, `Map.Entry`
             written = _TYPE_ARGUMENTS.sub("", source.text(at, at + _BEHIND).split("(")[0].split("\n")[0])
             *steps, _ = _PARTING.split(written.strip("\\ &"))
@@ -76,26 +79,31 @@ def _without_comments(source: Source) -> bytes:
     return bytes(code)
 
 
-def _receiver(code: bytes, at: int, cascades: bool = False) -> str:
+def _receiver(code: bytes, at: int, language: str) -> str:
     """What stands before a called name, up to the separator; "" where there is none. Two dots and more are a range, what is spread out
-    or Lua's joining of texts, unless the language `cascades`."""
+    or Lua's joining of texts, except Dart's cascades."""
     if code[at - 1 : at] not in _BEFORE_NAMES:
         return ""
     before = code[max(0, at - _BEHIND) : at].rstrip()
-    if before.endswith(b"..") and not cascades:
+    if before.endswith(b"..") and language != "dart":
         return ""
     steps: list[str] = []
-    while before.endswith(_SEPARATORS):
+    arrows = language in _ARROWS
+    separators, chains = ((*_SEPARATORS, b"->"), _REVERSED_ARROWS) if arrows else (_SEPARATORS, _REVERSED_CHAIN)
+    while before.endswith(separators):
         before = before[: -1 if before[-1:] in b".\\" else -2].rstrip(b" \t\r\n?&!")
         called = before[-1:] == b")"
         if called:
             before = before[: _opening(before)].rstrip()
-        match = _REVERSED_CHAIN.match(before[::-1])
+        match = chains.match(before[::-1])
         if match is None or len(steps) > _MOST_STEPS or (called and match[0][::-1] in _KEYWORDS):
             return ".".join(["?", *steps])
         chain = _PARTING.split(match[0][::-1].decode("utf-8", "replace"))
         steps = [*chain[:-1], chain[-1] + ("()" if called else ""), *steps]
-        before = before[: len(before) - match.end()].rstrip()
+        before = before[: len(before) - match.end()]
+        if language == "elixir" and before.endswith(b":") and not before.endswith(b"::"):
+            return ".".join([f":{steps[0]}", *steps[1:]])
+        before = before.rstrip()
     return ".".join(steps)
 
 
@@ -311,6 +319,16 @@ def _imports(source: Source, language: str) -> Iterator[Reference]:
         lines = _Lines(text)
         for match in _REQUIRE.finditer(text):
             yield from (Reference(lines.line(match.start()), "import", name, target) for name, target in _required(match))
+
+
+_ALIAS = re.compile(r"alias\s+([\w.]+),\s*as:\s*(\w+)")
+
+
+def _renamed(source: Source, language: str) -> Iterator[Reference]:
+    """Modules of Elixir under other names; under its last name a module is known anyway."""
+    for mark in source.imports if language == "elixir" else ():
+        if match := _ALIAS.match(source.text(mark.start, min(mark.end, mark.start + _LONGEST_IMPORT))):
+            yield Reference(mark.first + 1, "type", match[2], match[1].rpartition(".")[2])
 
 
 def _python(text: str) -> Bound:

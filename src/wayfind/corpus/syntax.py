@@ -14,7 +14,8 @@ Roles:
     package       a scope that lasts until the next one (Perl)
     constant      a table of at least three lines at the top level; functions inside it make it an object
 
-The first pattern that matches a node gives its role. The second query finds what chunks mention: `@call`, `@comment`,
+The first pattern that matches a node gives its role. The second query finds what chunks mention: `@call`, `@uncalled` (where
+nothing is called, whatever looks so: the heads of functions, attributes and types that are written as calls), `@comment`,
 `@lead` (attributes and decorators), `@doc` (documentation that is no comment), `@trail` (what belongs to the definition
 before it), `@import` (a statement) and `@imported` (the names in it).
 """

@@ -15,8 +15,8 @@ from wayfind.index.imports import Imports, is_module
 from wayfind.index.names import DEEPEST, FOLDER_IS_PACKAGE, TYPE_KINDS, Names, Type
 from wayfind.types import KINDS
 
-_THIS_IS_SILENT = frozenset(("jvm", "csharp", "c", "ruby", "swift", "dart"))
-_NAMES_ARE_GLOBAL = frozenset(("c", "ruby", "php", "swift", "lua", "bash", "perl", "elixir", "julia", "powershell", "haskell", "ocaml", "zig", "dart"))
+_THIS_IS_SILENT = frozenset(("jvm", "csharp", "c", "ruby", "swift", "dart", "elixir"))
+_NAMES_ARE_GLOBAL = frozenset(("c", "ruby", "php", "swift", "lua", "bash", "perl", "julia", "powershell", "haskell", "ocaml", "zig", "dart"))
 _LAST_NAMES_THE_CLASS = frozenset(("rust", "c", "csharp", "php", "ruby"))
 """Of a receiver of several names the last is the class; those before it are its modules."""
 _CONSTRUCTORS = ("__init__", "constructor", "initialize", "__construct", "init")
@@ -101,12 +101,16 @@ class Calls:
         alike = [one for one in names.methods.get((names.family[file], name), ()) if names.class_of(one).lower() == last and last]
         if alike:
             return names.near(alike, file), NAMED
+        if names.family[file] == "elixir" and owner[0].isupper():  # a module that no file defines
+            return [], 0.0
         return self._unknown(file, name)
 
     def _bare(self, file: int, chunk: int, name: str) -> tuple[list[int], float]:
         """A call without a receiver."""
         names, imports = self._names, self._imports
         family = names.family[file]
+        if family == "elixir":
+            return self._in_module(file, chunk, name)
         if family in _THIS_IS_SILENT and (own := self._classes.around(file, chunk)):
             if found := self._classes.member(own, name):
                 return found, CERTAIN
@@ -132,6 +136,14 @@ class Calls:
             return names.near(candidates, file), TYPED if len(candidates) == 1 else UNIQUE
         return [], 0.0
 
+    def _in_module(self, file: int, chunk: int, name: str) -> tuple[list[int], float]:
+        """A call without a receiver in Elixir: of the module around; a test has none, and may call the file's only one of the name."""
+        names = self._names
+        if owner := names.owner[chunk]:
+            return names.in_file.get((file, f"{owner}.{name}"), []), CERTAIN
+        found = names.last_in_file.get((file, name), [])
+        return (found, UNIQUE) if len({names.symbols[one] for one in found}) == 1 else ([], 0.0)
+
     def _unknown(self, file: int, name: str) -> tuple[list[int], float]:
         """A call on something of which nothing is known: the methods of that name, where they are few."""
         if name.rstrip("?!") in _EVERYWHERE:
@@ -146,6 +158,8 @@ class Calls:
         steps = owner.split(".")
         if steps[0] == "?":
             return False, None, 0.0
+        if steps[0].startswith(":"):
+            return True, None, 0.0
         if steps[0] in ("self", "super"):
             own = classes.around(file, chunk)
             return self._follow(file, own, steps[1:], TYPED, depth) if own else (False, None, 0.0)

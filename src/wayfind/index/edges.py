@@ -26,4 +26,4 @@ class Edges:
     target: np.ndarray  # int32 [edges]
     kind: np.ndarray  # uint8 [edges]: number in EDGES
     strength: np.ndarray  # float32 [edges], 0 to 1
-    line: np.ndarray  # int32 [edges]: the first line of the source that refers to the target
+    line: np.ndarray  # int32 [edges]: the first line of the source that refers to the target, as surely as any

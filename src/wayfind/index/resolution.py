@@ -28,7 +28,7 @@ def edges_of(snapshot: Snapshot, is_test: np.ndarray) -> Edges:
             if target != source:
                 known = best.get((source, kind, target))
                 if known is None or strength > known[0]:
-                    best[source, kind, target] = (strength, min(line, known[1]) if known else line)
+                    best[source, kind, target] = (strength, line)
 
     test_kind = KINDS.index("test")
     for file, chunks, rows, words in names.references:

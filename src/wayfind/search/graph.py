@@ -20,7 +20,7 @@ from wayfind.index.segment import read_arrays, write_arrays
 from wayfind.search.searcher import Searcher
 
 MAGIC = b"WAYFIND GRAPH 1\n"
-RESOLUTION_VERSION = 1
+RESOLUTION_VERSION = 2
 """Raised whenever resolution makes other edges from the same references."""
 DAMPING = 0.85
 """Of PageRank: Page and others, The PageRank Citation Ranking (1999)."""

@@ -70,7 +70,15 @@ ELIXIR = Syntax(
 (call target: (identifier) @_key (arguments . (string) @name) (do_block) @body (#any-of? @_key "test" "property" "feature")) @test
 """,
     references="""
-(call target: [(identifier) @call (dot right: (identifier) @call)])
+(call target: (identifier) @call)
+(call target: (dot left: (alias) right: (identifier) @call))
+(call target: (dot right: (identifier) @call) (arguments))
+(call target: (dot right: (identifier) @call) (do_block))
+(call target: (identifier) @_key (arguments . [(call target: (identifier) @uncalled) (binary_operator left: (call target: (identifier) @uncalled) operator: "when")])
+  (#any-of? @_key "def" "defp" "defmacro" "defmacrop" "defguard" "defguardp" "defdelegate" "defn" "defnp"))
+(unary_operator operator: "@" operand: (call target: (identifier) @uncalled))
+(unary_operator operator: "@" operand: (call target: (identifier) @_type) @uncalled
+  (#any-of? @_type "spec" "type" "typep" "opaque" "callback" "macrocallback"))
 (comment) @comment
 (unary_operator operator: "@" operand: (call target: (identifier) @_lead)
   (#any-of? @_lead "doc" "spec" "impl" "deprecated" "typedoc" "tag" "since" "dialyzer")) @lead
