@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
 import pytest
+from conftest import plant
 
+import wayfind
 from wayfind.corpus.manual import FIELDS, Manual, attach, load, normal
 from wayfind.errors import NotFound, UsageError
+from wayfind.index.refresh import refresh
+from wayfind.index.snapshot import open_snapshot
+from wayfind.index.tree import open_tree
 from wayfind.types import Chunk, Target
 
 ENTRY = {
@@ -48,6 +54,11 @@ def test_the_example_of_the_original_is_read(tmp_path: Path) -> None:
     assert (one.id, one.file, one.start_line, one.end_line) == ("1", "./sde.py", 10, 60)
     assert one.keywords == ("SDE", "drift")
     assert one.target == Target(str(ENTRY["explanation"]), "manual")
+
+
+def test_the_explanation_and_its_keywords_are_documentation(tmp_path: Path) -> None:
+    (one,) = load(written(tmp_path, ENTRY | {"explanation": "Says\nit.", "keywords": ["a  b", "c\nd"]}))
+    assert one.documentation == "Says it.\na b, c d"
 
 
 @pytest.mark.parametrize(("given", "lines"), [("955-1015", (955, 1015)), ([955, 1015], (955, 1015)), ("7", (7, 7)), ("L3-L4", (3, 4))])
@@ -180,3 +191,57 @@ def test_a_chunk_has_one_explanation() -> None:
 
 def test_half_a_character_in_an_explanation_is_a_question_mark(tmp_path: Path) -> None:
     assert load(written(tmp_path, ENTRY | {"explanation": "Evolves \ud83d the state"}))[0].explanation == "Evolves ? the state"
+
+
+# What is found by them
+
+
+def library(folder: Path, comment: str = "") -> Path:
+    """A file of functions of which one is of interest, below a comment or without it."""
+    others = "\n\n".join(f"def {name}(book):\n    return book.{name}_state" for name in ("lend", "stamp", "shelve", "weed", "bind"))
+    return plant(folder, {"desk.py": f"{others}\n\n\n{comment}def fine(days):\n    return round(days * 0.2, 2)\n", "rooms.py": "def heat(room):\n    return room.warm()\n"})
+
+
+SAID = "Renders the quarterly flux capacitance table for turbines."
+
+
+def explain_by_hand(root: Path, *keywords: str, said: str = SAID) -> None:
+    (root / ".wayfind").mkdir(exist_ok=True)
+    (root / ".wayfind" / "explanations.json").write_text(json.dumps([{"file": "desk.py", "component": "fine", "explanation": said, "keywords": keywords}]))
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WAYFIND_HOME", str(tmp_path / "home"))
+
+
+def test_what_is_explained_by_hand_is_found_and_trusted_as_the_same_words_in_a_comment(tmp_path: Path, home: None) -> None:
+    by_hand, commented = library(tmp_path / "hand"), library(tmp_path / "comment", f"# {SAID}\n")
+    explain_by_hand(by_hand)
+    question = "quarterly flux capacitance for turbines"
+    answers = [wayfind.open(root).search(question, k=1) for root in (by_hand, commented)]
+    assert [(one.results[0].symbol, one.abstained, one.reason) for one in answers] == [("fine", False, "")] * 2
+    assert abs(answers[0].confidence - answers[1].confidence) < 0.1
+    assert answers[0].results[0].signals.keys() >= {"file", "covered", "lexical"}
+
+
+def test_keywords_are_found_and_no_longer_when_they_are_gone(tmp_path: Path, home: None) -> None:
+    root = library(tmp_path / "hand")
+    explain_by_hand(root, "gigawatt")
+    repository = wayfind.open(root)
+    found = repository.search("gigawatt", k=1)
+    assert (found.results[0].symbol, found.abstained, found.results[0].explanation.text) == ("fine", False, SAID)
+    explain_by_hand(root, "megavolt")
+    assert repository.search("gigawatt").abstained and repository.search("megavolt", k=1).results[0].symbol == "fine"
+
+
+def test_what_an_older_version_attached_is_attached_again(tmp_path: Path, home: None) -> None:
+    root = library(tmp_path / "hand")
+    explain_by_hand(root, "gigawatt")
+    with contextlib.closing(open_tree(root)) as tree:
+        refresh(tree)
+        with tree.catalogue.writing(1):
+            tree.catalogue.write_manual({place: said.partition("\n")[0] for place, said in tree.catalogue.manual().items()})
+            tree.catalogue.write_meta({"manual": tree.catalogue.manifest().meta["manual"].partition(" ")[2]})
+        assert open_snapshot(tree).said(int(open_snapshot(tree).postings("docs", "turbin")[0][0])) == SAID
+        assert refresh(tree).generation == 2 and open_snapshot(tree).said(int(open_snapshot(tree).postings("docs", "gigawatt")[0][0])) == f"{SAID}\ngigawatt"

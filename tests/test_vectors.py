@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import subprocess
 import threading
 
@@ -123,6 +124,37 @@ def test_a_changed_file_alone_is_encoded_again_and_the_rest_stays_searchable_mea
     fill(tree, encoder)
     assert {path for path, _, _ in encoder.texts} == {"app/window.py"}
     assert codes_of(tree, encoder) == expected(tree, HashingEncoder())
+
+
+def explain_by_hand(tree, *entries) -> None:
+    (tree.root / ".wayfind").mkdir(exist_ok=True)
+    (tree.root / ".wayfind" / "explanations.json").write_text(json.dumps([{"file": "app/window.py"} | entry for entry in entries]))
+    refresh(tree)
+
+
+def test_what_is_explained_by_hand_is_encoded_with_its_keywords_and_again_when_that_changes(tree):
+    fill(tree, HashingEncoder())
+    for said, keywords in (("Lets in air.", ["vent", "draught"]), ("Lets in light.", [])):
+        explain_by_hand(tree, {"component": "Window.open", "explanation": said, "keywords": keywords})
+        codes, encoder = codes_of(tree, HashingEncoder()), HashingEncoder()
+        assert codes["app/window.py:2"] is None and codes["app/door.py:1"] is not None
+        fill(tree, encoder)
+        head = "\n".join(filter(None, (said, ", ".join(keywords))))
+        assert [text for path, _, text in encoder.texts if path == "app/window.py"] == ["class Window:", f"{head}\n    def open(self):\n        return 1"]
+        assert not vectors.lacks_vectors(tree, encoder.id)
+    explain_by_hand(tree)
+    fill(tree, encoder := HashingEncoder())
+    assert codes_of(tree, encoder) == expected(tree, HashingEncoder()) and not encoder.texts  # what it was before is still kept
+
+
+def test_candidates_that_are_explained_by_hand_are_encoded_as_those_that_are_stored(tree):
+    explain_by_hand(tree, {"component": "Window.open", "explanation": "Lets in air."})
+    snapshot, encoder = open_snapshot(tree), HashingEncoder()
+    named = np.array([number for number, symbol in enumerate(snapshot.symbols) if symbol and snapshot.place_of(number).startswith("app/")])
+    near = Meanings(snapshot, encoder)
+    made = near.completed(near.nearness("air"), "air", named, np.ones(len(named)))
+    fill(tree, encoder)
+    assert made[named].tolist() == Meanings(open_snapshot(tree), encoder).nearness("air")[named].tolist()
 
 
 def slow_nearness(tree, encoder, text) -> dict[str, float]:

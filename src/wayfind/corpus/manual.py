@@ -23,6 +23,8 @@ from wayfind.types import Chunk, Target
 
 FIELDS = ("id", "file", "line_range", "component", "explanation", "category", "keywords")
 
+VERSION = "2"
+"""Raised when other parts of an entry count, or count otherwise: what older versions attached is attached again."""
 SAME_LINES = 0.8
 """Overlap (intersection over union) from which lines alone decide although the component is no symbol there."""
 
@@ -43,6 +45,11 @@ class Manual:
     @property
     def target(self) -> Target:
         return Target(self.explanation, "manual")
+
+    @property
+    def documentation(self) -> str:
+        """What counts as documentation of the chunk: the explanation in the first line, the keywords in the second."""
+        return f"{self.explanation}\n{', '.join(self.keywords)}"
 
 
 def load(path: str | Path) -> list[Manual]:
@@ -85,7 +92,7 @@ def _entry(fields: object, number: int, path: str | Path) -> Manual:
         raise UsageError(f"{where}: field 'keywords': expected a list of texts, found {_kind(keywords)}")
     file, explanation = _text(fields, "file", where, needed=True), _text(fields, "explanation", where, needed=True)
     return Manual(
-        str(identity), file, start, end, component, explanation, _text(fields, "category", where), tuple(keywords)
+        str(identity), file, start, end, component, explanation, _text(fields, "category", where), tuple(map(_clean, keywords))
     )
 
 
@@ -95,6 +102,11 @@ def _text(fields: dict[str, object], name: str, where: str, needed: bool = False
         return ""
     if not isinstance(value, str) or needed and not value.strip():
         raise UsageError(f"{where}: field {name!r}: expected a text, found {_kind(value)}")
+    return _clean(value)
+
+
+def _clean(value: str) -> str:
+    """The text in one line, secrets masked."""
     text = value.encode("utf-8", "replace").decode()  # JSON may name half of a character: "\\ud83d"
     return mask(" ".join(text.split()))[0]
 

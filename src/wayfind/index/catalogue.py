@@ -247,13 +247,14 @@ class Catalogue(Database):
             return [Touch(p.decode("utf-8", "surrogateescape"), *rest) for p, *rest in rows]
 
     def write_manual(self, entries: Mapping[tuple[str, int], str]) -> None:
-        """Replace the manual explanations: (path, chunk number) -> JSON of the entry."""
+        """Replace the manual explanations: (path, chunk number) -> what counts as documentation (`Manual.documentation`)."""
         self._db.execute("DELETE FROM manual")
         self._db.executemany(
             "INSERT INTO manual VALUES (?, ?, ?)", [(path_bytes(p), n, e) for (p, n), e in entries.items()]
         )
 
     def manual(self) -> dict[tuple[str, int], str]:
+        """The manual explanations as they were written."""
         with self._errors():
             return {
                 (p.decode("utf-8", "surrogateescape"), n): e

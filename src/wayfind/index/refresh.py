@@ -169,8 +169,8 @@ def _manual_file(root: Path, manifest: Manifest) -> Path:
 
 
 def _manual_state(path: Path) -> str:
-    """What tells a file of manual explanations from another; empty where there is none."""
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+    """What tells a file of manual explanations from another, and how it is read; empty where there is none."""
+    return f"{manual.VERSION} {hashlib.sha256(path.read_bytes()).hexdigest()}" if path.is_file() else ""
 
 
 def _manual_entries(root: Path, given: Path | None) -> tuple[list, str]:
@@ -337,7 +337,7 @@ class _Work:
             if row.reason is None and path in named
         }
         attached, unmatched = manual.attach(entries, files)
-        now = {place: entry.explanation for place, entry in attached.items()}
+        now = {place: entry.documentation for place, entry in attached.items()}
         before = self.tree.catalogue.manual()
         self.tree.catalogue.write_manual(now)
         restated = {

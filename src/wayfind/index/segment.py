@@ -25,7 +25,8 @@ from wayfind.types import KINDS, PROVENANCES, REFERENCES, FileRecord
 
 MAGIC = b"WAYFIND SEGMENT 1\n"
 FIELDS = ("symbol", "signature", "docs", "body", "history")
-"""Chunk fields. `body` is the whole text of the chunk, so that a term's chunk frequency is that of `body`."""
+"""Chunk fields. `body` is the whole text of the chunk with its documentation, wherever that was written, so that a term's chunk
+frequency is that of `body`, commit subjects aside."""
 FILE_FIELDS = ("name", "folder")
 """File fields: the words of the file name, and of the folders above it."""
 
@@ -225,7 +226,7 @@ def build_arrays(files: Sequence[SegmentFile]) -> dict[str, np.ndarray]:
         file_lengths = local.lengths.copy()
         if len(local.term):
             blocks.append((numbers[local.term], local.chunk.astype(np.int64) + first, local.field, local.count))
-        for field, texts in ((DOCS, file.docs), (HISTORY, file.history)):
+        for field, texts in ((DOCS, file.docs), (BODY, file.docs), (HISTORY, file.history)):
             extra = [
                 (vocabulary.setdefault(t, len(vocabulary)), first + chunk, min(n, 255))
                 for chunk, text in texts.items()

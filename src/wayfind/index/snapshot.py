@@ -138,15 +138,14 @@ class Snapshot:
 
     def _read_vectors(self, model: str, dim: int) -> Vectors:
         from wayfind.index import nearest
-        from wayfind.index.vectors import matrix_name, read_matrix, rows_of, vector_key
+        from wayfind.index.vectors import matrix_name, read_matrix, rows_of
 
         name = matrix_name(self.manifest, model)
         if name is None:
             none = np.zeros((0, dim), np.int8)
             return Vectors(none, np.zeros(0), np.full(self.chunks, -1, np.int64), none, np.zeros(0), np.zeros(0, np.int64))
         matrix = read_matrix(self.folder, name)
-        keys = [vector_key(key, path, model) for key, path in zip(self.keys, self.paths)]
-        row = rows_of(matrix.keys, matrix.starts, keys, np.diff(self.chunk_file_first))
+        row = rows_of(matrix.keys, matrix.starts, self.vector_keys(model), np.diff(self.chunk_file_first))
         graph = nearest.opened(self.folder, name, matrix.codes)
         return Vectors(matrix.codes, matrix.norms, row, matrix.parts, matrix.part_norms, matrix.part_of, graph)
 
@@ -157,10 +156,10 @@ class Snapshot:
         return self._tokens[model]
 
     def _read_token_vectors(self, model: str, dim: int) -> TokenVectors:
-        from wayfind.index.vectors import rows_of, vector_key
+        from wayfind.index.vectors import rows_of
 
         files = [read_late(self.folder, name) for name in late_names(self.manifest, model)]
-        keys = [vector_key(key, path, model) for key, path in zip(self.keys, self.paths)] if files else []
+        keys = self.vector_keys(model) if files else []
         part, row = np.full(self.chunks, -1, np.int16), np.full(self.chunks, -1, np.int64)
         for number, file in enumerate(files):
             own = rows_of(file.keys, file.starts, keys, np.diff(self.chunk_file_first))
@@ -274,11 +273,21 @@ class Snapshot:
         """The chunk and its text; a manual explanation takes the place of its own target."""
         file = int(self.file[number])
         record, lines = self.record(file), self._lines(self.keys[file])
-        own = self.number_in_file(number)
-        chunk = record.chunks[own]
-        if text := self.manual.get((self.paths[file], own)):
-            chunk = replace(chunk, target=Target(text, "manual"))
+        chunk = record.chunks[self.number_in_file(number)]
+        if said := self.said(number):
+            chunk = replace(chunk, target=Target(said.partition("\n")[0], "manual"))
         return chunk, "\n".join(lines[chunk.start_line - 1 : chunk.end_line])
+
+    def said(self, number: int) -> str:
+        """What a manual explanation says of a chunk, its keywords in a second line; empty where there is none."""
+        return self.manual.get((self.paths[self.file[number]], self.number_in_file(number)), "").strip()
+
+    def vector_keys(self, model: str) -> list[str]:
+        """Of each file the key of the codes that a model makes of its chunks."""
+        from wayfind.index.vectors import said_of, vector_key
+
+        said = said_of(self.manual)
+        return [vector_key(key, path, model, said.get(path, "")) for key, path in zip(self.keys, self.paths)]
 
     def texts(self) -> Iterator[tuple[int, str]]:
         """(file, text) of every file, in order."""

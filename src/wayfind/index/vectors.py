@@ -15,7 +15,7 @@ import sqlite3
 import time
 import uuid
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
@@ -72,10 +72,31 @@ class Matrix:
     part_of: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))  # int64 [parts]: row of the chunk, ascending
 
 
-def vector_key(content: str, path: str, model: str) -> str:
-    """The key of a file's codes: what its chunks' texts are made of, and the model that read them."""
-    tail = "/".join(path.split("/")[-PATH_PARTS:])
+def vector_key(content: str, path: str, model: str, said: str = "") -> str:
+    """The key of a file's codes: what its chunks' texts are made of, and the model that read them. `said`: as `said_of` has it."""
+    tail = "/".join(path.split("/")[-PATH_PARTS:]) + (f"\n{said}" if said else "")
     return hashlib.sha256(f"{content} {model} {tail}".encode("utf-8", "surrogateescape")).hexdigest()[:40]
+
+
+def said_of(manual: Mapping[tuple[str, int], str]) -> dict[str, str]:
+    """Path -> all that manual explanations say of the file's chunks, with the chunks' numbers."""
+    found: dict[str, str] = {}
+    for (path, number), text in sorted(manual.items()):
+        found[path] = found.get(path, "") + f"{number} {text}\n"
+    return found
+
+
+def documented(said: str, lines: str) -> str:
+    """The lines of a chunk as they are encoded: below what a manual explanation says of it, as below a comment."""
+    return f"{said}\n{lines}" if said else lines
+
+
+def _keys(tree: Tree, model: str) -> tuple[Manifest, dict[tuple[str, int], str], dict[str, str]]:
+    """The present generation, its manual explanations, and the key of each file's codes by path."""
+    with tree.catalogue.reading():
+        manifest, manual = tree.catalogue.manifest(), tree.catalogue.manual()
+    said = said_of(manual)
+    return manifest, manual, {row.path: vector_key(row.key, row.path, model, said.get(row.path, "")) for row in manifest.rows.values() if row.segment}
 
 
 def matrix_name(manifest: Manifest, model: str) -> str | None:
@@ -122,8 +143,8 @@ def encodable(record: FileRecord) -> list[int]:
 def lacks_vectors(tree: Tree, model: str, late: bool = False) -> bool:
     """Whether a file of the present generation has no codes by the model in the tree's files, or with `late` none of its tokens.
     Raises IndexDamaged."""
-    manifest = tree.catalogue.manifest()
-    return _lacks(tree, manifest, model, late, {vector_key(row.key, row.path, model) for row in manifest.rows.values() if row.segment})
+    manifest, _, keys = _keys(tree, model)
+    return _lacks(tree, manifest, model, late, set(keys.values()))
 
 
 def _lacks(tree: Tree, manifest: Manifest, model: str, late: bool, keys: set[str]) -> bool:
@@ -144,9 +165,8 @@ def fill(tree: Tree, encoder: Encoder, progress: Progress | None = None, seconds
     Raises IndexBusy, StorageError, IndexDamaged.
     """
     began, say = time.monotonic(), progress or (lambda stage, done, total: None)
-    manifest = tree.catalogue.manifest()
+    manifest, manual, key_of = _keys(tree, encoder.id)
     rows = sorted((row for row in manifest.rows.values() if row.segment), key=_priority)
-    key_of = {row.path: vector_key(row.key, row.path, encoder.id) for row in rows}
     if not _lacks(tree, manifest, encoder.id, encoder.late_dim > 0, set(key_of.values())):
         if graph:
             connect_nearest(tree, encoder.id)
@@ -162,7 +182,7 @@ def fill(tree: Tree, encoder: Encoder, progress: Progress | None = None, seconds
             for some in _in_batches(missing):
                 if time.monotonic() - began > seconds:
                     break
-                encoded += _encode(tree, store, encoder, some, key_of)
+                encoded += _encode(tree, store, encoder, some, key_of, manual)
                 done += len(some)
                 say("encode", encoded, total)
                 if time.monotonic() - committed > COMMIT_EVERY:
@@ -178,8 +198,8 @@ def fill(tree: Tree, encoder: Encoder, progress: Progress | None = None, seconds
 def commit(tree: Tree, store: VectorStore, encoder: Encoder, wait: float = 60.0) -> None:
     """Lay the stored codes of the present generation's files side by side, and let the catalogue name the file."""
     with held(tree.store.path.parent, alone=False, wait=wait), tree.catalogue.writing(wait):
-        manifest = tree.catalogue.manifest()
-        keys = sorted({vector_key(row.key, row.path, encoder.id) for row in manifest.rows.values() if row.segment})
+        manifest, _, key_of = _keys(tree, encoder.id)
+        keys = sorted(set(key_of.values()))
         found = store.read(keys, encoder.dim)
         present = [key for key in keys if key in found]
         codes = np.concatenate([np.zeros((0, encoder.dim), np.int8), *(found[key] for key in present)])
@@ -225,12 +245,12 @@ def _in_batches(rows: Sequence[FileRow]) -> Iterable[list[FileRow]]:
         yield batch
 
 
-def _encode(tree: Tree, store: VectorStore, encoder: Encoder, rows: Sequence[FileRow], key_of: dict[str, str]) -> int:
+def _encode(tree: Tree, store: VectorStore, encoder: Encoder, rows: Sequence[FileRow], key_of: Mapping[str, str], manual: Mapping[tuple[str, int], str]) -> int:
     """Encode the chunks of some files and store their codes. Returns the number of chunks."""
     records = [tree.store.record(row.key) for row in rows]
     chosen = [encodable(record) for record in records]
     texts = [
-        (row.path, record.chunks[number].symbol, record.lines(record.chunks[number].start_line, record.chunks[number].end_line))
+        (row.path, record.chunks[number].symbol, documented(manual.get((row.path, number), "").strip(), record.lines(record.chunks[number].start_line, record.chunks[number].end_line)))
         for row, record, numbers in zip(rows, records, chosen)
         for number in numbers
     ]

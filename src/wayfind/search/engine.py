@@ -11,6 +11,7 @@ import numpy as np
 from wayfind.errors import NotFound, UsageError
 from wayfind.index.snapshot import Snapshot
 from wayfind.index.tokens import WORD, count, parts, terms_of
+from wayfind.index.vectors import documented
 from wayfind.model.bundle import current
 from wayfind.search import confidence as trust
 from wayfind.search.attribution import Attribution
@@ -183,7 +184,7 @@ def related(searcher: Searcher, path: str, line: int, k: int = 10, mode: Mode = 
     snapshot = searcher.snapshot
     own = chunk_at(snapshot, path, line)
     chunk, text = snapshot.chunk(own)
-    query = _like(snapshot, f"{chunk.symbol or ''} {chunk.signature} {chunk.docstring}\n{text}")
+    query = _like(snapshot, f"{chunk.symbol or ''} {chunk.signature} {chunk.docstring}\n{documented(snapshot.said(own), text)}")
     mask = np.ones(snapshot.chunks, bool)
     mask[[own, *windows_beside(snapshot, own)]] = False
     lexical = score(snapshot, searcher.scales, query)

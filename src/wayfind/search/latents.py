@@ -18,7 +18,7 @@ import numpy as np
 
 from wayfind.errors import ModelError, UsageError
 from wayfind.index.snapshot import Snapshot
-from wayfind.index.vectors import VectorStore, encodable, vector_key
+from wayfind.index.vectors import VectorStore, encodable
 from wayfind.model.bundle import TUNED
 from wayfind.model.codes import cosines, lengths_of
 from wayfind.model.latent import LEVELS, LatentEncoder, Passage, latent_encoder
@@ -91,9 +91,9 @@ def encoder_of(tree: Path) -> LatentEncoder:
     return latent_encoder(folder_of(tree) / record.bundle, record.identity)
 
 
-def passage_of(path: str, chunk: Chunk, text: str) -> Passage:
-    """A chunk in its parts, as the latent model reads it."""
-    return Passage(path, chunk.symbol or "", chunk.docstring, chunk.comments, text, chunk.kind == "section")
+def passage_of(path: str, chunk: Chunk, text: str, said: str = "") -> Passage:
+    """A chunk in its parts, as the latent model reads it; `said`: what a manual explanation says of it."""
+    return Passage(path, chunk.symbol or "", "\n".join(filter(None, (said, chunk.docstring))), chunk.comments, text, chunk.kind == "section")
 
 
 class Levels:
@@ -125,7 +125,7 @@ class Levels:
     def _codes(self, snapshot: Snapshot) -> np.ndarray:
         """int8 [chunk, level, dim], zero for chunks that get no vector; what is not stored yet is encoded and stored."""
         size, shape = len(self.levels) * self._encoder.dim, (-1, len(self.levels), self._encoder.dim)
-        keys = [vector_key(key, path, self._encoder.id) for key, path in zip(snapshot.keys, snapshot.paths)]
+        keys = snapshot.vector_keys(self._encoder.id)
         counts = np.diff(snapshot.chunk_file_first)
         with contextlib.closing(VectorStore(snapshot.store.path.parent)) as store:
             found = {key: codes for key, codes in store.read(keys, size).items()}
@@ -147,7 +147,7 @@ class Levels:
             chosen.append((len(record.chunks), numbers))
             for number in numbers:
                 chunk = record.chunks[number]
-                passages.append(passage_of(snapshot.paths[file], chunk, record.lines(chunk.start_line, chunk.end_line)))
+                passages.append(passage_of(snapshot.paths[file], chunk, record.lines(chunk.start_line, chunk.end_line), snapshot.said(int(snapshot.chunk_file_first[file]) + number)))
         codes = self._encoder.passages(passages).reshape(len(passages), -1)
         made, first = [], 0
         for count, numbers in chosen:

@@ -13,6 +13,7 @@ import numpy as np
 
 from wayfind.index.nearest import nearest
 from wayfind.index.snapshot import Snapshot
+from wayfind.index.vectors import documented
 from wayfind.model.codes import cosines, lengths_of, quantise
 from wayfind.model.encoder import Encoder
 from wayfind.model.pooling import pooled
@@ -137,7 +138,7 @@ class Meanings:
         texts = []
         for number in chunks:
             chunk, text = self._snapshot.chunk(number)
-            texts.append((self._snapshot.paths[self._snapshot.file[number]], chunk.symbol, text))
+            texts.append((self._snapshot.paths[self._snapshot.file[number]], chunk.symbol, documented(self._snapshot.said(number), text)))
         codes, tokens = self._encoder.chunks_with_tokens(texts)
         self._made_tokens.update(zip(chunks, map(pooled, tokens)))
         self._made.update(zip(chunks, codes))
