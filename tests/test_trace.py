@@ -114,3 +114,123 @@ def test_each_place_that_a_diff_changes_is_found_however_many_there_are(tmp_path
     diff = "--- a/lib/a.py\n+++ b/lib/a.py\n" + "".join(f"@@ -{n * 4 + 2},1 +{n * 4 + 2},1 @@\n-    return 0\n+    return {n}\n" for n in (1, 3))
     with wayfind.open(tmp_path / "repo", home=tmp_path / "home") as repository:
         assert {result.symbol for result in repository.search(diff, k=2).results} == {"part_1", "part_3"}
+
+
+NAMED = {
+    "python": ('  File "app/session.py", line 11, in close_session', ["close_session"]),
+    "module": ('  File "app/session.py", line 11, in <module>', []),
+    "pytest": ("app/session.py:11: in close_session", ["close_session"]),
+    "pytest, long": ("app/session.py:11: ValueError", []),
+    "javascript": ("    at Cart.pick [as take] (/srv/app/cart.js:2:15)", ["pick"]),
+    "javascript, later": ("    at async pickAll (file:///srv/app/cart.js:2:15)", ["pickAll"]),
+    "javascript, made": ("    at new Cart (/srv/app/cart.js:2:15)", ["Cart", "constructor"]),
+    "javascript, nameless": ("    at Object.<anonymous> (/srv/app/cart.js:2:15)", []),
+    "javascript, bare": ("    at /srv/app/cart.js:2:15", []),
+    "firefox": ("Cart/this.pick@http://localhost/cart.js:2:15", ["pick"]),
+    "firefox, nameless": ("pick/<@http://localhost/cart.js:2:15", []),
+    "kotlin": ("\tat org.shop.Scope.close$default(Scope.kt:301)", ["org", "shop", "Scope", "close"]),
+    "kotlin, lambda": ("\tat org.shop.Scope$close$1.invoke(Scope.kt:301)", []),
+    "java": ("\tat app//org.shop.Scope$Inner.close(Scope.java:301)", ["org", "shop", "Scope", "Inner", "close"]),
+    "java, lambda": ("\tat org.shop.Scope.lambda$close$0(Scope.java:301)", []),
+    "java, made": ("\tat org.shop.Scope.<init>(Scope.java:301)", []),
+    "go": ("app/db.(*Pool[...]).Pick(0xc000012345, {0x1, 0x5})\n\t/home/u/app/db/pick.go:2 +0x1d", ["app", "db", "Pool", "Pick"]),
+    "go, indented": ("    app/db.Pick(...)\n    \t/home/u/app/db/pick.go:2", ["app", "db", "Pick"]),
+    "go, started": ("created by app/db.Pick in goroutine 7\n\t/home/u/app/db/pick.go:2 +0x1d", ["app", "db", "Pick"]),
+    "go, closure": ("app/db.Pick.func1()\n\t/home/u/app/db/pick.go:2 +0x1d", []),
+    "rust": ("   3: <app::db::Pool<T> as app::Pick>::pick::h0123456789abcdef\n             at ./src/db.rs:2:13", ["app", "db", "Pool", "pick"]),
+    "rust, closure": ("   3: app::db::pick::{{closure}}\n             at ./src/db.rs:2:13", []),
+    "ruby": ("\tfrom lib/cart.rb:2:in `pick!'", ["pick!"]),
+    "ruby 3.4": ("lib/cart.rb:2:in 'Shop::Cart#pick?': no (KeyError)", ["Shop", "Cart", "pick?"]),
+    "ruby, rescue": ("lib/cart.rb:2:in 'rescue in Shop::Cart.pick'", ["Shop", "Cart", "pick"]),
+    "ruby, block": ("lib/cart.rb:2:in 'block (2 levels) in Shop::Cart#pick'", []),
+    "php": ("#0 /var/www/Runner.php(46): Shop\\Cart->pick(Object(Request))\n#1 /var/www/index.php(3): Shop\\Runner->run()", ["Shop", "Runner", "run"]),
+    "php, error": ("PHP Fatal error:  Uncaught Exception in /var/www/Cart.php:60\nStack trace:\n#0 [internal function]: Shop\\Cart->pick(1)", ["Shop", "Cart", "pick"]),
+    "php, closure": ("#0 /var/www/Runner.php(46): pick()\n#1 /var/www/index.php(3): Shop\\{closure}(1)", []),
+    "csharp": ("   at Shop.Db.Session`1.Open[T](String name, Int32 n) in C:\\Shop\\Session.cs:line 2", ["Shop", "Db", "Session", "Open"]),
+    "csharp, later": ("   at Shop.Pool.<Get>d__3.MoveNext() in /app/Pool.cs:line 2", ["Shop", "Pool", "Get"]),
+    "csharp, lambda": ("   at Shop.Pool.<>c.<Get>b__3_0(String x) in /app/Pool.cs:line 2", []),
+    "csharp, made": ("   at Shop.Pool..ctor() in /app/Pool.cs:line 2", []),
+    "gdb": ("#1  0x00005555 in CLI::App::pick<int> (this=0x7ffe, f=0x1 (x)) at App_inl.hpp:1375", ["CLI", "App", "pick"]),
+    "gdb, innermost": ("#0  (anonymous namespace)::pick (x=1) at src/pick.cc:12", ["pick"]),
+    "gdb, operator": ("#0  App::operator() (this=0x7ffe) at src/pick.cc:12", []),
+}
+
+
+@pytest.mark.parametrize("form", NAMED)
+def test_a_frame_names_its_function_where_that_has_a_name(form: str) -> None:
+    text, expected = NAMED[form]
+    assert [list(frame.name) for frame in frames(text)[0]][:1] == [expected]
+
+
+def test_a_place_that_is_said_twice_has_the_name_that_is_said_once() -> None:
+    text = "thread 'main' panicked at src/db.rs:2:34:\nno\nstack backtrace:\n   3: app::pick\n             at ./src/db.rs:2:34\n"
+    assert [frame.name for frame in frames(text)[0]] == [("app", "pick")]
+
+
+SESSION = '''def open_session(user):
+    return user
+
+
+def refresh_token(token):
+    token += 1
+    token += 2
+    token += 3
+    token += 4
+    token += 5
+    return token
+
+
+def close_session(user):
+    return user.gone
+
+
+class Pool:
+    def drain(self, user):
+        return user
+
+
+class Door:
+    def drain(self, user):
+        return user
+
+    def lock(self, user):
+        def turn(key):
+            return key + user
+        return turn(user)
+
+
+def turn(key):
+    return key
+'''
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "symbol"),
+    [
+        (11, "close_session", "close_session"),
+        (6, "refresh_token", "refresh_token"),
+        (900, "close_session", "close_session"),
+        (11, "<lambda>", "refresh_token"),
+        (11, "no_longer_there", "refresh_token"),
+        (11, "drain", "Pool.drain"),
+        (30, "drain", "Door.drain"),
+        (29, "turn", "Door.lock"),
+    ],
+    ids=["elsewhere", "here", "beyond the end", "nameless", "gone", "nearest above", "nearest below", "inside"],
+)
+def test_the_function_that_a_frame_names_is_meant_where_the_line_is_that_of_another_version(tmp_path: Path, line: int, name: str, symbol: str) -> None:
+    root = write(tmp_path / "tree", {"app/session.py": SESSION})
+    with wayfind.open(root, home=tmp_path / "home", commits=0) as repository:
+        repository.refresh(options=PLAIN)
+        found = repository.search(f'Traceback (most recent call last):\n  File "app/session.py", line {line}, in {name}\nKeyError: 1', refresh=False)
+        assert found.results[0].symbol == symbol
+
+
+def test_of_functions_of_one_name_that_of_the_class_of_the_frame_is_meant(tmp_path: Path) -> None:
+    bodies = "".join(f"class {owner} {{\n    fun close(n: Int): Int {{\n        return n\n    }}\n}}\n\n" for owner in ("Scope", "Door", "Gate"))
+    root = write(tmp_path / "tree", {"src/shop/Scope.kt": f"package shop\n\n{bodies}"})
+    with wayfind.open(root, home=tmp_path / "home", commits=0) as repository:
+        repository.refresh(options=PLAIN)
+        for owner in ("Scope", "Door", "Gate"):
+            found = repository.search(f"java.lang.IllegalStateException: no\n\tat shop.{owner}.close(Scope.kt:12)", refresh=False)
+            assert found.results[0].symbol == f"{owner}.close"

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -27,6 +27,15 @@ MOST_ELSE = 0.6
 FRAMES_FIRST = 6.0
 """How much more the lines of such a trace count, and the file that is all a query says: enough to come before what only shares words
 with it."""
+_FUNCTIONS = ("function", "method", "test")
+_BETWEEN = re.compile(r"[.#:>\s/]+")
+"""What stands between the parts of a symbol."""
+_DEFINED = (
+    r"\b(?:def|function\*?|func|fn|fun|sub|defp|let|val)[ \t]+(?:[\w.]+\.)?NAME\b"
+    r"|\bNAME['\"]?[ \t]*[:=][ \t]*(?:async\b[ \t]*)?(?:function|func|fn|fun|lambda|proc|->|[\[({|]|\w+[ \t]*=>)"
+    r"|^[ \t]*(?!return\b|if\b|else\b|while\b|for\b|switch\b|match\b)(?:[\w<>\[\],.?@*&:]+[ \t]+){0,8}NAME[ \t]*\([^;{}]{0,300}\)[^;{}\n]{0,100}\{"
+)
+"""How the languages begin a function called NAME: by a word before it, by a value of it, by what it takes and a brace."""
 _MOST = 400
 """Mentions that are looked at, first and last halves: a stack trace names the culprit at one of its ends."""
 
@@ -53,16 +62,16 @@ class Places:
         written = [(_parts(match["path"]), line_of(match["line"] or "0")) for match in _ends(_PATH, rest)]
         changed = [(_parts(path), line) for path, line in changed_lines(rest)]
         places = {tuple(parts): self._ending_in(parts, self._by_name, parts[-1] if parts else "") for parts, _ in [*written, *changed]}
-        named = [(*places[tuple(parts)], line, 1.0) for parts, line in [*written, *changed]]
-        for found, value, line, nearness in [*self._framed(framed), *named]:
+        named = [(*places[tuple(parts)], Frame(tuple(parts), line), 1.0) for parts, line in [*written, *changed]]
+        for found, value, frame, nearness in [*self._framed(framed), *named]:
             for file in found:
                 files[file] = max(files[file], value * nearness)
-                if line and value > 0.5:
-                    for chunk in self._at(file, line):
+                if frame.line and value > 0.5:
+                    for chunk in self._at(file, frame.line, frame.name):
                         chunks[chunk] = max(chunks.get(chunk, 0.0), value * nearness)
         if pasted:  # nothing but the trace: its frames are the answer, in their order
-            for found, value, line, nearness in self._framed(framed):
-                for chunk in (chunk for file in found if value > 0.5 for chunk in self._at(file, line)):
+            for found, value, frame, nearness in self._framed(framed):
+                for chunk in (chunk for file in found if value > 0.5 for chunk in self._at(file, frame.line, frame.name)):
                     chunks[chunk] = max(chunks.get(chunk, 0.0), FRAMES_FIRST * value * nearness)
         for match in _ends(_DOTTED, rest):
             names = match[0].split(".")
@@ -102,8 +111,8 @@ class Places:
         name = path.rsplit("/", 1)[-1]
         return path if "/" in path and name.rpartition(".")[2] in EXTENSIONS and "." in name and name not in self._by_name else ""
 
-    def _framed(self, framed: list[Frame]) -> Iterator[tuple[list[int], float, int, float]]:
-        """Of the frames those in files of the snapshot: the files, how sure that is, the line, and how near the frame is
+    def _framed(self, framed: list[Frame]) -> Iterator[tuple[list[int], float, Frame, float]]:
+        """Of the frames those in files of the snapshot: the files, how sure that is, the frame, and how near it is
         to the error, 1 for the innermost of them. Where only the name of a file agrees it may be another's."""
         depth = 0
         for frame in framed[:_MOST]:
@@ -114,7 +123,7 @@ class Places:
             path = self.snapshot.paths[found[0]]
             ours = len(parts) == 1 or "/" not in path or _agreement(path, parts) > 0
             if not frame.standard or (ours and "/" in path):
-                yield found, value if ours else value / 2, frame.line, (1 + depth) ** -0.5
+                yield found, value if ours else value / 2, frame, (1 + depth) ** -0.5
                 depth += ours
 
     def _ending_in(self, parts: list[str], table: dict[str, list[int]], name: str) -> tuple[list[int], float]:
@@ -129,9 +138,34 @@ class Places:
         best = [file for file in files if agreed[file] == most]
         return best, (1.0 if len(best) == 1 else 1.0 / len(best)) if len(best) <= 5 else 0.0
 
-    def _at(self, file: int, line: int) -> list[int]:
+    def _at(self, file: int, line: int, name: tuple[str, ...] = ()) -> list[int]:
+        """The chunks at a line; for the line of another version of the file the function of that name, the nearest where several have it."""
         here = np.arange(*self.snapshot.chunk_file_first[file : file + 2])
-        return here[(self.snapshot.start[here] <= line) & (self.snapshot.end[here] >= line)].tolist()
+        start, end = self.snapshot.start[here], self.snapshot.end[here]
+        held = here[(start <= line) & (end >= line)].tolist()
+        named = self._named(here.tolist(), name) if name else []
+        if not named or {*held} & {*named} or any(self._holds(chunk, name[-1]) for chunk in held):
+            return held
+        away = dict(zip(here.tolist(), np.maximum(start - line, line - end).tolist()))
+        return [min(named, key=away.__getitem__)]
+
+    def _named(self, chunks: list[int], name: tuple[str, ...]) -> list[int]:
+        """Of some chunks the functions of a name, of them those of the class that is named before it, where it has one."""
+        *around, last = name
+        agreed = {}
+        for chunk in chunks:
+            symbol = self.snapshot.symbols[chunk]
+            if symbol.endswith(last) and self.snapshot.kind_of(chunk) in _FUNCTIONS:
+                *before, end = _BETWEEN.split(symbol)
+                if end == last:
+                    agreed[chunk] = _common_end(before, around)
+        most = max(agreed.values(), default=0)
+        return [chunk for chunk, count in agreed.items() if count == most]
+
+    def _holds(self, chunk: int, name: str) -> bool:
+        """Whether inside a chunk of another name stands a function of this one, which may be no chunk of its own."""
+        own = _BETWEEN.split(self.snapshot.symbols[chunk])[-1] == name
+        return not own and re.search(_DEFINED.replace("NAME", re.escape(name)), self.snapshot.chunk(chunk)[1], re.MULTILINE) is not None
 
 
 def changed_lines(text: str) -> Iterator[tuple[str, int]]:
@@ -174,12 +208,13 @@ def _agreement(path: str, parts: list[str]) -> int:
     folders = path.split("/")[:-1]
     if folders and folders[-1] == parts[-1]:  # the package's own file: a/b/__init__.py for a.b
         folders = folders[:-1]
-    count = 0
-    for mine, theirs in zip(reversed(folders), reversed(parts[:-1])):
-        if mine != theirs:
-            break
-        count += 1
-    return count
+    return _common_end(folders, parts[:-1])
+
+
+def _common_end(mine: Sequence[str], theirs: Sequence[str]) -> int:
+    """How many of the last parts are the same."""
+    unlike = (n for n, pair in enumerate(zip(reversed(mine), reversed(theirs))) if pair[0] != pair[1])
+    return next(unlike, min(len(mine), len(theirs)))
 
 
 def _ends(pattern: re.Pattern[str], text: str) -> list[re.Match[str]]:
