@@ -14,7 +14,7 @@ import pytest
 from wayfind.corpus import actions, english, templates
 from wayfind.corpus.english import article, listed, third_person, words
 from wayfind.corpus.extract import extract
-from wayfind.corpus.facts import parameters
+from wayfind.corpus.parameters import parameters
 from wayfind.corpus.targets import _is_licence, comment, comment_lines, documented, first_sentences, shortened, target_of, with_target
 from wayfind.corpus.templates import sentence
 from wayfind.types import Chunk, FileRecord, Target
@@ -377,7 +377,7 @@ def test_sentences_for_common_patterns(language: str, kind: str, symbol: str | N
     ("signature", "name", "language", "names"),
     [
         ("def f(self, a: dict[str, int] = {}, *args, key=None, **kwargs) -> int", "f", "python", ["a", "args", "key", "kwargs"]),
-        ("function f({a, b}, c?: number, ...rest)", "f", "typescript", ["a", "c", "rest"]),
+        ("function f({a, b}, c?: number, ...rest)", "f", "typescript", ["a", "b", "c", "rest"]),
         ("public <T> Map<K, V> f(final Map<K, V> map, int... sizes)", "f", "java", ["map", "sizes"]),
         ("fn f(&mut self, mut a: &'a str, b: Vec<(u8, u8)>)", "f", "rust", ["a", "b"]),
         ("func (s *Server) f(ctx context.Context, names ...string) error", "f", "go", ["ctx", "names"]),
@@ -386,6 +386,29 @@ def test_sentences_for_common_patterns(language: str, kind: str, symbol: str | N
         ("public function f(?array $a = [], string ...$b)", "f", "php", ["a", "b"]),
         ("def f", "f", "ruby", []),
         ("int f(void)", "f", "c", []),
+        ("fun f(noinline a: Def, crossinline b: () -> Unit, vararg c: Any)", "f", "kotlin", ["a", "b", "c"]),
+        ("def f(ref, :infinity, nil, \"x\" <> rest)", "f", "elixir", ["ref", "rest"]),
+        ("def f(%Tesla.Env{method: :query}, _opts)", "f", "elixir", ["_opts"]),
+        ("def f(%__MODULE__{parts: parts}, {a, [b | _]}, opts \\\\ [], %Env{} = env)", "f", "elixir", ["parts", "a", "b", "opts", "env"]),
+        ("def f(<<size::8, rest::binary-size(2)>>, x) when byte_f(x) > 1", "f", "elixir", ["size", "rest", "x"]),
+        ("fn f(&Config { size, .. }: &Config, (a, b): (u8, u8), Json(User { id: user }): Json<User>)", "f", "rust", ["size", "a", "b", "user"]),
+        ("fn f<'a>(&'a mut self, ref x: &'a str)", "f", "rust", ["x"]),
+        ("function f({ a: b, c = {}, ...rest }: Options, [d, , e]: Pair, { g } = {})", "f", "typescript", ["a", "c", "rest", "d", "e", "g"]),
+        ("constructor(private readonly a: A, override b: B)", "constructor", "typescript", ["a", "b"]),
+        ("def f(a, /, b, *, out=lambda x, y: x, params)", "f", "python", ["a", "b", "out", "params"]),
+        ("void f(int a, {required String b, covariant C c, this.d, required void Function(int x) g})", "f", "dart", ["a", "b", "c", "d", "g"]),
+        ("def f(inline a: Int, b: => Int)(implicit c: C)", "f", "scala", ["a", "b"]),
+        ("def f(using Context)", "f", "scala", []),
+        ("func f(_ int, names chan<- string, opts ...func(*Opt))", "f", "go", ["names", "opts"]),
+        ("func f(int, chan string) error", "f", "go", []),
+        ("fn f(comptime T: type, comptime params: []const T, _: u8) void", "f", "zig", ["T", "params"]),
+        ("void f(ref int a, out B b, params int[] c, this D d)", "f", "csharp", ["a", "b", "c", "d"]),
+        ("function f(array &$a, int &...$b)", "f", "php", ["a", "b"]),
+        ("func f(_ a: inout Int, isolated b: B)", "f", "swift", ["a", "b"]),
+        ("bool f(const Option *, unsigned int, T const&, int (&rows)[4], T&&... rest)", "f", "cpp", ["rows"]),
+        ("def f((a, b), *, **nil, &block)", "f", "ruby", ["a", "b", "block"]),
+        ("function f(::Type{T}, a::T; b=1, c...)", "f", "julia", ["a", "b", "c"]),
+        ("f :: (a -> b) -> c", "f", "haskell", []),
     ],
 )
 def test_parameters_are_read_from_signatures(signature: str, name: str, language: str, names: list[str]) -> None:
@@ -423,7 +446,7 @@ def test_words_of_names() -> None:
     assert words("getURLs") == ["get", "URLs"] and words("userIDsByXAxis") == ["user", "IDs", "by", "x", "axis"]
 
 
-@pytest.mark.parametrize("name", ["documents", "english", "entries", "extract", "facts", "manual", "targets", "templates", "windows"])
+@pytest.mark.parametrize("name", ["documents", "english", "entries", "extract", "manual", "parameters", "targets", "templates", "windows"])
 def test_examples_in_docstrings_run(name: str) -> None:
     result = doctest.testmod(importlib.import_module(f"wayfind.corpus.{name}"))
     assert result.attempted and not result.failed

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from wayfind.corpus.english import words
+from wayfind.corpus.parameters import parameters
 from wayfind.types import Chunk
 
 
@@ -76,86 +77,6 @@ EVERYWHERE = frozenset(
     """.split()
 )
 """Calls that say nothing about what a function is for."""
-
-
-# Signatures -----------------------------------------------------------------------------------------------------------
-
-_NAME_LAST = frozenset({"c", "cpp", "java", "csharp", "dart", "objc", "groovy", "php", "powershell", "perl", "bash"})
-_NOT_PARAMETERS = frozenset(
-    """
-    self cls this mut void const final var val let ref out in _ params readonly public private protected static
-    inout comptime anytype noalias implicit using register unsigned struct
-    """.split()
-)
-
-
-def parameters(signature: str, name: str, language: str) -> list[str]:
-    """Names of the parameters in a signature, in order, without the receiver.
-
-    >>> parameters("func (r *Router) Get(path string, h http.Handler) error", "Get", "go")
-    ['path', 'h']
-    >>> parameters("static int add(const char *key, int size)", "add", "c")
-    ['key', 'size']
-    """
-    if name == "this[]":  # C#'s indexer.
-        at = signature.find("this[") - len("]")
-    else:
-        at = signature.rfind(f"{name}(") if name else -1
-    at = at + len(name) if at >= 0 else _first_bracket(signature, name)
-    if at < 0:
-        return []
-    found = [_parameter(part, language) for part in _split_commas(signature, at)]
-    return list(dict.fromkeys(one for one in found if one))
-
-
-def _first_bracket(signature: str, name: str) -> int:
-    start = signature.find(name) + len(name) if name and name in signature else 0
-    return signature.find("(", start)
-
-
-def _split_commas(signature: str, at: int) -> list[str]:
-    """The parts between the bracket at `at` and its partner, cut at commas outside other brackets."""
-    depth, start, parts = 0, at + 1, []
-    for position in range(at, min(len(signature), at + 2_000)):
-        sign = signature[position]
-        if sign in "([{<" and not (sign == "<" and signature[position - 1] in " ="):
-            depth += 1
-        elif sign in ")]}" or sign == ">" and signature[position - 1] not in "-=":
-            depth -= 1
-            if depth <= 0:
-                return [*parts, signature[start:position]]
-        elif sign == "," and depth == 1:
-            parts.append(signature[start:position])
-            start = position + 1
-    return parts
-
-
-def _parameter(part: str, language: str) -> str:
-    """The name in one parameter's declaration."""
-    part = _NOTES.sub(" ", part)
-    part = part.split("=")[-1 if language == "elixir" else 0].strip()
-    if pointer := _POINTER.search(part):
-        return pointer.group(1)
-    if language in _NAME_LAST:
-        part = _BRACKETED.sub(" ", part)
-        if language in ("c", "cpp", "objc") and not _TYPED.search(part):
-            return ""
-        names = _NAME.findall(part)[-1:]
-    else:
-        part = _COLON.split(part, maxsplit=1)[0] if ":" in part and not part.startswith(":") else part
-        names = _NAME.findall(part)
-        names = [one for one in names if one not in _NOT_PARAMETERS]
-        names = names[-1:] if language == "swift" else names[:1]
-    nameless = ("void", "this", "self") if language in _NAME_LAST else _NOT_PARAMETERS
-    return names[0] if names and names[0] not in nameless else ""
-
-
-_NOTES = re.compile(r"@\w+(?:\([^)]*\))?|/\*.*?\*/|\[\[.*?\]\]")
-_POINTER = re.compile(r"\(\s*[*^]\s*(\w+)\s*\)")
-_BRACKETED = re.compile(r"\[[^\]]*\]|<.*>")
-_TYPED = re.compile(r"\w[\s*&]+\w")
-_COLON = re.compile(r":(?!:)")
-_NAME = re.compile(r"[A-Za-z_]\w*")
 
 
 # Heads ----------------------------------------------------------------------------------------------------------------
