@@ -213,6 +213,12 @@ def test_modules_of_elixir_are_called_by_their_names_and_those_of_erlang_are_els
         assert (caller.symbol, caller.relations[0].line) == ("Web.send", 15)
 
 
+def test_a_default_export_without_a_name_is_called_by_the_name_of_its_import(tmp_path: Path) -> None:
+    files = {"src/tax.ts": "export default function (order: number) {\n  return order\n}\n\nexport function other() {\n  return 1\n}\n", "src/pay.ts": "import taxOf from './tax'\n\nexport function pay() {\n  return taxOf(1)\n}\n"}
+    with opened(tmp_path, files) as repository:
+        assert edges(repository, "calls") == {("src/pay.ts pay", "src/tax.ts default"): CERTAIN}
+
+
 def test_an_edge_names_the_line_that_is_surest(tmp_path: Path) -> None:
     files = {"base.py": "class Store:\n    def save_all(self):\n        return 1\n", "main.py": "from base import Store\n\n\ndef run(rows):\n    rows.save_all()\n    return Store.save_all(rows)\n"}
     with opened(tmp_path, files) as repository:

@@ -32,6 +32,20 @@ def test_a_haskell_instance_is_named_by_its_head_without_the_context(head: str, 
     assert symbols(f'module A where\n\ninstance {head} where\n  show m = "x"\n', "haskell")[-1] == symbol
 
 
+@pytest.mark.parametrize("language", ["javascript", "typescript", "tsx"])
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        ("function (a) {", ["default"]), ("async function (a) {", ["default"]), ("function* () {", ["default"]), ("() => {", ["default"]),
+        ("async (a, b) => {", ["default"]), ("class {", ["default", "default.load"]), ("class extends Base {", ["default", "default.load"]),
+        ("function load(a) {", ["load"]), ("class Store {", ["Store", "Store.load"]), ("memo(() => {", [None]),
+    ],
+)  # fmt: skip
+def test_what_a_module_exports_without_a_name_is_its_default(language: str, head: str, expected: list[str]):
+    body = "  load() {\n    return 1\n  }\n" if "class" in head else "  return 1\n"
+    assert symbols(f"export default {head}\n{body}}}{')' if head.startswith('memo') else ''}\n", language) == expected
+
+
 @pytest.mark.parametrize(
     ("head", "symbol"),
     [

@@ -14,6 +14,8 @@ _JAVASCRIPT_DEFINITIONS = """
 (arguments (function_expression name: (_) @name) @function)
 (binary_expression right: (function_expression name: (_) @name) @function)
 (export_statement (function_expression name: (_) @name) @function)
+(export_statement value: [(function_expression) (generator_function) (arrow_function)] @function)
+(export_statement value: (class) @class)
 (pair key: (_) @name value: [(arrow_function body: (statement_block) @body) (function_expression body: (_) @body)]) @member
 (assignment_expression left: (member_expression) @name right: [(arrow_function body: (_) @body) (function_expression body: (_) @body) (generator_function body: (_) @body)]) @function
 (assignment_expression left: (member_expression) @name right: (class !name body: (_) @body)) @class
@@ -53,7 +55,11 @@ _JAVASCRIPT_WRAPPERS = frozenset(
     ("export_statement", "lexical_declaration", "variable_declaration", "expression_statement", "ambient_declaration")
 )  # fmt: skip
 
-_DEFAULT_EXPORTS = {"class_declaration": "default", "function_declaration": "default", "generator_function_declaration": "default"}
+_DEFAULT_EXPORTS = dict.fromkeys(
+    ("class_declaration", "function_declaration", "generator_function_declaration", "class", "function_expression", "generator_function", "arrow_function"),
+    "default",
+)
+"""What a module exports without a name, other modules import as `default`."""
 
 JAVASCRIPT = Syntax(
     definitions=_JAVASCRIPT_DEFINITIONS
