@@ -524,6 +524,30 @@ def test_a_search_below_a_repository_that_is_not_indexed_takes_the_repository_un
     assert ignored.stdout == b"made.md\n" and b"searching" not in ignored.stderr
 
 
+def test_a_search_of_a_subfolder_leaves_later_searches_the_repository(tmp_path, own_home):
+    """A search of `.` once made every later one in that folder smaller, without a word."""
+    root = plant(tmp_path / "whole", {"lib/fines.py": 'def fine(days):\n    """What a late reader pays."""\n    return days * 0.2\n', "doc/desk.md": "# Desk\n\nBooks are lent to a late reader.\n", "doc/deep/a.md": "# A\n"})
+    (root / ".git").mkdir()
+
+    def files(*arguments: str, below: str = "doc") -> tuple[bytes, int]:
+        ran = command("what does a late reader pay", *arguments, "--json", home=own_home, cwd=root / below)
+        return ran.stderr, json.loads(ran.stdout)["index"]["files"]
+
+    for _ in range(2):
+        said, count = files()
+        assert count == 3 and f"searching {root}, which this folder is a part of; this folder alone: wayfind TEXT .".encode() in said
+        assert files(".") == (b"", 2)
+    assert json.loads(command("explain", "desk.md:1", "--json", home=own_home, cwd=root / "doc").stdout)["index"]["files"] == 3
+    assert command("index", ".", "--no-vectors", home=own_home, cwd=root / "doc").returncode == 0
+    for below in ("doc", "doc/deep"):
+        said, count = files(below=below)
+        assert count == 2 and f"searching {root}/doc alone, which was indexed by itself; the whole repository: wayfind TEXT {root}".encode() in said
+    assert files(below="lib")[1] == 3
+    assert json.loads(command("explain", "desk.md:1", "--json", home=own_home, cwd=root / "doc").stdout)["index"]["files"] == 2
+    assert command("forget", ".", home=own_home, cwd=root / "doc").returncode == 0
+    assert files()[1] == 3
+
+
 @pytest.mark.parametrize("arguments", [("feedback", "--list"), ("feedback", "--delete", "all"), ("status",), ("learn", "--status"), ("learn", "--rollback"), ("learn", "--export", "f")])
 def test_what_only_looks_begins_no_index(tmp_path, own_home, arguments):
     folder = plant(tmp_path / "plain", {"a.py": "a = 1\n"})

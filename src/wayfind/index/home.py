@@ -16,6 +16,8 @@ CONTENT, VECTORS, EXPLANATIONS = "content.sqlite", "vectors.sqlite", "explanatio
 """Databases of the home, for all trees together."""
 CATALOGUE = "catalogue.sqlite"
 """The database in the folder of each tree."""
+CHOSEN = "chosen"
+"""Note in the folder of a tree that its user had it indexed by itself, whatever repository it lies in."""
 USED_STEP = 3600
 """Seconds between two notes that a tree is in use."""
 
@@ -109,6 +111,12 @@ def mark_used(folder: Path, root: Path) -> None:
                 file.write(os.fsencode(root))
         elif time.time() - note.stat().st_mtime > USED_STEP:
             os.utime(note)
+
+
+def mark_chosen(folder: Path) -> None:
+    """Note that the user asked for this index (`wayfind index`); a search alone makes none that others prefer to the repository's."""
+    with contextlib.suppress(OSError):
+        (folder / CHOSEN).touch(mode=0o600)
 
 
 def bytes_of(path: Path) -> int:

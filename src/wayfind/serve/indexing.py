@@ -39,6 +39,7 @@ def index_command(path: str | None, output: str | None, manual: str | None, rebu
     Searching does that too; this command shows what was done. Nothing is written into the repository.
     """
     from wayfind.config import default_home
+    from wayfind.index.home import mark_chosen
     from wayfind.index.maintain import drop_unreadable
     from wayfind.index.refresh import Options
     from wayfind.search.engine import state
@@ -58,6 +59,7 @@ def index_command(path: str | None, output: str | None, manual: str | None, rebu
         drop_unreadable(folder, home or default_home())
     with opened(folder, home, Options(Path(manual) if manual else None, workers=jobs, rebuild=rebuild)) as place, meter() as progress:
         done = place.repository.refresh(progress)
+        mark_chosen(place.tree.folder)
         progress.clear()
         for line in _report(done, state(place.repository.snapshot()), output):
             click.echo(line)

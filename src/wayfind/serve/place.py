@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wayfind.errors import NotFound, UsageError
-from wayfind.index.home import CATALOGUE, CONTENT
+from wayfind.index.home import CATALOGUE, CHOSEN, CONTENT
 from wayfind.search.trace import line_of
 from wayfind.serve.exits import note
 
@@ -155,13 +155,15 @@ def split_place(place: str) -> tuple[str, int]:
 def root_around(file: str) -> str | None:
     """The folder to open for a file when no PATH is given; None stands for the current one.
 
-    The current folder or else the nearest around the file that is indexed; where none is, the repository around the file, or
-    else the current folder if it holds the file and is not the user's home or above it. Raises NotFound where there is no such
-    file, and UsageError where no folder is to be had: what lies around a file at large is not indexed unasked.
+    What a command without PATH speaks of in the current folder, if the file lies in that; or the same of the file's folder: what is
+    indexed, nearest first; where nothing is, the repository around the file, or else the current folder if it holds the file and is not
+    the user's home or above it. Raises NotFound where there is no such file, and UsageError where no folder is to be had: what lies
+    around a file at large is not indexed unasked.
     """
     whole, here = Path(os.path.abspath(file)), Path.cwd()
     around = sorted(whole.parents, key=lambda folder: folder != here)  # stable: nearest first after the current one
-    found = next(filter(_is_indexed, around), None) or next((folder for folder in whole.parents if (folder / ".git").exists()), None)
+    owners = filter(None, (_owner(folder) for folder in dict.fromkeys((*around[:1], whole.parent))))
+    found = next(filter(_is_indexed, (*owners, *around)), None) or next((folder for folder in whole.parents if (folder / ".git").exists()), None)
     if found is None and (here not in around or here in (home := Path.home()).parents or here == home):
         if not whole.exists():
             raise NotFound(f"no such file: {file}")
@@ -170,34 +172,56 @@ def root_around(file: str) -> str | None:
 
 
 def folder_around() -> str | None:
-    """The folder that a command without PATH speaks of; None stands for the current one.
+    """The folder that a command without PATH speaks of; None stands for the current one. The user's home and what lies above are not looked at."""
+    found = _owner(Path.cwd())
+    return None if found in (None, Path.cwd()) else os.fspath(found)
 
-    The current one where it is indexed or a repository; else the nearest around it that is indexed, up to its repository's, else that
-    repository; but the current one where the walk of that would leave it out. The user's home and what lies above are not looked at.
-    """
+
+def _owner(here: Path) -> Path | None:
+    """The folder whose index speaks of a folder: the nearest that its user had indexed by itself (`wayfind index`), up to the git
+    repository around it; else that repository; else the nearest that is indexed. Not one whose walk would leave the folder out."""
     from wayfind.corpus.walk import reaches
 
-    here, home = Path.cwd(), Path.home()
+    indexed: list[Path] = []
+    around: list[Path] = []
     for folder in (here, *here.parents):
-        if folder == home or folder in home.parents:
-            return None
-        if _is_indexed(folder) or (folder / ".git").exists():
-            return os.fspath(folder) if folder != here and reaches(folder, here) else None
-    return None
+        if folder == Path.home() or folder in Path.home().parents:
+            break
+        repository = (folder / ".git").exists()
+        if repository or _is_chosen(folder):
+            around.append(folder)
+        elif _is_indexed(folder):
+            indexed.append(folder)
+        if repository:
+            break
+    return next((folder for folder in (*around, *indexed) if folder == here or reaches(folder, here)), None)
 
 
 def whole(doing: str, command: str) -> str:
-    """The folder that a command without PATH works on, which is said where it is not the current one. Raises UsageError where that would
-    be all that the user has.
+    """The folder that a command without PATH works on, which is said where it is not the current one, and where it is not the whole
+    repository. Raises UsageError where that would be all that the user has.
 
     Args:
-        doing: what is done there, and `command`: how to do it in the current folder alone; both for the user.
+        doing: what is done there, and `command`: how to do it elsewhere; both for the user.
     """
-    if found := folder_around():
+    found = folder_around()
+    if outer := _repository_around(Path(found or ".").resolve()):
+        note(f"{doing} {found or Path.cwd()} alone, which was indexed by itself; the whole repository: {command} {outer}")
+    elif found:
         note(f"{doing} {found}, which this folder is a part of; this folder alone: {command} .")
     else:
         check_not_at_large()
     return found or "."
+
+
+def _repository_around(folder: Path) -> Path | None:
+    """The git repository that a folder is only a part of, which was indexed by itself."""
+    from wayfind.corpus.walk import reaches
+
+    if not _is_chosen(folder) or (folder / ".git").exists():
+        return None
+    found = next((outer for outer in folder.parents if (outer / ".git").exists()), None)
+    return found if found and found not in (Path.home(), *Path.home().parents) and reaches(found, folder) else None
 
 
 def check_not_at_large() -> None:
@@ -221,6 +245,14 @@ def _is_indexed(folder: Path) -> bool:
     from wayfind.corpus.identity import tree_id
 
     return (default_home() / "trees" / tree_id(folder) / "root").exists()
+
+
+def _is_chosen(folder: Path) -> bool:
+    """Whether the user had the folder indexed by itself; a search with a PATH alone does not say that."""
+    from wayfind.config import default_home
+    from wayfind.corpus.identity import tree_id
+
+    return _is_indexed(folder) and (default_home() / "trees" / tree_id(folder) / CHOSEN).exists()
 
 
 def within(root: Path, file: str) -> str:
