@@ -23,6 +23,8 @@ BASE = Path(__file__).parent / "base"
 """The bundle that comes with Wayfind."""
 BESIDE = ("decoder", "background")
 """Parts on which no vector depends."""
+OUTPUT = "bundle"
+"""Folder of the bundle in the output folder of a training."""
 _PIECE = 1 << 22
 """Bytes that are read at a time."""
 _SHOWN = 6
@@ -122,19 +124,34 @@ def _named(name: str) -> Bundle | None:
 
 
 def folder_bundle(folder: Path) -> Bundle:
-    """The bundle in a folder, or the encoder of another make (`model.foreign`). Raises ModelError."""
-    if not (folder / MANIFEST).is_file():
-        from wayfind.model.foreign import describe, is_foreign
+    """The bundle in a folder, or that of a training's output, or the encoder of another make (`model.foreign`). Raises ModelError."""
+    from wayfind.model.foreign import describe, is_foreign
 
-        if is_foreign(folder):
-            return describe(folder)
-        if folder.is_dir():
-            held = ", ".join(sorted(path.name for path in folder.iterdir())[:_SHOWN]) or "nothing"
-            raise ModelError(
-                f"no encoder in {folder}: expected {MANIFEST} of a bundle, or config.json with tokenizer.json or vocab.txt and model.onnx or "
-                f"model.safetensors, as sentence-transformers and transformers write them; found {held}"
-            )
-    return load(folder)
+    if not (folder / MANIFEST).is_file() and is_foreign(folder):
+        return describe(folder)
+    if (found := within(folder)) is None and folder.is_dir():
+        raise ModelError(_not_served(folder))
+    return load(found or folder)
+
+
+def within(folder: Path) -> Path | None:
+    """Where the bundle of a folder lies: in itself, or, of a training's output, in its `bundle`; None where neither has one."""
+    return next((place for place in (folder, folder / OUTPUT) if (place / MANIFEST).is_file()), None)
+
+
+def _not_served(folder: Path) -> str:
+    """Why a folder without an encoder cannot be used, and what to name or to run instead."""
+    is_checkpoint = (folder / "state.json").is_file()
+    if is_checkpoint or any(True for place in ("", "stage-*/") for _ in folder.glob(f"{place}step-*/state.json")):
+        output = folder.parent if is_checkpoint else folder
+        output = output.parent if output.name.startswith("stage-") else output
+        whole = f"name the bundle of that training: {made}" if (made := within(output)) else f"train to the end, where a bundle is written: wayfind train --config FILE --output {output} --resume"
+        return f"{folder} {'is a checkpoint' if is_checkpoint else 'holds checkpoints'} of `wayfind train`, which no search reads; {whole}, or judge it as it is: wayfind eval --model-path {folder}"
+    held = ", ".join(sorted(path.name for path in folder.iterdir())[:_SHOWN]) or "nothing"
+    return (
+        f"no encoder in {folder}: expected {MANIFEST} of a bundle, or config.json with tokenizer.json or vocab.txt and model.onnx or "
+        f"model.safetensors, as sentence-transformers and transformers write them; found {held}"
+    )
 
 
 def write(folder: Path, name: str, parts: Mapping[str, Any], files: Mapping[str, bytes], about: Mapping[str, Any]) -> Bundle:

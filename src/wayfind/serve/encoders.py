@@ -13,7 +13,8 @@ VARIABLE = "WAYFIND_MODEL"
 
 
 def use_encoder(folder: str) -> None:
-    """Have this process use the encoder in a folder: a bundle, or one with an ONNX graph, or with weights for `transformers`.
+    """Have this process use the encoder in a folder: a bundle, the output of a training, or one with an ONNX graph or weights for
+    `transformers`.
 
     Raises NotFound, ModelError, UsageError.
     """
@@ -30,7 +31,7 @@ def _converted(folder: Path) -> Path:
     if (folder / MANIFEST).is_file():
         return folder
     if not is_foreign(folder):
-        folder_bundle(folder)  # says what is expected, before an index is made
+        return folder_bundle(folder).folder  # or says what is expected, before an index is made
     check_files(folder)
     if graph_of(folder):
         return folder

@@ -14,7 +14,7 @@ import click
 from click.core import ParameterSource
 
 from wayfind.errors import NotFound, UsageError
-from wayfind.model.bundle import MANIFEST
+from wayfind.model.bundle import OUTPUT, within
 from wayfind.serve.exits import FOUND, NOTHING
 from wayfind.serve.place import home_of, whole
 from wayfind.serve.progress import meter
@@ -74,7 +74,7 @@ def _model(folder: str | None) -> Iterator[Path | None]:
         return
     with tempfile.TemporaryDirectory(prefix="wayfind-model-") as scratch:
         path = Path(folder).expanduser()
-        found = next((place for place in (path, path / "bundle") if (place / MANIFEST).is_file()), None)
+        found = within(path)
         if found is None:
             if not any(True for place in ("", "step-*/", "stage-*/step-*/") for _ in path.glob(f"{place}state.json")):
                 raise NotFound(f"{folder} holds neither a bundle nor a checkpoint of `wayfind train`")
@@ -83,7 +83,7 @@ def _model(folder: str | None) -> Iterator[Path | None]:
             from wayfind.train.checkpoint import best_in
             from wayfind.train.export import export
 
-            found = Path(scratch) / "bundle"
+            found = Path(scratch) / OUTPUT
             export(best_in(path), found)
         before = os.environ.get("WAYFIND_MODEL")
         os.environ["WAYFIND_MODEL"] = os.fspath(found.resolve())

@@ -1,0 +1,65 @@
+"""Regressions of training as a newcomer uses it: what it made is found where it is named, and what cannot be done says what can."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnxscript")
+
+from training import changed, configuration, lines, write_lines  # noqa: E402
+
+from wayfind.errors import ModelError, NotFound, UsageError  # noqa: E402
+from wayfind.model import bundle  # noqa: E402
+from wayfind.serve import encoders, training  # noqa: E402
+from wayfind.train import checkpoint  # noqa: E402
+from wayfind.train.batches import pairs_of, read_material, vocabulary_of  # noqa: E402
+from wayfind.train.config import EncoderConfig, HeadsConfig, MaxSim, Source, read_configs  # noqa: E402
+from wayfind.train.encoder import build_encoder  # noqa: E402
+from wayfind.train.heads import build_model  # noqa: E402
+from wayfind.train.loop import train  # noqa: E402
+from wayfind.train.run import train_stages  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory):
+    """The output folder of a training, with two checkpoints, a log and a bundle."""
+    folder = tmp_path_factory.mktemp("trained")
+    train_stages([configuration(write_lines(folder / "pairs.jsonl"), loop__steps=2, loop__evaluate_every=1)], folder / "m2")
+    return folder / "m2"
+
+
+@pytest.fixture
+def unused(monkeypatch):
+    monkeypatch.setenv("WAYFIND_MODEL", "none")
+
+
+def test_the_output_folder_of_a_training_is_taken_as_an_encoder(output, unused, monkeypatch):
+    """`--encoder` and WAYFIND_MODEL took its `bundle` alone, `eval --model-path` either."""
+    encoders.use_encoder(str(output))
+    assert os.environ["WAYFIND_MODEL"] == str(output / "bundle")
+    monkeypatch.setenv("WAYFIND_MODEL", str(output))
+    assert bundle.current() == bundle.load(output / "bundle")
+
+
+@pytest.mark.parametrize("inside", ["", "stage-2"])
+def test_a_checkpoint_is_no_encoder_and_names_the_bundle_beside_it(output, unused, tmp_path, inside):
+    """It said that `bundle.json` was expected, and not that one was a folder further up."""
+    place = tmp_path / "m2" / inside
+    shutil.copytree(output, place)
+    shutil.move(place / "bundle", tmp_path / "kept")
+    newest = checkpoint.latest(place)
+    for folder in (newest, place):
+        with pytest.raises(ModelError, match=rf"{folder} (is a checkpoint|holds checkpoints) of `wayfind train`, .* wayfind train --config FILE --output {tmp_path}/m2 --resume, or .* wayfind eval --model-path {folder}$"):
+            encoders.use_encoder(str(folder))
+    shutil.move(tmp_path / "kept", tmp_path / "m2" / "bundle")
+    with pytest.raises(ModelError, match=rf"name the bundle of that training: {tmp_path}/m2/bundle, or"):
+        encoders.use_encoder(str(newest))
