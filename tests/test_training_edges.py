@@ -63,3 +63,21 @@ def test_a_checkpoint_is_no_encoder_and_names_the_bundle_beside_it(output, unuse
     shutil.move(tmp_path / "kept", tmp_path / "m2" / "bundle")
     with pytest.raises(ModelError, match=rf"name the bundle of that training: {tmp_path}/m2/bundle, or"):
         encoders.use_encoder(str(newest))
+
+
+def test_a_conversion_is_said_once(tmp_path, monkeypatch, capsys, unused):
+    """It took half a minute without a word."""
+    monkeypatch.setenv("WAYFIND_HOME", str(tmp_path / "home"))
+    (tmp_path / "m").mkdir()
+    for name, content in {"config.json": '{"hidden_size": 4}', "vocab.txt": "[PAD]\n[UNK]\n[CLS]\n[SEP]\n", "model.safetensors": ""}.items():
+        (tmp_path / "m" / name).write_text(content)
+
+    def converted(command, **options):
+        bundle.write(Path(command[-1]), "m", {}, {}, {})
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(encoders.subprocess, "run", converted)
+    for said in (1, 0):
+        encoders.use_encoder(str(tmp_path / "m"))
+        out, err = capsys.readouterr()
+        assert (out, err.count(f"converting {tmp_path / 'm'}")) == ("", said)

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 from wayfind.errors import ModelError, NotFound, UsageError
+from wayfind.serve.exits import note
 from wayfind.serve.processes import python
 
 VARIABLE = "WAYFIND_MODEL"
@@ -42,6 +43,7 @@ def _converted(folder: Path) -> Path:
 
 
 def _convert(folder: Path, place: Path) -> None:
+    note(f"converting {folder} to ONNX, once; it takes up to a minute, and what is made is kept in {place}")
     done = subprocess.run(python("wayfind.train.convert", folder, place), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     if done.returncode:
         said = done.stderr.strip().splitlines()
