@@ -65,6 +65,30 @@ def test_a_checkpoint_is_no_encoder_and_names_the_bundle_beside_it(output, unuse
         encoders.use_encoder(str(newest))
 
 
+def test_a_start_that_is_a_bundle_says_so_and_what_to_name(output, tmp_path):
+    """It was told to train into the folder of the bundle."""
+    own = configuration(output.parent / "pairs.jsonl", start=str(output / "bundle"))
+    with pytest.raises(NotFound, match=rf"m2/bundle: a bundle, .* no checkpoint; name the training that it is of: {output}; or .* wayfind.train.dequantise .* encoder.folder"):
+        read_material(own)
+    shutil.copytree(output / "bundle", tmp_path / "alone")
+    with pytest.raises(NotFound, match="if its checkpoints are kept; or .* wayfind.train.dequantise"):
+        read_material(changed(own, {"start": str(tmp_path / "alone")}))
+    with pytest.raises(NotFound, match=f"name the training that it is of: {output}$"):
+        checkpoint.best_in(output / "bundle")
+
+
+def test_weights_of_another_size_are_said_in_one_line(output, tmp_path):
+    """Twelve lines of torch's came, and no advice."""
+    own = configuration(output.parent / "pairs.jsonl", start=str(output), encoder__hidden=32)
+    with pytest.raises(UsageError) as said:
+        train(own, read_material(own), tmp_path / "out")
+    assert re.search(r"\d+ of \d+ tensors are of another size, first encoder.embedding.weight \(\d+ × 16 there, \d+ × 32 here\); set encoder, heads and vocabulary .*state.json", str(said.value))
+    assert "\n" not in str(said.value) and len(str(said.value)) < 600
+    deeper = changed(own, {"encoder.hidden": 16, "encoder.layers": 2})
+    with pytest.raises(UsageError, match=r"\d+ of \d+ tensors are not there, first encoder.blocks.1"):
+        train(deeper, read_material(deeper), tmp_path / "out")
+
+
 def test_a_conversion_is_said_once(tmp_path, monkeypatch, capsys, unused):
     """It took half a minute without a word."""
     monkeypatch.setenv("WAYFIND_HOME", str(tmp_path / "home"))

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from wayfind.errors import NotFound, UsageError
+from wayfind.model import bundle
 from wayfind.train.config import TrainConfig, config_of
 from wayfind.train.heads import CrossEncoder, RetrievalModel, build_model, describe
 from wayfind.train.lowrank import LowRank, merged
@@ -82,6 +83,8 @@ def best_in(folder: Path) -> Path:
         return folder
     stages = sorted(folder.glob("stage-*"), key=lambda path: int(path.name.removeprefix("stage-")))
     found = latest(stages[-1] if stages else folder)
+    if found is None and (folder / bundle.MANIFEST).is_file():
+        raise NotFound(f"{folder}: a bundle, made for searching, and no checkpoint; name {_trained_into(folder)}")
     if found is None:
         raise NotFound(f"{folder}: neither a checkpoint nor a folder with one; train it with: wayfind train --config FILE --output {folder}")
     best = found.parent / f"step-{read_state(found)['progress']['best_step']:08d}"
@@ -90,7 +93,20 @@ def best_in(folder: Path) -> Path:
 
 def weights_in(folder: Path) -> Path:
     """The folder of the weights that a training starts from: the folder itself, or the best checkpoint in it. Raises NotFound."""
-    return folder if (folder / "model.safetensors").is_file() else best_in(folder)
+    if (folder / "model.safetensors").is_file():
+        return folder
+    try:
+        return best_in(folder)
+    except NotFound as problem:
+        if (folder / bundle.MANIFEST).is_file():
+            raise NotFound(f"{problem}; or, if it began as a BERT, make an encoder's folder of it with wayfind.train.dequantise (training/README.md), and name that as encoder.folder in place of `start`") from None
+        raise
+
+
+def _trained_into(made: Path) -> str:
+    """The folder of the training that a bundle lies in, if its checkpoints are there, else what it should be."""
+    above = made.resolve().parent
+    return f"the training that it is of: {above}" if any(map(all_in, (above, *above.glob("stage-*")))) else "the training that it is of, if its checkpoints are kept"
 
 
 def thin(folder: Path, keep: int, best_step: int) -> None:
@@ -129,10 +145,29 @@ def load_weights(folder: Path, model: nn.Module) -> None:
     Raises UsageError where they do not fit or are damaged, NotFound where they are not there.
     """
     tensors = _tensors(folder / "model.safetensors")
+    if not any(isinstance(part, LowRank) for part in model.modules()):
+        tensors = merged(tensors)
     try:
-        model.load_state_dict(tensors if any(isinstance(part, LowRank) for part in model.modules()) else merged(tensors))
+        model.load_state_dict(tensors)
     except RuntimeError as problem:
-        raise UsageError(f"{folder}: its weights do not fit the encoder and heads of this configuration: {problem}") from None
+        why = _misfit(tensors, model.state_dict()) or str(problem)
+        mend = f"set encoder, heads and vocabulary to those that `config` in {folder / 'state.json'} names" if (folder / "state.json").is_file() else "name it as encoder.folder, if it is an encoder of transformers"
+        raise UsageError(f"{folder}: its weights do not fit the encoder and heads of this configuration: {why}; {mend}, or leave `start` out") from None
+
+
+def _misfit(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
+    """How weights differ from those of a model, by the first tensor of each kind of difference, "" where they do not."""
+    resized = [name for name in wanted if name in found and found[name].shape != wanted[name].shape]
+    kinds = (
+        (resized, f"of {len(wanted)} tensors are of another size"), ([name for name in wanted if name not in found], f"of {len(wanted)} tensors are not there"),
+        ([name for name in found if name not in wanted], f"of its {len(found)} tensors have no place"),
+    )  # fmt: skip
+    first = f" ({_shape(found[resized[0]])} there, {_shape(wanted[resized[0]])} here)" if resized else ""
+    return ", ".join(f"{len(names)} {what}, first {names[0]}" + (first if names is resized else "") for names, what in kinds if names)
+
+
+def _shape(tensor: Tensor) -> str:
+    return " × ".join(map(str, tensor.shape)) or "a number"
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:
