@@ -89,6 +89,31 @@ def test_weights_of_another_size_are_said_in_one_line(output, tmp_path):
         train(deeper, read_material(deeper), tmp_path / "out")
 
 
+@pytest.mark.parametrize("given", ["data/minilm", "./minilm", "~/minilm", "models/of/mine", "/nope/minilm"])
+def test_an_encoder_that_lies_nowhere_is_not_asked_of_the_hub(tmp_path, monkeypatch, given):
+    """A misspelt path went to the hub, which was tried again for half a minute."""
+    (tmp_path / "data").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda *given: pytest.fail("the hub was asked"))
+    (tmp_path / "own.yaml").write_text(f"name: own\ndata: {{train: [data/pairs.jsonl]}}\nencoder: {{folder: {given}}}\n")
+    (config,) = read_configs(tmp_path / "own.yaml")
+    place = os.path.normpath(tmp_path / os.path.expanduser(given))
+    for refused in (lambda: vocabulary_of(config), lambda: build_encoder(config.encoder, 300)):
+        with pytest.raises(NotFound, match=f"encoder.folder {re.escape(place)}: no such folder"):
+            refused()
+
+
+def test_a_hub_name_is_asked_of_the_hub(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda *given: asked.append(given) or (_ for _ in ()).throw(OSError("offline")))
+    for name in ("owner/minilm", "minilm"):
+        (tmp_path / "own.yaml").write_text(f"name: own\ndata: {{train: [pairs.jsonl]}}\nencoder: {{folder: {name}}}\n")
+        (config,) = read_configs(tmp_path / "own.yaml")
+        with pytest.raises(NotFound, match="as a name on the hub it cannot be had"):
+            vocabulary_of(config)
+    assert [name for name, _ in asked] == ["owner/minilm", "minilm"]
+
+
 def test_a_conversion_is_said_once(tmp_path, monkeypatch, capsys, unused):
     """It took half a minute without a word."""
     monkeypatch.setenv("WAYFIND_HOME", str(tmp_path / "home"))
@@ -105,3 +130,17 @@ def test_a_conversion_is_said_once(tmp_path, monkeypatch, capsys, unused):
         encoders.use_encoder(str(tmp_path / "m"))
         out, err = capsys.readouterr()
         assert (out, err.count(f"converting {tmp_path / 'm'}")) == ("", said)
+
+
+def test_pairs_without_one_to_learn_from_say_what_to_do(tmp_path):
+    path = tmp_path / "pairs.jsonl"
+    path.write_text("".join(json.dumps(line | {"part": "valid"}) + "\n" for line in lines(5)))
+    with pytest.raises(UsageError, match="no pair of the part `train`; give some of its lines `part`: `train`, or name other pairs in data.train"):
+        pairs_of(Source(str(path)), "train")
+    path.write_text("")
+    with pytest.raises(UsageError, match="it is empty: write pairs into it, or name other pairs in data.train"):
+        pairs_of(Source(str(path)), "train")
+    (tmp_path / "built").mkdir()
+    (tmp_path / "built" / "manifest.json").write_text('{"shards": {}}')
+    with pytest.raises(UsageError, match="no pair of the part `train`; build it with smaller shares split.valid and split.test or another seed"):
+        pairs_of(Source(str(tmp_path / "built")), "train")

@@ -19,6 +19,7 @@ from torch import Tensor
 from wayfind.errors import NotFound, UsageError
 from wayfind.train.checkpoint import weights_in
 from wayfind.train.config import DataConfig, Negatives, Source, TrainConfig
+from wayfind.train.encoder import check_there
 from wayfind.train.heads import Texts
 from wayfind.train.pairs import KINDS, Pair, read_lines, read_pairs
 from wayfind.train.recipe import check_languages
@@ -317,6 +318,7 @@ def _by_transformers(folder: Path) -> Vocabulary:
 def _vocabulary_of_encoder(folder: str) -> Path:
     if Path(folder).is_dir():
         return Path(folder)
+    check_there(folder)
     try:
         from huggingface_hub import hf_hub_download
 
@@ -335,9 +337,15 @@ def pairs_of(source: Source, part: str, learned: Sequence[Source] = ()) -> list[
     if not found and part == "valid" and path.is_file() and path.resolve() not in [Path(one.path).resolve() for one in learned]:
         found = list(read_lines(path))
     if not found:
-        mend = "give some of its lines `part`: `valid`" if path.is_file() else "build it with a larger share split.valid or another seed"
-        raise UsageError(f"{path}: no pair of the part `{part}`" + (f"; {mend}, or name other pairs in data.valid" if part == "valid" else ""))
+        raise UsageError(f"{path}: no pair of the part `{part}`; {_mend(path, part)}, or name other pairs in data.{part}")
     return found
+
+
+def _mend(path: Path, part: str) -> str:
+    """What to do about a file or a folder that has no pair of a part."""
+    if path.is_file():
+        return f"give some of its lines `part`: `{part}`" if any(True for _ in read_lines(path)) else "it is empty: write pairs into it"
+    return f"build it with {'a larger share split.valid' if part == 'valid' else 'smaller shares split.valid and split.test'} or another seed"
 
 
 def _some(source: Source, most: int) -> list[Pair]:

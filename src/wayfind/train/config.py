@@ -322,11 +322,22 @@ def _config(values: dict[str, Any], path: Path, where: str, begun: bool) -> Trai
 
 
 def _placed(given: str, config: Path) -> str:
-    """A path relative to the configuration's folder; what lies nowhere there (a hub name) stays as it is."""
+    """A path relative to the configuration's folder; what lies nowhere there and may be a hub name stays as it is."""
     if not given:
         return given
-    place = (config.parent / Path(given).expanduser()).resolve()
-    return str(place) if place.exists() else given
+    own = Path(given).expanduser()
+    place = (config.parent / own).resolve()
+    is_ours = is_path(given) or (len(own.parts) > 1 and place.parent.is_dir())
+    return str(place) if place.exists() or (is_ours and not own.exists()) else given
+
+
+def is_path(given: str) -> bool:
+    """Whether a value can be nothing but a path: no hub has a name like it.
+
+    >>> [is_path(one) for one in ("minilm", "owner/minilm", "./minilm", "~/minilm", "data/models/minilm")]
+    [False, False, True, True, True]
+    """
+    return given.startswith((".", "~")) or Path(given).is_absolute() or len(Path(given).parts) > 2
 
 
 def _check(config: TrainConfig, where: str) -> None:

@@ -14,8 +14,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wayfind.errors import UsageError
-from wayfind.train.config import EncoderConfig
+from wayfind.errors import NotFound, UsageError
+from wayfind.train.config import EncoderConfig, is_path
 
 
 class Rotary(nn.Module):
@@ -178,9 +178,17 @@ def pretrained(folder: str) -> PretrainedEncoder:
     return PretrainedEncoder(_pretrained(folder, 0.0))
 
 
+def check_there(folder: str) -> None:
+    """Raise NotFound where `encoder.folder` is a path, which no hub knows, and there is no such folder."""
+    if is_path(folder) and not Path(folder).is_dir():
+        place = Path(folder).expanduser().absolute()
+        raise NotFound(f"encoder.folder {place}: no such folder; a path is relative to the configuration's folder, and OWNER/NAME is taken for a name on the hub where no folder OWNER lies beside the configuration")
+
+
 def _pretrained(folder: str, dropout: float) -> nn.Module:
-    """The encoder in a folder or of a hub name, with its weights as float32. Raises UsageError where it lacks some of them: the library
-    draws those at random, and says so in a log line alone."""
+    """The encoder in a folder or of a hub name, with its weights as float32. Raises NotFound, and UsageError where it lacks some of
+    them: the library draws those at random, and says so in a log line alone."""
+    check_there(folder)
     transformers = _transformers()
     try:
         found = transformers.AutoConfig.from_pretrained(folder)
