@@ -132,6 +132,30 @@ def test_a_conversion_is_said_once(tmp_path, monkeypatch, capsys, unused):
         assert (out, err.count(f"converting {tmp_path / 'm'}")) == ("", said)
 
 
+def test_dequantising_warns_of_nothing(tmp_path, recwarn):
+    """torch warned of arrays that are read-only, once a process."""
+    transformers = pytest.importorskip("transformers")
+    from wayfind.train.dequantise import dequantise
+    from wayfind.train.export import export
+    from wayfind.train.vocabulary import learn_vocabulary
+
+    folder = tmp_path / "bert"
+    transformers.BertModel(transformers.BertConfig(vocab_size=300, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=48, max_position_embeddings=64)).save_pretrained(folder)
+    learn_vocabulary(["open close file socket the number"] * 3, 250).write(folder)
+    encoder = EncoderConfig(folder=str(folder), layers=1, code_length=40, query_length=16)
+    own = configuration(write_lines(tmp_path / "pairs.jsonl"), encoder=encoder, heads=HeadsConfig(vector=0, tokens=8), objectives__maxsim=MaxSim(1.0))
+    material = read_material(own)
+    best = checkpoint.save(tmp_path / "run", build_model(own, material.vocabulary.size), None, checkpoint.Progress(), own, material.vocabulary)
+    export(best, tmp_path / "bundle")
+    recwarn.clear()
+    torch.set_warn_always(True)
+    try:
+        dequantise(tmp_path / "bundle", folder, tmp_path / "again")
+    finally:
+        torch.set_warn_always(False)
+    assert not [str(one.message) for one in recwarn]
+
+
 def test_pairs_without_one_to_learn_from_say_what_to_do(tmp_path):
     path = tmp_path / "pairs.jsonl"
     path.write_text("".join(json.dumps(line | {"part": "valid"}) + "\n" for line in lines(5)))

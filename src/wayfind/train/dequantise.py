@@ -53,7 +53,8 @@ def dequantise(folder: Path, like: Path, output: Path) -> int:
     config |= {"num_hidden_layers": layers, "vocab_size": words, "max_position_embeddings": positions, "pad_token_id": part["pad"]}
     (output / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     (output / part["vocabulary"]).write_bytes((folder / part["vocabulary"]).read_bytes())
-    save_file({name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in state.items()}, output / "model.safetensors", {"format": "pt"})
+    # copies: what ONNX reads is read-only, which torch warns of
+    save_file({name: torch.from_numpy(np.array(value, order="C")) for name, value in state.items()}, output / "model.safetensors", {"format": "pt"})
     if part["token_dim"]:
         (output / PROJECTION).mkdir(exist_ok=True)
         save_file({"linear.weight": torch.from_numpy(np.ascontiguousarray(whole(products[-1], rows=False).T))}, output / PROJECTION / "model.safetensors")
