@@ -156,6 +156,22 @@ def test_dequantising_warns_of_nothing(tmp_path, recwarn):
     assert not [str(one.message) for one in recwarn]
 
 
+@pytest.mark.parametrize(("found", "hinted"), [(0.0, True), (0.04, True), (0.05, False), (0.9, False)])
+def test_mining_that_finds_next_to_nothing_says_what_to_do(capsys, found, hinted):
+    training._words({"event": "mined", "step": 5, "steps": 10, "per_pair": found})
+    assert ("raise negatives.candidates, lower negatives.margin, or mine later" in capsys.readouterr().out) == hinted
+
+
+def test_the_report_of_torchrun_has_the_cause(tmp_path):
+    """It ended with the address of a manual, and the cause stood a page above."""
+    write_lines(tmp_path / "pairs.jsonl")
+    (tmp_path / "own.yaml").write_text("name: own\ndata: {train: [pairs.jsonl], vocabulary_size: 300}\nencoder: {layers: 1, hidden: 16, heads: 2}\nloop: {batch: 5, device: cpu}\n")
+    run = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "-m", "wayfind", "train", "--config", tmp_path / "own.yaml", "--output", tmp_path / "out"]
+    done = subprocess.run(run, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert done.returncode == 1
+    assert "loop.batch is 5: it must be a multiple of the 2 processes" in done.stderr.partition("Root Cause")[2], done.stderr[-3000:]
+
+
 def test_pairs_without_one_to_learn_from_say_what_to_do(tmp_path):
     path = tmp_path / "pairs.jsonl"
     path.write_text("".join(json.dumps(line | {"part": "valid"}) + "\n" for line in lines(5)))

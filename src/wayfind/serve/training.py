@@ -14,6 +14,10 @@ import click
 from wayfind.errors import UsageError
 from wayfind.serve.exits import FOUND, note
 
+LEAST_MINED = 0.05
+"""Hard negatives a pair below which mining found next to none."""
+TOO_FEW = ": next to none; raise negatives.candidates, lower negatives.margin, or mine later (negatives.every)"
+
 
 @click.command("train")
 @click.option("--config", "config_path", required=True, metavar="FILE", help="YAML file: data, encoder, heads, objectives, loop.")
@@ -30,6 +34,15 @@ def train_command(config_path: str, output: str | None, resume: bool, prepare: b
     """
     if find_spec("torch") is None:
         raise UsageError("training needs torch: pip install 'wayfind[train]'")
+    if "TORCHELASTIC_ERROR_FILE" not in os.environ:
+        return _train(config_path, output, resume, prepare, scores, as_json)
+    from torch.distributed.elastic.multiprocessing.errors import record
+
+    # torchrun ends with a report, which has the cause where it was recorded
+    return record(_train)(config_path, output, resume, prepare, scores, as_json)
+
+
+def _train(config_path: str, output: str | None, resume: bool, prepare: bool, scores: bool, as_json: bool) -> int:
     from wayfind.train.config import read_configs
     from wayfind.train.device import leave
     from wayfind.train.explaining import is_explainer
@@ -99,7 +112,7 @@ def _words(line: dict[str, Any]) -> None:
     elif event == "evaluation":
         click.echo(f"{at}  held-out MRR {line['mrr']:.4f} among {line['among'] or line['pool']}, recall@10 {line['recall_at_10']:.4f}, best {line['best']:.4f}")
     elif event == "mined":
-        click.echo(f"{at}  {line['per_pair']:.1f} hard negatives a pair")
+        click.echo(f"{at}  {line['per_pair']:.1f} hard negatives a pair" + (TOO_FEW if line["per_pair"] < LEAST_MINED else ""))
     elif event == "exported":
         click.echo(f"exported: {line['megabytes']:.1f} MB, held-out MRR {line['mrr']:.4f} by ONNX Runtime ({line['network_mrr']:.4f} by the network)")
     elif event == "done":
