@@ -16,8 +16,12 @@ from urllib.parse import quote
 from wayfind.errors import IndexBusy, IndexDamaged, IndexVersion, StorageError
 
 _IN_ONE_QUERY = 500
-_DAMAGE = ("malformed", "not a database", "corrupt", "no such", "decode to UTF-8")
-"""What SQLite says of a file that does not hold what was written."""
+_REFUSED = ("disk is full", "unable to open", "readonly", "read-only", "disk I/O error", "out of memory", "permission", "not authorized", "large file")
+"""What SQLite says where the disk or the system refused. All else that it says of our statements means a file that does not hold what
+was written: there are too many kinds of damage to name them (tests/test_damage.py tries some hundreds)."""
+_WRITE_VERSION = 18
+"""Byte of the header that says how a file is to be written; SQLite only reads one of a higher version than `_LAST_WRITE_VERSION`."""
+_LAST_WRITE_VERSION = 2
 
 
 class Database(ABC):
@@ -84,6 +88,7 @@ def connect(path: Path) -> sqlite3.Connection:
         private_folder(path.parent)
         if not path.exists():
             path.touch(mode=0o600)
+        _check_header(path)
         try:
             return _write_ahead(_opened(path, "rw"))
         except sqlite3.OperationalError as error:
@@ -92,6 +97,13 @@ def connect(path: Path) -> sqlite3.Connection:
             raise
     except (OSError, sqlite3.Error) as error:
         raise storage_error(error, path) from error
+
+
+def _check_header(path: Path) -> None:
+    """Raises IndexDamaged where SQLite would take a damaged header for a file that must not be written."""
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        if any(version > _LAST_WRITE_VERSION for version in file.read(_WRITE_VERSION + 1)[_WRITE_VERSION:]):
+            raise _damaged(path, "its header is not one of SQLite")
 
 
 def remove_database(path: Path) -> None:
@@ -158,11 +170,15 @@ def storage_error(error: Exception, path: Path) -> Exception:
     text = str(error)
     if "locked" in text:
         return IndexBusy(f"another process holds {path} for longer than a minute; try again when it is done")
-    if any(sign in text for sign in _DAMAGE):
-        return IndexDamaged(f"{path} is damaged ({text}); run `wayfind doctor --repair`, which builds it again")
+    if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.ProgrammingError) and not any(sign in text for sign in _REFUSED):
+        return _damaged(path, text)
     return StorageError(
         f"cannot use {path}: {text}. Free space or permit writing there, or set WAYFIND_HOME to another folder."
     )
+
+
+def _damaged(path: Path, why: str) -> IndexDamaged:
+    return IndexDamaged(f"{path} is damaged ({why}); run `wayfind doctor --repair`, which builds it again")
 
 
 def slices(values: list[str]) -> Iterator[list[str]]:
