@@ -68,10 +68,10 @@ def test_a_checkpoint_is_no_encoder_and_names_the_bundle_beside_it(output, unuse
 def test_a_start_that_is_a_bundle_says_so_and_what_to_name(output, tmp_path):
     """It was told to train into the folder of the bundle."""
     own = configuration(output.parent / "pairs.jsonl", start=str(output / "bundle"))
-    with pytest.raises(NotFound, match=rf"m2/bundle: a bundle, .* no checkpoint; name the training that it is of: {output}; or .* wayfind.train.dequantise .* encoder.folder"):
+    with pytest.raises(NotFound, match=rf"m2/bundle: a bundle, .* no checkpoint; name the training that it is of: {output}; or, if it began as a BERT, .* wayfind.train.dequantise .* encoder.folder"):
         read_material(own)
     shutil.copytree(output / "bundle", tmp_path / "alone")
-    with pytest.raises(NotFound, match="if its checkpoints are kept; or .* wayfind.train.dequantise"):
+    with pytest.raises(NotFound, match="if its checkpoints are kept; or, .* wayfind.train.dequantise"):
         read_material(changed(own, {"start": str(tmp_path / "alone")}))
     with pytest.raises(NotFound, match=f"name the training that it is of: {output}$"):
         checkpoint.best_in(output / "bundle")
