@@ -118,8 +118,33 @@ def test_by_the_graph_the_first_results_of_the_ranking_stay(shop) -> None:
     plain = [(result.path, result.symbol) for result in shop.search(question, k=10).results]
     graph = [(result.path, result.symbol) for result in shop.search(question, k=10, graph=True).results]
     assert set(plain[:5]) <= set(graph)
-    for k in (1, 2, 3, 4, 7):
-        assert len(shop.search(question, k=k, graph=True).results) <= k
+
+
+def test_by_the_graph_there_are_as_many_results_as_are_asked_for(shop) -> None:
+    for question in ("how is the tax of an order paid at checkout", "rain in the hills", "tax that leaves the country"):
+        plain = [(result.path, result.start_line) for result in shop.search(question, k=60).results]
+        for k in range(1, 12):
+            graph = shop.search(question, k=k, graph=True).results
+            assert min(k, len(plain)) <= len(graph) <= k
+            rest = [(result.path, result.start_line) for result in graph if not result.relations]
+            assert rest[1:] == sorted(rest[1:], key=plain.index), "best first"
+
+
+def test_two_results_are_enough_for_a_connection(shop) -> None:
+    answer = shop.search("sales tax of an order", k=2, graph=True)
+    assert len(answer.results) == 2 and answer.results[1].relations
+    assert "no calls connect" not in answer.reason
+    assert "no calls connect" not in shop.search("sales tax of an order", k=1, graph=True).reason, "one result needs no connection"
+
+
+def test_a_second_best_that_nothing_connects_fills_the_room_that_is_left(tmp_path: Path) -> None:
+    files = {
+        "tax.py": 'def sales_tax(order):\n    """The sales tax of an order."""\n    return rate_of(order)\n\n\ndef rate_of(order):\n    return 2\n',
+        "other.py": 'def tax_form(order):\n    """Print the sales tax form."""\n    return order\n',
+    }
+    with wayfind.open(write(tmp_path / "tree", files), home=tmp_path / "home", commits=0) as repository:
+        repository.refresh(options=PLAIN)
+        assert [result.symbol for result in repository.search("sales tax", k=3, graph=True).results] == ["sales_tax", "rate_of", "tax_form"]
 
 
 def test_where_nothing_connects_the_answer_is_the_ordinary_one_and_says_so(shop) -> None:

@@ -30,8 +30,8 @@ FARTHEST = 3.5
 """Cost of the longest path between two seeds: a certain edge costs 1, an unsure one up to 2, one through what everything calls
 more."""
 KEPT = 5
-"""First results of the ordinary ranking that are shown even where nothing connects them, after those that are connected; at
-most half of all."""
+"""First results of the ordinary ranking for which room is kept where nothing connects them, after those that are connected; at
+most half of all. Others fill what the connected ones leave free."""
 SHARED = 1.5
 """Added where a path goes down to a function and up to another that calls it too: what two callers share does not lead from
 one to the other."""
@@ -46,18 +46,19 @@ _BACK = {"contains": "in", "calls": "called by", "imports": "imported by", "inhe
 
 
 def by_graph(searcher: Searcher, query: Query, ask: Ask, stale_files: int = 0) -> Answer:
-    """Answer a query with what the graph connects; as ever, and with a reason, where it connects nothing."""
+    """Answer a query with what the graph connects, then with the best of the rest; as ever, and with a reason, where it connects nothing."""
     plain = answer(searcher, query, replace(ask, graph=False, k=max(POOL, ask.k), max_tokens=None), stale_files)
     hits = {chunk_at(searcher.snapshot, result.path, result.start_line): result for result in plain.results}
     graph = Flows(searcher, allowed(searcher.snapshot, query.filters))
     kept = list(hits)[: min(KEPT, ask.k // 2)]
-    chosen = connected(graph, _seeds(searcher, hits), list(hits), ask.k - len(kept))
-    if len(chosen) < 2:
-        reason = "; ".join(filter(None, [plain.reason, "no calls connect the best results"])) if plain.results else plain.reason
-        return _fitting(replace(plain, reason=reason, results=plain.results[: ask.k]), ask)
+    seeds = _seeds(searcher, hits)
+    chosen = connected(graph, seeds, list(hits), max(2, ask.k - len(kept)))
+    if len(chosen) < 2 or len({*chosen, *kept}) > ask.k:
+        said = "no calls connect the best results" if plain.results and ask.k > 1 else ""
+        return _fitting(replace(plain, reason="; ".join(filter(None, [plain.reason, said])), results=plain.results[: ask.k]), ask)
     room = ask.k - len({*chosen, *kept})
-    chosen = [*chosen, *[chunk for chunk in connected(graph, _seeds(searcher, hits), list(hits), ask.k) if chunk not in chosen and chunk not in kept][:room]]
-    order = [*flow_order(graph, chosen), *(chunk for chunk in kept if chunk not in chosen)]
+    chosen = [*chosen, *[chunk for chunk in connected(graph, seeds, list(hits), ask.k) if chunk not in chosen and chunk not in kept][:room]]
+    order = [*flow_order(graph, chosen), *[chunk for chunk in hits if chunk not in chosen][: ask.k - len(chosen)]]
     results = []
     for number, chunk in enumerate(order):
         result = hits.get(chunk) or replace(result_at(searcher, *_place(searcher, chunk), ask.explain), score=0.0)
