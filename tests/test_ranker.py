@@ -11,7 +11,7 @@ from wayfind.search.asked import Asked, asked
 from wayfind.search.confidence import CERTAIN
 from wayfind.search.query import parse
 from wayfind.search.rank import PROFILES, WEIGHTS, profile, seats
-from wayfind.search.searcher import TEST_PATH, is_test_path, tested_packages as packages_with_tests
+from wayfind.search.searcher import EXAMPLE_PATH, TEST_PATH, is_test_path, libraries_for_tests
 
 
 @pytest.fixture
@@ -175,12 +175,74 @@ def test_a_word_that_ends_in_test_is_no_test(path: str) -> None:
 def test_a_go_package_called_mock_with_tests_of_its_own_is_what_they_test():
     """Of testify, mocks are what it is for; what a generator wrote into such a folder nobody tests."""
     paths = ["mock/mock.go", "mock/mock_test.go", "internal/mock/store.go", "testdata/mock/a.go", "testdata/mock/a_test.go", "web/mock/api.js", "web/mock/api.test.js", "mock.go", "mock_test.go"]
-    assert [path for path in paths if not is_test_path(path, packages_with_tests(paths))] == ["mock/mock.go", "mock.go"]
+    assert [path for path in paths if not is_test_path(path, libraries_for_tests(paths))] == ["mock/mock.go", "mock.go"]
 
 
 @pytest.mark.parametrize("path", ["app/src/androidTest/java/Door.kt", "core/src/test/java/DoorIT.java", "tests/door.py", "src/door_test.go", "src/door.spec.ts", "src/DoorTest.java"])
 def test_source_sets_folders_and_names_of_tests_are_tests(path: str) -> None:
     assert TEST_PATH.search(path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "koin-test/src/jvmMain/kotlin/org/koin/test/verify/VerifyModule.kt",
+        "spring-test/src/main/java/org/springframework/test/Cache.java",
+        "detekt-test/src/main/kotlin/dev/detekt/test/Lint.kt",
+        "tooling/src/main/kotlin/api/spec/ConfigSpec.kt",
+        "core/src/main/scala-2/sttp/testing/Stub.scala",
+        "lib/phoenix/test/conn_test.ex",
+        "apps/shop/lib/shop/test/case.ex",
+        "lib/devise/test/helpers.rb",
+        "lib/statistics/f_test.rb",
+        "lib/testing/pump.dart",
+    ],
+)
+def test_below_the_root_of_what_is_shipped_a_folder_of_tests_is_code_to_test_with(path: str) -> None:
+    assert not is_test_path(path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "testsuite/src/main/java/io/netty/SocketEchoTest.java",
+        "tests/app/src/main/java/app/Door.java",
+        "src/test/resources/project/src/main/java/Door.java",
+        "src/main/__tests__/window.ts",
+        "src/main/test/window.spec.js",
+        "test/phoenix/test/conn_test.exs",
+        "test/support/lib/case.ex",
+        "spec/dummy/lib/door.rb",
+        "lib/test/door.js",
+        "lib/foo/test/door.py",
+    ],
+)
+def test_a_test_is_one_also_where_such_a_root_stands_below_it_or_is_none(path: str) -> None:
+    assert is_test_path(path)
+
+
+def test_a_package_of_python_that_others_test_with_is_no_test():
+    """Of `test` where the tests lie elsewhere, since in most packages they lie there; `testing` holds them in a folder of its own."""
+    django = ["django/__init__.py", "django/test/__init__.py", "django/test/client.py", "tests/test_client/tests/test_get.py", "tests/test_forms.py"]
+    numpy = ["numpy/__init__.py", "numpy/testing/__init__.py", "numpy/testing/utils.py", "numpy/testing/tests/test_utils.py"]
+    panels = ["panels/__init__.py", "panels/test/__init__.py", "panels/test/helpers.py", "panels/jobs/tests/test_jobs.py", "tests/test_all.py"]
+    within = ["mypy/__init__.py", "mypy/testing/__init__.py", "mypy/testing/helpers.py", "mypy/testing/test_parse.py"]
+    top = ["__init__.py", "test/__init__.py", "test/client.py", "lib/test_door.py"]
+    loose = ["django/test/client.py", "django/__init__.py", "tests/test_client.py"]
+    code = {path for paths in (django, numpy, panels, within, top, loose) for path in paths if not is_test_path(path, libraries_for_tests(paths))}
+    packages = {"django/__init__.py", "numpy/__init__.py", "panels/__init__.py", "mypy/__init__.py", "__init__.py"}
+    assert code - packages == {"django/test/__init__.py", "django/test/client.py", "numpy/testing/__init__.py", "numpy/testing/utils.py"}
+
+
+@pytest.mark.parametrize("path", ["__performance_tests__/todo.mjs", "src/__mocks__/fs.js", "src/__fixtures__/a/b.js", "types/__typetests__/a.ts", "src/__tests_dts__/a.ts", "src/__snapshots__/a.snap", "src/__test__/a.js", "src/__testfixtures__/a.js"])
+def test_folders_between_underscores_are_tests(path: str) -> None:
+    assert TEST_PATH.search(path)
+
+
+def test_folders_between_underscores_are_benchmarks_or_neither():
+    assert EXAMPLE_PATH.search("packages/reactivity/__benchmarks__/ref.bench.ts")
+    for path in ("pkg/__latest__/a.py", "src/__protest__/a.js", "pkg/__init__.py", "pkg/__main__.py"):
+        assert not TEST_PATH.search(path) and not EXAMPLE_PATH.search(path)
 
 
 PROXY = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -25,11 +25,19 @@ from wayfind.search.query import Query
 from wayfind.search.vocabulary import Edits, Vocabulary, edited, read_edits
 
 TEST_PATH = re.compile(
-    r"(?:^|/)(?:tests?|testing|specs?|__tests__|__mocks__|e2e|regress(?:ion)?(?:[-_]?tests?)?|testdata|fixtures?|mocks?|(?:unit|integration)[-_]?tests?|src/\w+Test)/"
+    r"(?:^|/)(?:tests?|testing|specs?|e2e|regress(?:ion)?(?:[-_]?tests?)?|testdata|fixtures?|mocks?|(?:unit|integration)[-_]?tests?|src/\w+Test"
+    r"|__(?:[a-z\d]+[_-])*(?:(?:type)?tests?(?:utils|data|fixtures|helpers)?|mocks?|fixtures?|specs?|snapshots?)(?:[_-][a-z\d]+)*__)/"
     r"|(?:^|/)(?:test_[^/]*|[^/]*[._-](?:tests?|spec)|conftest|[^/]*[a-z](?:Tests?|Spec|TestCase))\.[^/.]+$",
 )
+_SHIPPED = re.compile(
+    r"(?:^|/)(?:src/(?:main|[a-z]\w*Main)/(?P<built>java|kotlin|scala[\w.+-]*|groovy|resources)/|lib/(?=.*\.(?:ex|rb|dart)$))"
+)
+"""Roots of what is shipped, by the conventions of Gradle, Maven and sbt, of Mix, of gems and of pub: a folder `test` below one is code for
+who tests with it."""
+_BUILT_TEST = re.compile(r"[a-z](?:Tests?|TestCase)\.\w+$")
+"""Names that mean tests below such a root of Java too: netty's, which other modules run. `ConfigSpec.kt` there is a specification."""
 EXAMPLE_PATH = re.compile(
-    r"(?:^|/)(?:_?examples?|samples?|demos?|tutorials?|benchmarks?|benches|playground|sandbox)(?:/|$)", re.I
+    r"(?:^|/)(?:_?examples?|samples?|demos?|tutorials?|benchmarks?|benches|playground|sandbox|__(?:examples?|demos?|benchmarks?)__)(?:/|$)", re.I
 )
 LEGACY_PATH = re.compile(
     r"(?:^|/|[-_.])(?:compat|_?compatibility|legacy|deprecated|vendor|vendored|_vendor|third[-_]?party|extern|external|polyfills?|shims?)(?:/|[-_.])",
@@ -139,8 +147,8 @@ class Searcher:
 
     @cached_property
     def is_test(self) -> np.ndarray:
-        tested = tested_packages(self.snapshot.paths)
-        return np.fromiter((is_test_path(path, tested) for path in self.snapshot.paths), bool, self.snapshot.files)
+        libraries = libraries_for_tests(self.snapshot.paths)
+        return np.fromiter((is_test_path(path, libraries) for path in self.snapshot.paths), bool, self.snapshot.files)
 
     @cached_property
     def is_example(self) -> np.ndarray:
@@ -221,16 +229,41 @@ class PathWords:
         return recall / (total or 1.0), np.minimum(precision / np.maximum(self.count, 1), 1.0)
 
 
-def tested_packages(paths: Iterable[str]) -> frozenset[str]:
-    """The folders of Go that hold tests, which there lie beside what they test."""
-    return frozenset(path.rpartition("/")[0] for path in paths if path.endswith("_test.go"))
+def libraries_for_tests(paths: Collection[str]) -> frozenset[str]:
+    """The folders called like those of tests that hold what others test with: of Go packages `mock` with tests of their own, of Python
+    those that `_python_libraries` says."""
+    tested = {path.rpartition("/")[0] for path in paths if path.endswith("_test.go")}
+    return frozenset(_python_libraries(paths) | {one for one in tested if one.rpartition("/")[2] == "mock"})
 
 
-def is_test_path(path: str, tested: Collection[str] = frozenset()) -> bool:
-    """Whether a path is that of a test. A package `mock` among the `tested` is code: a library for mocks, not a mock of something."""
-    folder, _, name = path.rpartition("/")
-    above, _, last = folder.rpartition("/")
-    return TEST_PATH.search(f"{above}/{name}" if last == "mock" and folder in tested else path) is not None
+_PYTHON_TEST = re.compile(r"(?:^|/)(?:test_[^/]*|[^/]*_tests?|tests?)\.py$")
+
+
+def _python_libraries(paths: Collection[str]) -> set[str]:
+    """Packages `testing` inside a package, as `numpy/testing`, that are not tests themselves; and packages `test`, as `django/test`, that
+    hold no test at all, where most tests lie outside the package around them."""
+    packages = {path.rpartition("/")[0] for path in paths if path.endswith("/__init__.py")}
+    inner = {one for one in packages if one.endswith(("/test", "/testing")) and one.rpartition("/")[0] in packages}
+    tests = [path for path in paths if _PYTHON_TEST.search(path)] if inner else []
+
+    def below(folder: str) -> int:
+        return sum(path.startswith(f"{folder}/") for path in tests)
+
+    beside = {path.rpartition("/")[0] for path in tests}
+    aside = {one for one in inner if not below(one) and 2 * below(one.rpartition("/")[0]) < len(tests)}
+    return {one for one in inner - beside if one.endswith("/testing")} | aside
+
+
+def is_test_path(path: str, libraries: Collection[str] = ()) -> bool:
+    """Whether a path is that of a test: by its name and the folders around it, except for the `libraries_for_tests`, and for folders below
+    the root of what is shipped."""
+    for library in libraries:
+        if path.startswith(f"{library}/"):
+            path = library.rpartition("/")[0] + path[len(library) :]
+    root = _SHIPPED.search(path)
+    if root is None:
+        return TEST_PATH.search(path) is not None
+    return TEST_PATH.search(path[: root.end()]) is not None or bool(root["built"] and _BUILT_TEST.search(path))
 
 
 @lru_cache(maxsize=200_000)
