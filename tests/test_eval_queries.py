@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections import Counter
 
 import histories
@@ -264,6 +265,8 @@ def test_a_cutoff_needs_enough_history(tmp_path):
     assert not isinstance(cut(changing_history(tmp_path / "long", 60)), str)
     (tmp_path / "plain").mkdir()
     assert cut(tmp_path / "plain") == "not a git repository"
+    subprocess.run(["git", "init", "-q", str(tmp_path / "plain")], check=True)
+    assert cut(tmp_path / "plain") == "the repository has no commit yet"
 
 
 def test_commits_of_a_folder_within_the_repository_are_asked_with_paths_from_there(tmp_path):

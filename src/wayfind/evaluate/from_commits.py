@@ -18,7 +18,7 @@ from pathlib import Path
 
 from wayfind.corpus.definitions import definitions
 from wayfind.evaluate.queries import Gold, Part, Query, QuerySet, part_of, plain, query
-from wayfind.evaluate.scratch import Repository, command, environment, git, git_lines, repository_of, tree_at
+from wayfind.evaluate.scratch import Repository, command, environment, git, git_lines, is_versioned, repository_of, tree_at
 from wayfind.types import Chunk
 
 FEWEST_COMMITS = 60
@@ -73,7 +73,7 @@ def cut(root: Path) -> History | str:
     """The cut-off for the folder `root`: the commit before the newest fifth of the last 1,000; or why there is none."""
     repository = repository_of(root)
     if repository is None:
-        return "not a git repository"
+        return "the repository has no commit yet" if is_versioned(root) else "not a git repository"
     line = git(root, "log", "--first-parent", f"-n{NEWEST_COMMITS}", "--format=%H").split()
     subjects = git(root, "log", "--no-merges", f"-n{NEWEST_COMMITS}", "--format=%s", "--", ".").splitlines()
     usable = sum(clean_subject(subject) is not None for subject in subjects)

@@ -83,6 +83,14 @@ def repository_of(folder: Path) -> Repository | None:
     return Repository(Path(top.rstrip("\n")), prefix.rstrip("\n"))
 
 
+def is_versioned(folder: Path) -> bool:
+    """Whether a folder belongs to a git repository, which may have no commit yet."""
+    try:
+        return git(folder, "rev-parse", "--is-inside-work-tree").strip() == "true"
+    except GitError:
+        return False
+
+
 def borrow(source: Path, into: Path, commit: str) -> None:
     """Make `into` a repository whose HEAD is one commit of the source, without a work tree yet."""
     into.mkdir(parents=True)
