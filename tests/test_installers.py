@@ -338,6 +338,8 @@ def test_a_file_that_changes_between_the_difference_and_the_writing_is_left_alon
         ("claude", ".mcp.json", '{"mcpServers": []}', ":1:16: expected an object for mcpServers, found an array"),
         ("vscode", ".vscode/mcp.json", '{"a": 1 /* never ends', ":1:9: a comment without its end"),
         ("codex", ".codex/config.toml", "x = 1\ny = = 2\n", ":2:"),
+        ("codex", ".codex/config.toml", "x = 1\na = [1\n", ":2:7: the file ends in the middle of a value"),
+        ("codex", ".codex/config.toml", 'a = "b', ":1:7: the file ends in the middle of a value"),
         ("gemini", ".gemini/settings.json", "{" * 500, "nested too deeply"),
     ],
 )

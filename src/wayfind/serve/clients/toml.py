@@ -140,6 +140,8 @@ def _document(text: str) -> Any:
     try:
         return tomlkit.parse(text.removeprefix("\ufeff"))
     except ParseError as error:
+        if str(error).startswith(("Unexpected end of file", r"Unexpected character: '\x00'")) and "\0" not in text:  # tomlkit's sign of the end
+            raise Malformed("the file ends in the middle of a value", text, len(text.rstrip())) from error
         lines = text.splitlines(keepends=True)
         at = sum(map(len, lines[: error.line - 1])) + error.col
         raise Malformed(str(error).partition(" at line ")[0], text, min(at, len(text))) from error
