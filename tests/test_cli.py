@@ -346,6 +346,13 @@ def test_related_leaves_the_place_itself_out(ask, library: Path) -> None:
     assert code == 0 and "Desk.lend" not in [r["symbol"] for r in json.loads(out)["results"]]
 
 
+def test_what_a_result_is_related_to_is_named_from_the_current_folder_as_the_result_is(ask, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder, way in ((own, ""), (own / "catalogue", f"{own}/"), (own.parent, f"{own.name}/")):
+        monkeypatch.chdir(folder)
+        said = ask("related", f"{own}/tests/test_loans.py:5", own, "--callees")[1]
+        assert f"\n{way}loans.py:" in said and f"({way}tests/test_loans.py:4" in said
+
+
 # index, --output, --index
 
 

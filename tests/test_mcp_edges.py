@@ -20,6 +20,7 @@ from wayfind.serve.calls import Calls, Told, _below, _explained, _findings, _tol
 from wayfind.serve.entry import Part
 from wayfind.serve.merging import Placed
 from wayfind.serve.roots import Roots, given_roots
+from wayfind.serve.tools import SEARCH
 from wayfind.serve.workspace import Found
 from wayfind.types import Answer, IndexState, Result, Target
 
@@ -213,3 +214,32 @@ def test_a_place_whose_name_is_no_utf8_can_be_given_back(tmp_path: Path, calls: 
     assert full(calls, "search", given_roots([str(root)]), query="brew a bean", path=r"caf\xe9.py").fields["results"]
     with pytest.raises(UsageError):
         Roots((root,)).find(r"..\xe9/../../etc")
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Roots:
+    """Two roots with files of the same names, one of which has a caller of what both define."""
+    brew = "def brew_bean(bean):\n    return bean.grind()\n"
+    plant(tmp_path, {"one/brew.py": brew, "two/brew.py": brew, "two/bar.py": "from brew import brew_bean\n\n\ndef serve_cup(guest):\n    return brew_bean(guest.bean)\n"})
+    return given_roots([str(tmp_path / "one"), str(tmp_path / "two")])
+
+
+@pytest.mark.parametrize("tool", ["explain", "related"])
+def test_a_place_that_several_roots_have_is_to_be_named_whole(calls: Calls, two: Roots, tool: str):
+    """The first root's once was taken without a word."""
+    with pytest.raises(UsageError, match="brew.py is in 2 of the folders; name one: .*/one/brew.py, .*/two/brew.py"):
+        calls.call(tool, two, {"place": "brew.py:1"})
+    for place in (f"{two.folders[1]}/brew.py:1", "bar.py:4"):
+        assert full(calls, tool, two, place=place).fields["results"]
+
+
+def test_what_a_result_is_related_to_is_named_as_the_result_is(calls: Calls, two: Roots):
+    (told,) = (row for row in full(calls, "related", two, place=f"{two.folders[1]}/brew.py:1").fields["results"] if row["symbol"] == "serve_cup")
+    assert told["place"] == f"{two.folders[1]}/bar.py:4-5" and f"({two.folders[1]}/brew.py:1" in told["relation"]
+
+
+@pytest.mark.parametrize(("given", "taken"), [(True, 1), (False, 0), ("true", 1), ("False", 0), ("1", 1), (1.0, 1)])
+def test_a_switch_may_be_a_boolean_and_a_number_may_not(given: object, taken: int):
+    assert SEARCH.checked({"query": "x", "graph": given})["graph"] == taken
+    with pytest.raises(UsageError, match="max_results must be an integer"):
+        SEARCH.checked({"query": "x", "max_results": True})

@@ -123,7 +123,7 @@ class Calls:
     def _at(self, roots: Roots, place: str) -> Iterator[_At]:
         """What a place names. Waits for a first index. Raises UsageError, IndexBusy."""
         file, line = split_place(place.strip())
-        folder, path = roots.find(file)
+        folder, path = roots.only(file)
         entry = self._workspace.open(folder)
         try:
             with entry.searching(PATIENCE if entry.state == "ready" else LONG_PATIENCE) as (searcher, stale):
@@ -163,8 +163,11 @@ def _told(found: Findings, max_tokens: int) -> Told:
 
 
 def _named(roots: Roots, root: Path, result: Result) -> Result:
-    """The result under a path that the tools take back: relative to a single root, else absolute."""
-    return result if len(roots.folders) == 1 else replace(result, path=f"{root}/{result.path}")
+    """The result under paths that the tools take back: relative to a single root, else absolute."""
+    if len(roots.folders) == 1:
+        return result
+    relations = tuple(replace(one, path=f"{root}/{one.path}") for one in result.relations)
+    return replace(result, path=f"{root}/{result.path}", also=tuple(f"{root}/{place}" for place in result.also), relations=relations)
 
 
 def _explained(result: Result, explanation: Target, commits: list[str], note: str, max_tokens: int) -> Findings:

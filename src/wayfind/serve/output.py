@@ -94,7 +94,7 @@ def _result(result: Result, view: View) -> Iterator[str]:
     paint = view.paint
     yield f"{_title(result, view)}  {paint('dim', f'{result.score:.3f}')}"
     for relation in result.relations:
-        yield paint("dim", f"  {related(relation)}")
+        yield paint("dim", f"  {related(relation, view.prefix)}")
     if result.explanation.text and result.explanation.provenance != "code":
         mark = "" if result.explanation.provenance in HUMAN else paint("dim", f" ({result.explanation.provenance})")
         yield f"  {shown(_brief(result.explanation.text))}{mark}"
@@ -109,12 +109,13 @@ def _result(result: Result, view: View) -> Iterator[str]:
             yield paint("dim", "  " + "  ".join(shown(_reason(reason)) for reason in result.reasons))
 
 
-def related(relation: Relation) -> str:
-    """`called by Desk.lend (loans.py:14, line 20)`; one that rests on a guess is called likely, one among several possible."""
+def related(relation: Relation, prefix: str = "") -> str:
+    """`called by Desk.lend (loans.py:14, line 20)`; one that rests on a guess is called likely, one among several possible. `prefix`: what
+    leads to its path."""
     sure = "" if relation.strength >= SURE or relation.kind in ("similar", "sibling") else "likely " if relation.strength >= LIKELY else "perhaps "
     line = f", line {relation.line}" if relation.line and relation.kind not in ("in", "contains") else ""
     to = " to" if relation.kind == "similar" else " of" if relation.kind == "sibling" else ""
-    return shown(f"{sure}{relation.kind}{to} {relation.symbol or 'code'} ({relation.path}:{relation.start_line}{line})")
+    return shown(f"{sure}{relation.kind}{to} {relation.symbol or 'code'} ({prefix}{relation.path}:{relation.start_line}{line})")
 
 
 def _reason(reason: Reason) -> str:

@@ -40,6 +40,13 @@ class Roots:
         """
         return self.every(path)[0]
 
+    def only(self, path: str) -> tuple[Path, str]:
+        """As `find`; raises UsageError too where several roots have a file of this relative path: each has its README.md."""
+        found = [(root, below) for root, below in self.every(path) if os.path.lexists(root / below)]
+        if len(found) > 1:
+            raise UsageError(f"{path} is in {len(found)} of the folders; name one: {', '.join(os.fspath(root / below) for root, below in found)}")
+        return found[0] if found else self.find(path)
+
     def every(self, path: str) -> list[tuple[Path, str]]:
         """The roots that hold a path, each with the path below it; where none does, those in which it would lie. Raises as `find`."""
         if not path.strip() or "\0" in path:

@@ -29,6 +29,11 @@ class Argument:
     least: int = 0
     most: int = 0
 
+    @property
+    def is_switch(self) -> bool:
+        """Whether it says yes or no; models then send a boolean as well."""
+        return self.integer and (self.least, self.most) == (0, 1)
+
     def schema(self) -> dict[str, Any]:
         if not self.integer:
             return {"type": "string", "description": self.about}
@@ -62,6 +67,9 @@ class Tool:
         return {name: _value(name, value, self.arguments[name]) for name, value in values.items()}
 
 
+_SWITCHED = {"true": 1, "false": 0}
+
+
 def _value(name: str, value: Any, argument: Argument) -> str | int:
     if not argument.integer:
         if not isinstance(value, str):
@@ -69,6 +77,8 @@ def _value(name: str, value: Any, argument: Argument) -> str | int:
         return value
     if isinstance(value, str) and value.strip().isdecimal() and len(value) < 20 or isinstance(value, float) and value.is_integer():
         value = int(value)
+    if argument.is_switch and str(value).strip().lower() in _SWITCHED:
+        value = _SWITCHED[str(value).strip().lower()]
     if isinstance(value, bool) or not isinstance(value, int):
         raise UsageError(f"{name} must be an integer, not {_kind_of(value)}")
     if not argument.least <= value <= argument.most:
