@@ -72,6 +72,9 @@ def test_a_shell_offers_options_also_after_a_query_without_a_command(shell: str,
 @pytest.mark.parametrize("shell", SHELL)
 def test_a_shell_offers_choices(shell: str, place: dict) -> None:
     assert {"claude", "codex", "cursor"} <= set(ASK[shell](["wayfind", "install", "c"], place))
+    assert "kotlin" in ASK[shell](["wayfind", "retry", "--lang", "ko"], place)
+    assert {"section", "function"} <= {*ASK[shell](["wayfind", "search", "x", "--kind", "s"], place), *ASK[shell](["wayfind", "search", "x", "--kind", "f"], place)}
+    assert "background-vectors" in ASK[shell](["wayfind", "config", "get", "b"], place)
 
 
 @pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")

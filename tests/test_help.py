@@ -196,3 +196,12 @@ def test_doctor_takes_away_the_socket_of_a_process_that_has_ended(place: dict, t
     assert "left of a resident process" in subprocess.run(["wayfind", "doctor"], capture_output=True, text=True, check=False, **place).stdout
     assert subprocess.run(["wayfind", "doctor", "--repair"], capture_output=True, check=False, **place).returncode == 0
     assert not file.exists()
+
+
+def test_help_is_a_command_and_the_word_can_be_searched_for(library: Path, tmp_path: Path) -> None:
+    def told(*arguments: str) -> bytes:
+        ran = command(*arguments, home=tmp_path / "home", cwd=library)
+        return ran.stdout
+
+    assert told("help") == told("--help") and told("help", "index") == told("index", "--help") and told("help", "query") == told("query", "--help")
+    assert b"confidence" in told("search", "help") and b"confidence" in told("help", ".")

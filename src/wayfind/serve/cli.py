@@ -47,6 +47,8 @@ COMMANDS = {
 }
 """Command -> (module of this package, what it does). The module holds it as `NAME_command`."""
 OTHER_NAMES = {"query": "search"}
+HELP = "help"
+"""The word that shows the help of all, or of the command behind it; before other words it is searched for."""
 _NAMED = {*COMMANDS, *OTHER_NAMES, "-h", "--help", "-V", "--version"}
 
 
@@ -68,9 +70,9 @@ class _Commands(click.Group):
         command = settled(getattr(import_module(f"wayfind.serve.{module}"), f"{name}_command"))
         command.epilog = epilog(name)
         if context and context.resilient_parsing:  # a shell asks for completions
-            from wayfind.serve.completing import with_places
+            from wayfind.serve.completing import with_choices
 
-            return with_places(command)
+            return with_choices(command)
         return command
 
     def resolve_command(self, context: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
@@ -119,6 +121,8 @@ def _with_command(arguments: list[str]) -> list[str]:
     """The arguments with `search` put first where they name no command."""
     if not arguments:
         return ["--help"]
+    if arguments[0] == HELP and (len(arguments) == 1 or len(arguments) == 2 and arguments[1] in _NAMED):
+        return [*arguments[1:], "--help"]
     if arguments[0] in _NAMED:
         return arguments
     return ["search", f" {arguments[0]}" if _DASHED_QUERY.match(arguments[0]) else arguments[0], *arguments[1:]]

@@ -33,9 +33,17 @@ def completion_command(shell: str) -> None:
     click.echo(script.source_template % script.source_vars())  # source() would also run bash, to ask for its version
 
 
-def with_places(command: click.Command) -> click.Command:
-    """The command with folders and files offered where it takes one. For completion only: nothing is checked."""
+def with_choices(command: click.Command) -> click.Command:
+    """The command with folders and files offered where it takes one, and the names of languages, kinds and settings. For completion only:
+    nothing is checked."""
+    from wayfind.config import SETTINGS
+    from wayfind.corpus.languages import LANGUAGES
+    from wayfind.types import KINDS
+
+    names = {"lang": sorted(language.name for language in LANGUAGES), "kind": KINDS, **({"name": [*SETTINGS]} if command.name == "config" else {})}
     for param in command.params:
+        if param.name in names:
+            param.type = click.Choice(names[param.name])
         if param.name in FOLDERS | FILES and not (param.name == "path" and isinstance(param, click.Option)):
             param.type = click.Path(file_okay=param.name in FILES)
     return command
