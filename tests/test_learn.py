@@ -19,13 +19,15 @@ from lessons import teaching_repository
 
 import wayfind
 from wayfind.errors import IndexBusy
+from wayfind.evaluate.intervals import Interval
 from wayfind.evaluate.queries import part
 from wayfind.evaluate.run import evaluate
 from wayfind.model import adaptation as adaptations
 from wayfind.search.engine import Ask, search
 from wayfind.serve import learning
+from wayfind.train.adapt.gate import Compared, Verdict, summary
 from wayfind.train.adapt.lessons import digest, lessons, part_of_commits
-from wayfind.train.adapt.run import as_of, learnings
+from wayfind.train.adapt.run import Learnt, as_of, learnings
 
 BASE = {"WAYFIND_MODEL": "base"}
 """Learning moves queries among the vectors of a model."""
@@ -310,3 +312,12 @@ def test_index_deletes_what_was_learned_when_that_is_asked_for(library, home):
 def test_what_cannot_be_is_an_error(taught, arguments):
     root, home, said = taught
     assert command("learn", root, *arguments, home=home, env=BASE).returncode == 2
+
+
+def test_the_end_of_learning_and_its_status_say_the_same_figures(tmp_path):
+    """0.48951 once was 0.490 at the end and, being stored as 0.4895, 0.489 in --status."""
+    figure = Compared("commit", "mrr@10", Interval(0.48951, 0.4, 0.5, 70), Interval(0.52549, 0.4, 0.6, 70), Interval(0.03598, -0.01, 0.07, 70))
+    ended = list(learning._said(Learnt(None, Verdict(True, "it helps"), {}, gate=(figure,))))
+    told = {"in_use": "a", "before": [], "learning": False, "problem": "", "figures": {"gate": summary([figure])}, "tuned": "", "latent": None}
+    row = next(row for row in ended if "gate" in row)
+    assert row in list(learning._told(told, tmp_path)) and "0.489 -> 0.525" in row

@@ -53,7 +53,7 @@ def learn_command(
 
     Questions come from its documentation, comments, tests and history; of these a part is held out to decide, and a part to say what
     the gain is. Searches go on meanwhile. Exit code 1: too little to learn from, or no gain; then nothing is changed. An
-    interrupted run leaves what was; start it again, it takes some seconds a thousand functions.
+    interrupted run leaves what was; start it again, it takes two or three minutes a thousand functions.
     """
     options, home = LatentOptions(**own), home_of(index)
     latent = begin is not None or any(value not in UNSAID for name, value in own.items() if name != "seed")
@@ -357,14 +357,16 @@ def _as_data(learnt: Learnt) -> dict[str, Any]:
 
 def _said(learnt: Learnt) -> Iterator[str]:
     """What a person is told at the end."""
+    from wayfind.train.adapt.gate import summary
+
     if learnt.adaptation:
         kinds = ", ".join(f"{number:,} {origin}" for origin, number in learnt.counts.items())
         yield f"learned from {counted(sum(learnt.counts.values()), 'lesson')} ({kinds}) in {learnt.seconds:.1f} s"
     if learnt.tried:
         yield "  tried on questions of the part learned from: " + ", ".join(f"{name} {gain:+.3f}" for name, gain in learnt.tried.items())
     for part, found in (("gate", learnt.gate), ("report", learnt.report), ("general", learnt.general)):
-        for one in found:
-            yield _row(part, f"{one.kind} {one.figure}", *([i.mean, i.low, i.high, i.n] for i in (one.before, one.after, one.gain)))
+        for name, of in summary(found).items():  # rounded as they are stored, so that --status says the same
+            yield _row(part, name, of["before"], of["after"], of["gain"])
     if learnt.verdict.kept and learnt.adaptation:
         yield f"kept as {learnt.adaptation.id} ({', '.join(learnt.adaptation.about['components'])}): {learnt.verdict.why}"
     else:
