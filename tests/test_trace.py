@@ -153,6 +153,15 @@ NAMED = {
     "gdb": ("#1  0x00005555 in CLI::App::pick<int> (this=0x7ffe, f=0x1 (x)) at App_inl.hpp:1375", ["CLI", "App", "pick"]),
     "gdb, innermost": ("#0  (anonymous namespace)::pick (x=1) at src/pick.cc:12", ["pick"]),
     "gdb, operator": ("#0  App::operator() (this=0x7ffe) at src/pick.cc:12", []),
+    "lldb": ("  * frame #0: 0x0000000100003f50 app`CLI::App::pick(this=0x7ffe, f=(1, 2)) at App.cpp:12:5 [opt]", ["CLI", "App", "pick"]),
+    "lldb, swift": ("    frame #1: 0x0000000100003f50 app`Scope.close(now=true, self=0x1) at Scope.swift:12:5", ["Scope", "close"]),
+    "swift": ("1 [ra] 0x0000000100003f50 Scope.close(now:) + 77 in app at /app/Sources/Scope.swift:12:5", ["Scope", "close"]),
+    "swift, closure": ("2 0x0000000100003f50 closure #1 in Scope.close(now:) + 77 in app at /app/Sources/Scope.swift:12:5", []),
+    "elixir": ("    (tesla 1.4.0) lib/tesla/client.ex:12: Tesla.Client.run/2", ["Tesla", "Client", "run"]),
+    "elixir, script": ("    test/client_test.exs:12: Tesla.ClientTest.get!/1", ["Tesla", "ClientTest", "get!"]),
+    "elixir, nameless": ("    (tesla 1.4.0) lib/tesla/client.ex:12: anonymous fn/1 in Tesla.Client.run/2", []),
+    "perl": ("no door at lib/Shop/Cart.pm line 12.\n\tShop::Cart::pick(\"Shop::Cart\", 1) called at bin/shop.pl line 3", ["Shop", "Cart", "pick"]),
+    "perl, outermost": ("\tShop::Cart::pick(1) called at bin/shop.pl line 3", []),
 }
 
 
@@ -160,6 +169,16 @@ NAMED = {
 def test_a_frame_names_its_function_where_that_has_a_name(form: str) -> None:
     text, expected = NAMED[form]
     assert [list(frame.name) for frame in frames(text)[0]][:1] == [expected]
+
+
+def test_frames_of_elixir_itself_are_of_no_project_that_has_such_a_file(tmp_path: Path) -> None:
+    modules = {"lib/shop/enum.ex": "Shop.Enum", "lib/shop/cart.ex": "Shop.Cart"}
+    root = write(tmp_path / "tree", {path: f"defmodule {name} do\n  def map(door, key) do\n    door + key\n  end\nend\n" for path, name in modules.items()})
+    trace = "** (ArithmeticError) bad argument\n    (elixir 1.14.0) lib/enum.ex:2: Enum.map/2\n    (shop 0.1.0) lib/shop/cart.ex:40: Shop.Cart.map/2\n"
+    with wayfind.open(root, home=tmp_path / "home", commits=0) as repository:
+        repository.refresh(options=PLAIN)
+        assert repository.search(trace, refresh=False).results[0].symbol == "Shop.Cart.map"
+    assert [frame.standard for frame in frames(trace)[0]] == [True, False]
 
 
 def test_a_place_that_is_said_twice_has_the_name_that_is_said_once() -> None:

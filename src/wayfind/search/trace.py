@@ -46,6 +46,18 @@ _INNERMOST_FIRST = (
     re.compile(rf"^#\d+ (?P<path>\S+\.php)\((?P<line>\d+)\).*(?=(?:\n{_PHP_CALLER})?)", re.MULTILINE),  # PHP
     re.compile(rf"^PHP [^\n]{{1,500}} in (?P<path>\S+\.php):(?P<line>\d+)$(?=(?:\nStack trace:\n{_PHP_CALLER})?)", re.MULTILINE),
     re.compile(r"^#\d+ +(?:(?:0x[0-9a-f]+ in )?(?P<name>.{1,300}?) \(.*\)|.*) at (?P<path>[^\s:]+):(?P<line>\d+)[ \t]*$", re.MULTILINE),  # gdb
+    re.compile(  # lldb, of C++ with what is given and of Swift
+        r"^[ \t*]*frame #\d+: 0x[0-9a-f]+ (?:[^`\s]+`)?(?P<name>[^\n(]{1,300})(?:\(.*\))? at (?P<path>[^\s:]+):(?P<line>\d+)(?::\d+)?(?: \[.*)?$",
+        re.MULTILINE,
+    ),
+    re.compile(  # Swift of its own
+        r"^[ \t]*\d+ (?:\[\w+\] )?(?:\[\w+\] )?0x[0-9a-f]+ (?P<name>\S.{0,300}?)(?: \+ \d+)? in \S+ at (?P<path>[^\s:]+):(?P<line>\d+)(?::\d+)?[ \t]*$",
+        re.MULTILINE,
+    ),
+    re.compile(  # Elixir
+        r"^[ \t]+(?:\((?P<app>[\w.]+)(?: [^()\n]*)?\) )?(?P<path>[^\s:()]+\.exs?):(?P<line>\d+): (?P<name>\S.*)$", re.MULTILINE
+    ),
+    re.compile(rf" at (?P<path>\S+\.(?:pm|pl|t|psgi)) line (?P<line>\d+)\b[^\n]*(?=(?:\n[ \t]+(?P<name>[\w:]+)\(.* called at )?)"),  # Perl
 )
 
 _REPORT = re.compile(r"^_{3,} \S.* _{3,}$|^ +● |^ *--- FAIL: |^FAILED \S+::", re.MULTILINE)
@@ -107,14 +119,17 @@ def line_of(digits: str) -> int:
 
 
 def _frame(match: re.Match[str]) -> Frame:
-    groups = {"owner": "", "called": "", "name": "", **match.groupdict("")}
+    groups = {"owner": "", "called": "", "name": "", "app": "", **match.groupdict("")}
     folders = groups["owner"].split(".")[:-2]
     parts = (*folders, *(part for part in re.split(r"[/\\]", match["path"]) if part not in ("", ".", "..")))
     name = parts_in_java(groups["owner"]) or parts_in_javascript(groups["called"]) or parts_of(groups["name"])
-    return Frame(parts, line_of(match["line"]), _STANDARD.match("/".join(parts)) is not None, name)
+    standard = _STANDARD.match("/".join(parts)) is not None or groups["app"] in _ELIXIR
+    return Frame(parts, line_of(match["line"]), standard, name)
 
 
 _STANDARD = re.compile(
     r"(?:java|javax|jdk|sun|kotlin|scala)/|rustc/|(?:.*/)?go/src/(?![^/]+\.)|(?:.*/)?lib/python[\d.]+/(?!(?:site|dist)-packages/)"
     r"|internal/(?:modules|process|timers)/"
 )
+_ELIXIR = frozenset("elixir eex ex_unit iex logger mix kernel stdlib".split())
+"""The applications that come with Elixir: their paths are `lib/enum.ex`, as those of every project."""
