@@ -138,8 +138,8 @@ def _around(form: Form) -> str | None:
 def explain_command(place: str, path: str | None, form: Form) -> int:
     """Say what the definition or section at PLACE, written FILE:LINE, does and from where that is known.
 
-    FILE is in the repository at PATH. Without it: in the current folder or the nearest around FILE that is indexed, else in
-    the repository around FILE. The file of no repository needs a PATH, whose folder is indexed then.
+    FILE is in the repository at PATH. Without it: in what is indexed of the current folder's repository or of FILE's, else in the
+    nearest folder around FILE that is indexed, else in the repository around FILE. The file of no repository needs a PATH, whose folder is indexed then.
     """
     file, line = split_place(place)
     request = Request("explain", (), place, file, line, explain=form.explain, refresh=form.refresh)
