@@ -18,6 +18,7 @@ import pytest
 from conftest import command
 
 from wayfind.errors import NotFound, UsageError
+from wayfind.serve.data import summary
 from wayfind.train.build import _kept_out_texts, build
 from wayfind.train.duplicates import code_only, shingles
 from wayfind.train.pairs import manifest_of, read_pairs
@@ -201,6 +202,113 @@ def test_an_excluded_project_gives_nothing_under_any_owner(trees):
     assert "acme/project2" not in {pair.origin for pair in read_pairs(trees / "out")}
 
 
+@pytest.mark.parametrize("origin", ["acme+project2", "bare/acme+Project2.git", "mirror/acme+project2/repo"])
+def test_an_excluded_project_gives_nothing_under_the_name_of_a_clone(trees, origin):
+    (trees / "exclude.txt").write_text("somebody/project2\n")
+    (trees / "own.jsonl").write_text(json.dumps({"query": "how do I pay", "code": "def pay():\n    wallet.open()", "origin": origin}) + "\n")
+    address = f"file://{trees / 'trees' / 'acme+project2'}"
+    sources = [{"jsonl": "own.jsonl"}, {"repositories": [address], "folders": "clones"}, {"repositories": ["trees/acme+project1"]}]
+    manifest = built(recipe(trees, sources=sources, exclude="exclude.txt"), trees / "out")
+    assert manifest["missing"] == {"acme/project2": "excluded"} and set(manifest["origins"]) == {"acme/project1"}
+    assert manifest["empty"] == {"own.jsonl": "all of its 1 pairs were left out; see dropped"}
+
+
+def test_a_block_of_what_is_kept_out_gets_in_as_little_as_the_whole(trees):
+    block = "".join(f"    row_{number} = table.read({number}, width * {number + 3})\n" for number in range(4))
+    rest = "".join(f"    other_{number} = [cell ** {number} for cell in line if cell != {number * 7}]\n" for number in range(40))
+    code = f"def load(table, width, line):\n    # Reads the first rows of the table from disk.\n{block}\n{rest}    return row_0\n"
+    for name in ("held", "asked"):
+        repository(trees / name, [("count", "leaf"), ("sort", name)])
+        (trees / name / "load.py").write_text(code if name == "held" else code.replace("load(", "fetch(").replace(rest, rest[: len(rest) // 9]))
+    sources = [{"repositories": ["asked"]}]
+    free = built(recipe(trees, sources=sources, kinds=["comment"]), trees / "free")
+    assert "Reads the first rows" in " ".join(pair.query for pair in read_pairs(trees / "free")) and free["pairs"]["train"]
+    with pytest.raises(UsageError, match="near-duplicate of what is kept out"):
+        built(recipe(trees, sources=sources, kinds=["comment"], duplicates={"keep_out": ["held"]}), trees / "out")
+
+
+def test_a_folder_of_something_else_is_not_replaced(trees):
+    (trees / "site" / "train").mkdir(parents=True)
+    (trees / "site" / "manifest.json").write_text('{"name": "my web app"}')
+    with pytest.raises(UsageError, match="site.*not replaced"):
+        built(recipe(trees), trees / "site")
+    (trees / "site" / "train" / "pairs-00000.jsonl.gz").write_text("precious")
+    built(recipe(trees), trees / "own")
+    (trees / "own" / "train" / "notes.txt").write_text("precious")
+    built(recipe(trees), trees / "own")
+    assert (trees / "own" / "train" / "notes.txt").read_text() == (trees / "site" / "train" / "pairs-00000.jsonl.gz").read_text() == "precious"
+
+
+def test_licences_are_counted_by_pair(trees):
+    lines = [{"query": f"how do I pay {number}", "code": function("pay", f"bill{number}"), "origin": "me/mine", "licence": licence} for number, licence in enumerate(["MIT", "GPL-3.0", ""])]
+    (trees / "own.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    manifest = built(recipe(trees, sources=[{"jsonl": "own.jsonl"}]), trees / "out")
+    assert manifest["licences"] == {"MIT": 1, "GPL-3.0": 1, "unknown": 1} and manifest["origins"]["me/mine"]["licence"] == "several"
+
+
+def test_what_was_read_and_gave_no_pair_is_said(trees):
+    bare = trees / "mine.git"
+    histories.git(trees, "clone", "-q", "--bare", str(trees / "trees" / "acme+project4"), str(bare))
+    (trees / "nothing").mkdir()
+    manifest = built(recipe(trees, sources=[{"repositories": ["mine.git", "nothing", "trees/acme+project1"]}], split={"valid": 0, "test": 0}), trees / "out")
+    assert "clone it" in manifest["empty"]["mine.git"] and "no code in it" in manifest["empty"]["nothing"]
+    said = summary(manifest, "out")
+    assert "no pair: mine.git: " in said and "nothing to train on" not in said
+    every = [{"query": f"how do I pay {number}", "code": function("pay", f"bill{number}"), "part": "test"} for number in range(3)]
+    (trees / "own.jsonl").write_text("".join(json.dumps(line) + "\n" for line in every))
+    assert "nothing to train on" in summary(built(recipe(trees, sources=[{"jsonl": "own.jsonl", "origin": "me/mine"}]), trees / "held"), "held")
+
+
+@pytest.mark.parametrize("key, value, told", [("license", "MIT", "did you mean `licence`"), ("leaveout", ["a"], "did you mean `leave_out`"), ("commit", 0, "put it in quotes"), ("leave_out", "a", "a list of paths")])
+def test_a_key_of_a_list_that_would_act_on_nothing_is_refused(trees, key, value, told):
+    (trees / "repositories.yaml").write_text(json.dumps([{"name": "acme/project1", "part": "base", key: value}]))
+    with pytest.raises(UsageError, match=f"acme/project1: .*{told}"):
+        built(recipe(trees), trees / "out")
+
+
+@pytest.mark.parametrize("more, told", [({"kinds": []}, "`kinds` is empty"), ({"name": " "}, "`name` is empty"), ({"limits": {"total": 0}}, "limits.total"), ({"sources": [{"repositories": [""]}]}, "names nothing"), ({"sources": [{"repositories": []}]}, "names nothing")])
+def test_what_would_give_nothing_is_refused_before_anything_is_read(trees, more, told):
+    with pytest.raises(UsageError, match=told):
+        read_recipe(recipe(trees, **more))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="processes are killed by signals")
+def test_processes_of_a_build_that_was_killed_end(trees):
+    with subprocess.Popen([sys.executable, "-c", WORKERS], stdout=subprocess.PIPE, text=True) as parent:
+        workers = list(map(int, parent.stdout.readline().split()))
+        parent.kill()
+    assert len(workers) == 2
+    for _ in range(600):
+        if not any(map(_lives, workers)):
+            break
+        time.sleep(0.1)
+    assert not any(map(_lives, workers))
+
+
+WORKERS = """
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import active_children, get_context
+from wayfind.train.tasks import _end_at_interrupts
+
+if __name__ == "__main__":
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn"), initializer=_end_at_interrupts) as pool:
+        wait = [pool.submit(time.sleep, 0) for _ in range(2)]
+        [one.result() for one in wait]
+        print(*(child.pid for child in active_children()), flush=True)
+        time.sleep(600)
+"""
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{process}/stat")
+    return not (status.exists() and status.read_text().rpartition(")")[2].split()[0] == "Z")
+
+
 def test_the_manifest_says_sources_licences_what_was_dropped_and_what_was_not_there(trees):
     manifest = built(recipe(trees), trees / "out")
     assert manifest["missing"] == {"acme/gone": "no folder acme+gone"}
@@ -261,8 +369,8 @@ def test_lines_of_no_origin_keep_the_part_they_give_or_are_dealt_out_by_their_co
 def test_a_repository_is_cloned_from_its_address_when_it_is_not_there(trees):
     address = f"file://{trees / 'trees' / 'acme+project7'}"
     built(recipe(trees, sources=[{"repositories": [address], "folders": "clones"}]), trees / "out")
-    assert {pair.origin for pair in read_pairs(trees / "out")} == {"trees/acme+project7"}
-    assert (trees / "clones" / "trees+acme+project7" / ".git").is_dir()
+    assert {pair.origin for pair in read_pairs(trees / "out")} == {"acme/project7"}
+    assert (trees / "clones" / "acme+project7" / ".git").is_dir()
 
 
 def test_one_repository_that_fails_stops_no_build(trees):

@@ -68,6 +68,10 @@ def show_command(folder: str, kind: str | None, part: str | None, number: int, s
         click.echo(shown_text(summary(manifest, folder)))
     for pair in drawn:
         click.echo(to_line(pair) if as_json else shown_text(_said(pair)))
+    if number and not drawn:
+        held = {name: sum(counts.values()) for name, counts in manifest.get("kinds", {}).items()}
+        click.echo(shown_text(f"no pair{f' of the kind {kind}' if kind else ''}{f' in the part {part}' if part else ''}; there is " + (", ".join(
+            f"{name} ({', '.join(manifest['kinds'][name])})" for name, count in held.items() if count) or "none")), err=True)
     return FOUND if drawn or not number else NOTHING
 
 
@@ -92,11 +96,14 @@ def summary(manifest: dict[str, Any], folder: str) -> str:
         lines.append(f"  {what}: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()))
     lines.append("  licences: " + ", ".join(f"{name} {count:,}" for name, count in manifest["licences"].items()))
     split, projects = manifest["configuration"]["split"], {project(name) for name in manifest["origins"]}
+    if not manifest["pairs"]["train"]:
+        lines.append("  nothing to train on: every project is held out; lower split.valid and split.test, change the seed, or give lines of one file no common `origin`, which makes them one project")
     for part in ("valid", "test"):
         if split[part] and not manifest["pairs"][part]:
             lines.append(f"  nothing is held out for `{part}`: none of {len(projects):,} projects fell into it; raise split.{part} ({split[part]:g}) or change the seed")
-    missing = list(manifest["missing"].items())
-    lines += [f"  not read: {name}: {why}" for name, why in missing[:MOST_MISSING]]
-    if len(missing) > MOST_MISSING:
-        lines.append(f"  not read: {len(missing) - MOST_MISSING} more, under `missing` in the manifest")
+    for key, what in (("missing", "not read"), ("empty", "no pair")):
+        named = list(manifest.get(key, {}).items())
+        lines += [f"  {what}: {name}: {why}" for name, why in named[:MOST_MISSING]]
+        if len(named) > MOST_MISSING:
+            lines.append(f"  {what}: {len(named) - MOST_MISSING} more, under `{key}` in the manifest")
     return "\n".join(lines)

@@ -18,6 +18,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,13 @@ from wayfind.errors import NotFound, UsageError
 from wayfind.evaluate.scratch import GitError, git
 from wayfind.model.text import TEXT_VERSION
 from wayfind.train.augment import augmented
-from wayfind.train.duplicates import Seen, body, code_only, definition_of, library, longest, signature
+from wayfind.train.duplicates import KeptOut, Seen, body, code_only, definition_of, library, longest, signature
 from wayfind.train.exclude import Excluded, read_excluded
-from wayfind.train.pairs import MANIFEST, PARTS, Pair, Part, from_line, text_lines, to_line, write_shard
+from wayfind.train.pairs import MANIFEST, PARTS, Pair, Part, from_line, manifest_of, text_lines, to_line, write_shard
 from wayfind.train.recipe import CodeSearchNet, JsonLines, Recipe, Repositories, TheStack, place, yaml_of
 from wayfind.train.sources.codesearchnet import held_out_languages
 from wayfind.train.sources.repository import Repository
-from wayfind.train.split import part_of, project, settled
+from wayfind.train.split import part_of, project, settled, with_owner
 from wayfind.train.tasks import Done, Task, run_tasks
 from wayfind.types import Progress
 
@@ -40,6 +41,8 @@ from wayfind.types import Progress
 BUCKETS = ".buckets"
 """Folder in the output with the pairs that are kept, until they lie in shards."""
 MOST_REASONS = 8
+LISTED = dict.fromkeys(("name", "address", "language", "licence", "commit", "part"), str) | {"leave_out": list, "packages": list}
+"""Keys of a repository in a list, and their types. `packages` is what a distribution calls it (`training/packages.py`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +61,7 @@ def build(recipe: Recipe, at: Path, output: Path, *, spill: Path | None = None, 
     """
     library()
     started = time.monotonic()
-    if output.exists() and any(output.iterdir()) and not any((output / own).exists() for own in (MANIFEST, ".spill", BUCKETS)):
-        raise UsageError(f"{output}: is not empty and holds no {MANIFEST}; name a new folder")
+    _check_own(output)
     output.mkdir(parents=True, exist_ok=True)
     excluded = read_excluded(place(recipe.exclude, at) if recipe.exclude else None)
     tasks, missing = tasks_of(recipe, at, excluded)
@@ -85,6 +87,19 @@ def build(recipe: Recipe, at: Path, output: Path, *, spill: Path | None = None, 
     if spill is None:
         shutil.rmtree(kept)
     return Built(output, manifest | {"seconds": round(time.monotonic() - started, 1)})
+
+
+def _check_own(output: Path) -> None:
+    """Raise UsageError where a folder is no build's: what is in it would be lost."""
+    if not output.exists() or not any(output.iterdir()):
+        return
+    if (output / MANIFEST).exists():
+        try:
+            manifest_of(output)
+        except UsageError as problem:
+            raise UsageError(f"{problem}, or a new one: this one is not replaced") from None
+    elif not any((output / own).exists() for own in (".spill", BUCKETS)):
+        raise UsageError(f"{output}: is not empty and holds no {MANIFEST}; name a new folder")
 
 
 def tasks_of(recipe: Recipe, at: Path, excluded: Excluded) -> tuple[list[Task], dict[str, str]]:
@@ -176,8 +191,20 @@ def _list_of(path: Path) -> list[dict[str, Any]]:
     values = yaml_of(path, "list of repositories")
     values = values.get("repositories") if isinstance(values, dict) else values
     if not isinstance(values, list) or not all(isinstance(one, dict) and one.get("name") for one in values):
-        raise UsageError(f"{path}: expected a list of mappings with `name`, and `address`, `language`, `licence`, `commit`, `part`, `leave_out` where known")
+        raise UsageError(f"{path}: expected a list of mappings with `name`, and {', '.join(f'`{key}`' for key in LISTED if key != 'name')} where known")
+    for number, one in enumerate(values):
+        _check_listed(one, f"{path}: {one['name'] if isinstance(one['name'], str) else number}")
     return values
+
+
+def _check_listed(one: dict[Any, Any], where: str) -> None:
+    """Raise UsageError on a key of a repository that a list has not, or a value of another type: it would act on nothing."""
+    for key, value in one.items():
+        if key not in LISTED:
+            near = get_close_matches(str(key), LISTED, 1)
+            raise UsageError(f"{where}: unknown key `{key}`" + (f"; did you mean `{near[0]}`?" if near else f"; known are {', '.join(LISTED)}"))
+        if value is not None and not isinstance(value, LISTED[key]):
+            raise UsageError(f"{where}: {key} must be {'a text; put it in quotes' if LISTED[key] is str else 'a list of paths'}, found {value!r}")
 
 
 def _listed(one: dict[str, Any], folders: Path, source: Repositories, at: Path) -> Repository:
@@ -191,7 +218,11 @@ def _listed(one: dict[str, Any], folders: Path, source: Repositories, at: Path) 
 def _named(given: str, folders: Path, source: Repositories, at: Path) -> Repository:
     """A repository that is given by its folder or its address."""
     is_address = "://" in given or given.startswith("git@")
-    name = "/".join(given.rstrip("/").removesuffix(".git").replace(":", "/").split("/")[-2:]) if is_address else place(given, at).name.replace("+", "/")
+    if is_address:
+        *_, owner, last = ["", *given.rstrip("/").removesuffix(".git").replace(":", "/").split("/")]
+        name = named if (named := with_owner(last)) != last else f"{owner}/{last}".lstrip("/")
+    else:
+        name = with_owner(place(given, at).name)
     folder = folders / name.replace("/", "+") if is_address else place(given, at)
     return Repository(name, folder, source.licence, weight=source.weights.get(name, source.weight), address=given if is_address else "")
 
@@ -262,15 +293,16 @@ class Dealer:
         self.recipe, self.parts, self.excluded = recipe, parts, excluded
         self.dropped: Counter[str] = Counter()
         self.by_origin: dict[str, dict[str, Any]] = {}
+        self.licences: Counter[str] = Counter()
+        """Licence -> pairs under it."""
+        self.gave: Counter[tuple[str, str]] = Counter()
+        """Name and language of a task -> pairs of it that stay."""
 
     def kept(self, done: Sequence[Done], texts: Iterable[str], progress: Progress) -> Iterator[Pair]:
         """The pairs that stay, each in its part: test first, then valid, then train."""
-        kept_out = Seen(self.recipe.duplicates.keep_out_threshold)
-        for text in texts:
-            kept_out.add(signature(code_only(text)))
-        for one in done:
-            for pair in one.read() if one.task.kept_out else ():
-                kept_out.add(signature(code_only(pair.code)))
+        kept_out, codes = KeptOut(self.recipe.duplicates.keep_out_threshold), (pair.code for one in done if one.task.kept_out for pair in one.read())
+        for text in chain(texts, codes):
+            kept_out.add(code_only(text))
         seen = Seen(self.recipe.duplicates.threshold)
         for part in reversed(PARTS):
             for number, one in enumerate(done):
@@ -278,7 +310,7 @@ class Dealer:
                     yield from self._of(one, part, kept_out, seen)
                 progress(f"comparing ({part})", number + 1, len(done))
 
-    def _of(self, one: Done, part: Part, kept_out: Seen, seen: Seen) -> Iterator[Pair]:
+    def _of(self, one: Done, part: Part, kept_out: KeptOut, seen: Seen) -> Iterator[Pair]:
         groups: defaultdict[tuple[str, ...], list[Pair]] = defaultdict(list)
         for pair in one.read():
             if part == (self.parts[project(pair.origin)] if pair.origin else pair.part):
@@ -295,11 +327,12 @@ class Dealer:
         for made in fresh:
             seen.add(made)
 
-    def _problem(self, pairs: Sequence[Pair], kept_out: Seen, seen: Seen, fresh: list) -> str | None:
+    def _problem(self, pairs: Sequence[Pair], kept_out: KeptOut, seen: Seen, fresh: list) -> str | None:
         if self.excluded.holds_origin(pairs[0].origin) or self.excluded.holds_path(pairs[0].path):
             return "from an excluded project"
-        made = signature(code_only(longest(map(body, pairs))))
-        if kept_out.holds(made):
+        text = code_only(longest(map(body, pairs)))
+        made = signature(text)
+        if kept_out.holds(text, made, within=pairs[0].kind == "comment"):
             return "near-duplicate of what is kept out"
         if seen.holds(made):
             return "near-duplicate"
@@ -310,11 +343,14 @@ class Dealer:
         return None
 
     def _count(self, one: Done, pairs: Sequence[Pair]) -> None:
+        self.gave[one.task.name, one.task.language] += len(pairs)
         for pair in pairs:
+            self.licences[pair.licence or "unknown"] += 1
             entry = self.by_origin.setdefault(pair.origin, {"pairs": 0, "licence": pair.licence, "source": _source_of(one.task), "part": pair.part})
             entry["pairs"] += 1
-            if entry["part"] != pair.part:
-                entry["part"] = "several"  # lines of no origin, each with its own
+            for name, value in (("part", pair.part), ("licence", pair.licence)):
+                if entry[name] != value:
+                    entry[name] = "several"  # lines of no origin, each with its own part; files under licences of their own
 
 
 def _name_of(task: Task) -> str:
@@ -372,8 +408,8 @@ def _manifest(recipe: Recipe, done: Sequence[Done], missing: dict[str, str], dea
     counts: defaultdict[str, dict[str, Counter[str]]] = defaultdict(lambda: {"kind": Counter(), "language": Counter()})
     listed: dict[str, dict[str, Any]] = {}
     (output / MANIFEST).unlink(missing_ok=True)  # so that a folder that is half replaced is none
-    for part in PARTS:
-        shutil.rmtree(output / part, ignore_errors=True)
+    for shard in [shard for part in PARTS for shard in (output / part).glob("pairs-*.jsonl.gz")]:
+        shard.unlink()
     numbers: Counter[str] = Counter()
     for part, pairs in buckets.shards():
         name = f"{part}/pairs-{numbers[part]:05d}.jsonl.gz"
@@ -394,10 +430,11 @@ def _manifest(recipe: Recipe, done: Sequence[Done], missing: dict[str, str], dea
         "kinds": {part: dict(counts[part]["kind"].most_common()) for part in counts},
         "languages": {part: dict(counts[part]["language"].most_common()) for part in counts},
         "dropped": dict(sorted(dropped.items())),
-        "licences": dict(_licences(dealer).most_common()),
+        "licences": dict(dealer.licences.most_common()),
         "commits": {one.task.name: one.commit for one in done if one.commit and not one.task.kept_out},
         "other_commits": {one.task.name: one.task.source.commit for one in done if isinstance(one.task.source, Repository) and one.task.source.commit not in ("", one.commit)},
         "missing": _missing(missing, done),
+        "empty": _empty(done, dealer),
         "kept_out": {one.task.source.name if isinstance(one.task.source, Repository) else f"{one.task.name} {one.task.language}": one.pairs for one in done if one.task.kept_out},
         "origins": dict(sorted(dealer.by_origin.items())),
         "shards": listed,
@@ -421,6 +458,21 @@ def _missing(missing: dict[str, str], done: Iterable[Done]) -> dict[str, str]:
     return missing | {f"{one.task.name} {one.task.language}".rstrip(): one.problem for one in done if one.problem}
 
 
+def _empty(done: Iterable[Done], dealer: Dealer) -> dict[str, str]:
+    """Source, or language of one, that was read and gave no pair that stays -> why, as far as it is known."""
+    return {f"{one.task.name} {one.task.language}".rstrip(): _why_empty(one) for one in done if not (one.task.kept_out or one.problem or dealer.gave[one.task.name, one.task.language])}
+
+
+def _why_empty(one: Done) -> str:
+    if one.pairs:
+        return f"all of its {one.pairs} pairs were left out; see dropped"
+    if one.dropped:
+        return "left out: " + ", ".join(f"{reason} {count}" for reason, count in one.dropped.most_common(MOST_REASONS))
+    if isinstance(one.task.source, Repository) and (one.task.source.folder / "objects").is_dir():
+        return "a repository without a work tree; clone it, or name it by its address (file://…)"
+    return "there is no code in it that a question could be made of" if isinstance(one.task.source, Repository) else "there is no pair in it"
+
+
 def _dropped(done: Iterable[Done], dealer: Dealer) -> Counter[str]:
     found = Counter(dealer.dropped)
     for one in done:
@@ -430,17 +482,9 @@ def _dropped(done: Iterable[Done], dealer: Dealer) -> Counter[str]:
 
 def _reasons(missing: dict[str, str], done: Sequence[Done], dealer: Dealer) -> str:
     """What a build without a pair met, for its error."""
-    told = [f"{name}: {why}" for name, why in _missing(missing, done).items()]
+    told = [f"{name}: {why}" for name, why in (_missing(missing, done) | _empty(done, dealer)).items()]
     told += [f"{count} left out as {reason}" for reason, count in _dropped(done, dealer).most_common()]
-    return ("; " + "; ".join(told[:MOST_REASONS])) if told else "; there is no code in its sources that a question could be made of"
-
-
-def _licences(dealer: Dealer) -> Counter[str]:
-    """Licence -> pairs under it."""
-    found: Counter[str] = Counter()
-    for entry in dealer.by_origin.values():
-        found[entry["licence"] or "unknown"] += entry["pairs"]
-    return found
+    return "; " + "; ".join(told[:MOST_REASONS])
 
 
 def _version(package: str) -> str:

@@ -11,6 +11,9 @@ import hashlib
 import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
+from zlib import crc32
+
+import numpy as np
 
 from wayfind.errors import UsageError
 from wayfind.train.pairs import Pair
@@ -48,6 +51,35 @@ class Seen:
     def add(self, signature: RMinHash) -> None:
         self._index.insert(len(self._signatures), signature)
         self._signatures.append(signature)
+
+
+class KeptOut:
+    """What no pair may be like: texts, and what lies within them."""
+
+    def __init__(self, threshold: float):
+        self._texts = Seen(threshold)
+        self._runs: list[np.ndarray] = []
+
+    def add(self, text: str) -> None:
+        self._texts.add(signature(text))
+        self._runs.append(_runs(text))
+
+    def holds(self, text: str, made: RMinHash, within: bool) -> bool:
+        """Whether a text like this one was added, `made` being its signature; with `within`, also whether so much of it as the threshold says
+        lies in what was added: a block of a function is far from the function by the Jaccard similarity."""
+        if self._texts.holds(made):
+            return True
+        if not within or not self._runs:
+            return False
+        if len(self._runs) > 1:
+            self._runs = [np.unique(np.concatenate(self._runs))]
+        runs, known = _runs(text), self._runs[0]
+        return bool((known[np.searchsorted(known[:-1], runs)] == runs).mean() >= self._texts.threshold)
+
+
+def _runs(text: str) -> np.ndarray:
+    """The runs of tokens of a text as 32 bit hashes, each once, uint32 [runs]."""
+    return np.unique(np.array([crc32(run.encode("utf-8", "replace")) for run in shingles(text)], np.uint32))
 
 
 def signature(text: str) -> RMinHash:

@@ -232,6 +232,10 @@ def _item(hint: Any) -> Any:
 
 
 def _checked(recipe: Recipe, path: Path) -> None:
+    if not recipe.name.strip():
+        raise UsageError(f"{path}: `name` is empty")
+    if not recipe.kinds:
+        raise UsageError(f"{path}: `kinds` is empty; name some of {', '.join(kind for kind in KINDS if kind != 'pair')}, or leave it out for all")
     for kind in recipe.kinds:
         if kind not in KINDS or kind == "pair":
             near = get_close_matches(str(kind), KINDS, 1)
@@ -244,6 +248,8 @@ def _checked(recipe: Recipe, path: Path) -> None:
         if not 0 < threshold <= 1:
             raise UsageError(f"{path}: duplicates.{name} is a similarity above 0 and up to 1, found {threshold}")
     for number, one in enumerate(recipe.sources):
+        if isinstance(one, Repositories) and (not one.repositories or "" in one.repositories and isinstance(one.repositories, list)):
+            raise UsageError(f"{path}: sources[{number}].repositories names nothing; give a list file, folders or addresses")
         if isinstance(one, Repositories) and one.part and not isinstance(one.repositories, str):
             raise UsageError(f"{path}: sources[{number}].part would act on nothing: folders and addresses are of no part, a file's repositories are")
     if recipe.shard_pairs < 1:
@@ -258,6 +264,8 @@ def _check_amounts(recipe: Recipe, path: Path) -> None:
         said = {"weight": one.weight, "cap": getattr(one, "cap", 0)} | {f"weights.{name}": weight for name, weight in getattr(one, "weights", {}).items()}
         amounts |= {f"sources[{number}].{name}": amount for name, amount in said.items()}
     amounts |= {f"language_weights.{name}": weight for name, weight in recipe.language_weights.items()}
+    if recipe.limits.total == 0:
+        raise UsageError(f"{path}: limits.total of 0 would leave no pair of any repository; raise it")
     for name, amount in amounts.items():
         if not 0 <= amount < float("inf"):
             raise UsageError(f"{path}: {name} must be a number that is 0 or more, found {amount}")

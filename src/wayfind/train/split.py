@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 
 from wayfind.train.pairs import PARTS, Part
 
 
-def project(origin: str) -> str:
-    """The project's own name in an origin, without owner, in small letters: forks and mirrors are the same project.
+OWNED = re.compile(r"[A-Za-z0-9][\w.-]*\+[A-Za-z][\w.-]*")
+"""`OWNER+NAME`, as a clone's folder is called. `gtk+3.0` and `libstdc++` are names."""
 
-    >>> project("felixxm/Django"), project("codesearchnet")
-    ('django', 'codesearchnet')
+
+def project(origin: str) -> str:
+    """The project's own name in an origin, without owner, in small letters: forks, mirrors and clones named `OWNER+NAME` are the same
+    project, whatever the folder within such a clone is called.
+
+    >>> project("felixxm/Django"), project("mirrors/django+Django.git"), project("codesearchnet")
+    ('django', 'django', 'codesearchnet')
     """
-    return origin.strip().rstrip("/").rpartition("/")[2].removesuffix(".git").lower()
+    *_, last = parts = origin.strip().rstrip("/").split("/")
+    owned = next((part for part in reversed(parts) if OWNED.fullmatch(part)), "")
+    return (owned.partition("+")[2] or last).removesuffix(".git").lower()
+
+
+def with_owner(folder: str) -> str:
+    """The name of a repository whose clone's folder is called `OWNER+NAME`, or as the repository is.
+
+    >>> with_owner("django+django"), with_owner("libsigc++")
+    ('django/django', 'libsigc++')
+    """
+    return folder.replace("+", "/", 1) if OWNED.fullmatch(folder) else folder
 
 
 def part_of(origin: str, valid: float, test: float, seed: int = 0) -> Part:

@@ -17,8 +17,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from wayfind import __version__
@@ -98,8 +100,14 @@ def _round(tasks: Sequence[Task], recipe: Recipe, spill: Path, processes: int) -
 
 
 def _end_at_interrupts() -> None:
-    """A worker ends at once, and without a word: the parent says what there is to say."""
+    """A worker ends at once, and without a word: the parent says what there is to say. It ends with a parent that was killed, too."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    Thread(target=_end_with, args=(parent_process(),), daemon=True).start()
+
+
+def _end_with(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
 
 
 def run_task(task: Task, recipe: Recipe, spill: Path) -> Done:
@@ -206,7 +214,8 @@ def _definitions(folder: Path) -> Yield:
 
 def _worktree(folder: Path, scratch: Path) -> Path:
     """The folder, or the code of the newest tree of a repository that has no work tree; what a partial clone lacks is left out."""
-    bare = folder if (folder / "objects").is_dir() else next(iter(sorted(folder.glob("*/objects"))), None)
+    has_tree = any(one.name != ".git" for one in folder.iterdir()) and (folder / ".git").exists()
+    bare = folder if (folder / "objects").is_dir() else None if has_tree else next(iter(sorted(folder.glob("*/objects"))), None)
     if bare is None:
         return folder
     top = bare if bare is folder else bare.parent
