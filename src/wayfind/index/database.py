@@ -88,7 +88,6 @@ def connect(path: Path) -> sqlite3.Connection:
         private_folder(path.parent)
         if not path.exists():
             path.touch(mode=0o600)
-        _check_header(path)
         try:
             return _write_ahead(_opened(path, "rw"))
         except sqlite3.OperationalError as error:
@@ -99,11 +98,17 @@ def connect(path: Path) -> sqlite3.Connection:
         raise storage_error(error, path) from error
 
 
-def _check_header(path: Path) -> None:
-    """Raises IndexDamaged where SQLite would take a damaged header for a file that must not be written."""
+def check_header(path: Path) -> None:
+    """Raises IndexDamaged where SQLite would take a damaged header for a file that must not be written. Only where this process does not
+    have the file open: that it is closed here would end the locks that SQLite holds on it (https://sqlite.org/howtocorrupt.html, 2.2)."""
+    if _is_never_written(path):
+        raise _damaged(path, "its header is not one of SQLite")
+
+
+def _is_never_written(path: Path) -> bool:
     with contextlib.suppress(OSError), path.open("rb") as file:
-        if any(version > _LAST_WRITE_VERSION for version in file.read(_WRITE_VERSION + 1)[_WRITE_VERSION:]):
-            raise _damaged(path, "its header is not one of SQLite")
+        return any(version > _LAST_WRITE_VERSION for version in file.read(_WRITE_VERSION + 1)[_WRITE_VERSION:])
+    return False
 
 
 def remove_database(path: Path) -> None:
@@ -170,6 +175,8 @@ def storage_error(error: Exception, path: Path) -> Exception:
     text = str(error)
     if "locked" in text:
         return IndexBusy(f"another process holds {path} for longer than a minute; try again when it is done")
+    if "readonly" in text and os.access(path, os.W_OK) and _is_never_written(path):  # its locks are of no use any more
+        return _damaged(path, text)
     if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.ProgrammingError) and not any(sign in text for sign in _REFUSED):
         return _damaged(path, text)
     return StorageError(

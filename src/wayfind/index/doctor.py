@@ -18,7 +18,7 @@ from pathlib import Path
 from wayfind.corpus import identity, languages
 from wayfind.errors import IndexDamaged, IndexError_, IndexVersion, NotFound, StorageError
 from wayfind.index.catalogue import Catalogue, Manifest
-from wayfind.index.database import remove_database
+from wayfind.index.database import check_header, remove_database
 from wayfind.index.home import CATALOGUE, CONTENT, EXPLANATIONS, VECTORS, TreeSize, root_of, trees, used
 from wayfind.index.late import late_names, read_late
 from wayfind.index.lock import WAIT, held
@@ -139,6 +139,7 @@ def _is_stub(folder: Path) -> bool:
 def _check_content(path: Path, repair: bool) -> tuple[list[Finding], set[str]]:
     """The findings in a content store, and the keys of damaged rows."""
     try:
+        check_header(path)
         with contextlib.closing(ContentStore(path)) as store:
             damaged = store.check()
             if repair:
@@ -162,6 +163,7 @@ def _check_vectors(home: Path, repair: bool) -> Iterator[Finding]:
     """Stored vectors that are damaged. A damaged row is deleted where it is met, and made again."""
     if (home / VECTORS).exists():
         try:
+            check_header(home / VECTORS)
             with contextlib.closing(VectorStore(home)) as vectors:
                 vectors.check()
         except IndexError_ as error:
@@ -177,6 +179,7 @@ def _check_tree(tree: TreeSize, content: Path, damaged: set[str], repair: bool) 
         return []
     name = tree.root or tree.folder.name
     try:
+        check_header(path)
         with contextlib.closing(Catalogue(path)) as catalogue:
             if problems := catalogue.check():
                 raise IndexDamaged(f"{path} is damaged ({problems[0]})")

@@ -17,7 +17,7 @@ from pathlib import Path
 from wayfind.corpus import identity
 from wayfind.errors import IndexBusy, IndexDamaged, IndexError_, IndexVersion, NotFound, StorageError
 from wayfind.index.catalogue import Catalogue
-from wayfind.index.database import remove_database
+from wayfind.index.database import check_header, remove_database
 from wayfind.index.explanations import ExplanationStore
 from wayfind.index.home import CATALOGUE, CONTENT, EXPLANATIONS, VECTORS, TreeSize, bytes_below, bytes_of, trees
 from wayfind.index.lock import WAIT, held
@@ -186,6 +186,7 @@ def drop_index(folder: Path) -> None:
 
 def _is_sound(catalogue: Path) -> bool:
     try:
+        check_header(catalogue)
         with contextlib.closing(Catalogue(catalogue)) as opened:
             return not opened.check()
     except (IndexDamaged, IndexVersion):
