@@ -230,3 +230,10 @@ def test_wayfind_itself_holds_no_secret() -> None:
     for folder in (Path(wayfind.__file__).parent, Path(__file__).parent):
         for source in folder.rglob("*.py"):
             assert mask(source.read_text("utf-8"), source.name)[1] == 0, source
+
+
+@pytest.mark.parametrize("line", ["Authorization: Bearer {}", 'curl -H "authorization: token {}"', "{{'Authorization': 'Bearer {}'}}", "AUTHORIZATION=Bearer {}"])
+def test_what_bears_a_request_is_masked_whatever_its_form(line: str) -> None:
+    token = some(30) + "7" + some(8)
+    assert mask(line.format(token), "a.md") == (line.format("*" * len(token)), 1)
+    assert mask(line.format("yourlongaccesstokengoeshere"), "a.md")[1] == mask(line.format("$TOKEN"), "a.md")[1] == 0

@@ -101,6 +101,7 @@ _PATTERNS = (
     _form(r"shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}", "shpat_ shpca_ shppa_ shpss_"),  # Shopify
     _form(r"whsec_[A-Za-z0-9+/]{24,}", "whsec_"),  # Stripe webhook
     _form(r"AGE-SECRET-KEY-1[A-Z0-9]{58}", "AGE-SECRET-KEY-1"),
+    _form(r"(?i:authorization\W{1,6}(?:bearer|token)) ([\w.~+/-]{20,})", "uthorization AUTHORIZATION"),  # a header, in any quotes
     _form(r"SharedAccessKey=([A-Za-z0-9+/]{43}=)", "SharedAccessKey="),  # Azure
     # Discord: detect-secrets has a plugin for it, without a word to look for. The part before is the id of the bot.
     _form(r"(?<=[\w-]{24})\.([\w-]{6}\.[\w-]{27,38})(?![\w.-])", "."),
