@@ -28,8 +28,13 @@ _HEADS = frozenset(("class", "interface", "enum", "impl", "module"))
 _BODIES = frozenset(
     ("block", "function_body", "class_body", "enum_class_body", "compound_statement", "do_block", "body_statement", "script_block")
 )
-_TEST_MACROS = frozenset(("TEST", "TEST_F", "TEST_P", "TYPED_TEST", "TYPED_TEST_P", "BENCHMARK_F", "TEST_CASE"))
-_TEST_CALL = re.compile(b"(?:" + b"|".join(macro.encode() for macro in sorted(_TEST_MACROS)) + rb")\s*\(")
+_TEST_MACRO = (
+    r"(?:TEST|TEST_F|TEST_P|TYPED_TEST|TYPED_TEST_P|BENCHMARK_F|BOOST_(?:AUTO|FIXTURE)_TEST_CASE"
+    r"|(?:CATCH_)?(?:TEMPLATE_(?:[A-Z]+_)?)?(?:TEST_CASE|SCENARIO)(?:_[A-Z]+)*)"
+)
+_IS_TEST_MACRO = re.compile(_TEST_MACRO)
+_IS_MACRO = re.compile(r"[A-Z][A-Z0-9]*_[A-Z0-9_]+")
+_TEST_CALL = re.compile(rb"(?:\[\[[^\]]*\]\]\s*)?" + _TEST_MACRO.encode() + rb"\s*\(")
 
 
 @dataclass(slots=True)
@@ -94,6 +99,8 @@ def _definition(role: str, node: Node, captures: dict, source: Source) -> Defini
     name = _name(node, captures, source)
     if not name and role != "test":
         return None
+    if role == "function" and _TEST_CALL.match(source.code, node.start_byte):
+        role = "test"
     until = captures["head"][0].end_byte if "head" in captures else end
     if body is not None and body.start_byte > node.start_byte:
         until = body.start_byte
@@ -161,9 +168,10 @@ def _name(node: Node, captures: dict, source: Source) -> str:
     if node.type == "instance":  # Haskell's `instance Eq a => Show (Box a) where`.
         head = re.sub(r"\{-#.*?#-\}|--.*|\bwhere\b[\s\S]*", " ", text_of(node, source)[:300])
         return re.sub(r"^instance (?:.*=> )?", "", " ".join(head.split()))[:100]
-    if written in _TEST_MACROS:
-        arguments = re.search(r"\(([^)]*)\)", source.text(name.end_byte, node.end_byte))
-        return ".".join(part.strip() for part in arguments[1].split(",")) if arguments else written
+    if node.type == "function_definition" and _IS_TEST_MACRO.fullmatch(written):
+        return _test_name(node, name, source) or written
+    if name.type == "qualified_identifier":
+        return _declared(node, written)
     if name.type in ("signature", "type_head", "call_expression", "where_expression", "typed_expression"):
         return re.split(r"[(<{\s]", re.sub(r"^\s*\((\w+)::[^)]*\)", r"\1", written))[0]
     if name.type.endswith("constructor_signature"):
@@ -171,6 +179,30 @@ def _name(node: Node, captures: dict, source: Source) -> str:
     if name.type == "operator_signature":
         return "operator" + written.partition("operator")[2].split("(")[0].strip()
     return written
+
+
+def _test_name(node: Node, macro: Node, source: Source) -> str:
+    """What a test's macro says: its string (`TEST_CASE("adds", "[sum]")`), else its arguments, joined (`TEST_F(Sum, Adds)`)."""
+    declarator = node.child_by_field_name("declarator")
+    arguments = source.text(macro.end_byte, (declarator or node).end_byte)[:2_000]
+    if string := _STRINGS.search(arguments):
+        return "".join(_STRING.findall(string[0]))
+    found = re.search(r"\(([^)]*)\)", arguments)
+    return ".".join(part.strip() for part in found[1].split(",")) if found else ""
+
+
+def _declared(node: Node, name: str) -> str:
+    """A qualified name of C++ alone: a macro before it makes the grammar read `std::string f` as one, and a whole class as a type."""
+    kind = node.child_by_field_name("type")
+    if kind is not None and node.type == "function_definition" and kind.child_by_field_name("body") is not None:
+        return ""
+    name = re.sub(r"\s*::\s*", "::", name)
+    if not re.search(r"\s", name):
+        return name
+    if operator := re.search(r"(?:\w+(?:<[^<>]*>)?::)*\boperator\b.*", name, re.DOTALL):
+        return operator[0]
+    words = _without_arguments(name).split()
+    return next((word for word in reversed(words) if not _IS_MACRO.fullmatch(word)), words[-1]).lstrip("*&")
 
 
 def _inner_declarator(node: Node) -> Node | None:
@@ -236,6 +268,8 @@ def _without_arguments(name: str) -> str:
     return name
 
 
+_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"(?:\s*"(?:[^"\\]|\\.)*")*')
 _ARGUMENTS = re.compile(r"\s*<(?:->|[^<>])*>")
 _REFERENCE = re.compile(r"^(?:&|\*|(?:dyn|mut|const) |'\w+ )+")
 _REFERENCES = re.compile(r"&|\*|\b(?:dyn|mut|const) |'\w+ ")
@@ -351,8 +385,6 @@ def _symbol(one: Definition, settled: list[Definition]) -> str:
 def _is_test(one: Definition, source: Source) -> bool:
     syntax = source.syntax
     if syntax.test_name and re.match(syntax.test_name, one.symbol.rpartition(".")[2]):
-        return True
-    if _TEST_CALL.match(source.code, one.start):
         return True
     if not syntax.test_lead:
         return False

@@ -1,17 +1,16 @@
 """From bytes and a language to a syntax tree, or to the word for why there is none.
 
-C and C++ are read past the macros that their grammars do not know, Kotlin past the end of a line before a constructor. A
-header and an interface may be read a second time by another grammar. A tree so deep that queries on it would take minutes
-is refused.
+What is parsed is the text as `rewrites` makes it readable. A header and an interface may be read a second time by another
+grammar. A tree so deep that queries on it would take minutes is refused.
 """
 
 from __future__ import annotations
 
-import re
 import time
 from typing import TYPE_CHECKING
 
 from wayfind.corpus.languages import has_grammar, parser_for
+from wayfind.corpus.rewrites import rewritten
 from wayfind.corpus.syntaxes import SYNTAXES
 
 if TYPE_CHECKING:
@@ -27,41 +26,13 @@ READ_BYTES = 32_768
 
 # A header named `.h` and an OCaml interface tell only by their grammar what they are.
 _SECOND_READINGS = {"ocaml": "ocaml_interface", "c": "cpp"}
-# Macros of C that stand where its grammar allows none. Each is read as a space: of 853 C++ files (abseil) 283 have syntax
-# errors so, 696 otherwise; functions and methods found are 11,015 instead of 5,982, test cases 4,144 instead of 2,447.
-_MACRO = rb"[A-Z][A-Z0-9]*_[A-Z0-9_]+\b"
-_ARGUMENTS = rb"(?:[ \t]*\((?:[^()\n;{}]|\([^()\n;{}]*\))*\))?"
-_MACROS = re.compile(
-    # Alone on a line, before anything but a body, and not in a macro: FMT_BEGIN_NAMESPACE.
-    rb"(?<!\\\n)^[ \t]*" + _MACRO + _ARGUMENTS + rb"(?=[ \t]*$)(?!\s*[{:])"
-    # Before the name of a class: class API_EXPORT Queue.
-    rb"|(?:(?<=class )|(?<=struct ))(?:" + _MACRO + _ARGUMENTS + rb"\s+)+(?=[A-Za-z_])"
-    # After the parameters of a function: void lock() EXCLUSIVE_LOCK();
-    rb"|(?:(?<=\))|(?<=\)\sconst)|(?<=override)|(?<=noexcept))(?:\s+" + _MACRO + _ARGUMENTS + rb")+(?=\s*[;{])"
-    # Before the type of a definition: REDIS_STATIC node *create(
-    rb"|^" + _MACRO + rb"(?=[ \t]+(?:const |static |inline |unsigned |struct )*\w[\w:]*(?:[ \t]+|[ \t]*[*&]+[ \t]*)\w+\()"
-    # After a parameter or a star.
-    rb"|\b[A-Z_]*(?:ATTRIBUTE|LIFETIME|UNUSED)_?[A-Z_]*\b(?=\s*[,)])|\b\w+_(?:nonnull|nullable|nullability_unknown)\b",
-    re.MULTILINE,
-)
-# The end of a line between the name of a class and its constructor: inside another class Kotlin's grammar ends the class there,
-# unless one annotation alone follows. It goes to the next place where the grammar allows one, so that all else stays in place.
-_CLASS = rb"((?<!:)\bclass[ \t]+[\w`]+(?:<[^(){}=]{0,300}>)?[ \t]*)"
-_ANNOTATION = rb"@[\w.:]+(?:\((?:[^()]|\([^()]*\)){0,300}\))?"
-_MODIFIER = rb"(?:" + _ANNOTATION + rb"|(?:private|internal|protected|public)\b)"
-_MODIFIED = re.compile(_CLASS + rb"\n(?!\s*" + _ANNOTATION + rb"\s+constructor\b)((?:\s*" + _MODIFIER + rb")+\s*)[ \t](?=constructor\b)")
-_UNMODIFIED = re.compile(_CLASS + rb"(\n\s*(?:constructor\s*)?)\(")
 
 
 def parse(code: bytes, language: str) -> tuple[Node | None, str, list[str]]:
     """The root of the tree (None when the file must be cut by lines), the grammar that read it, and problems."""
     if not has_grammar(language) or language not in SYNTAXES:
         return None, language, ["no-grammar"]
-    if language in ("c", "cpp", "objc"):
-        code = _MACROS.sub(lambda macro: re.sub(rb"[^\n]", b" ", macro[0]), code)
-    elif language == "kotlin":
-        code = _MODIFIED.sub(rb"\1 \2\n", code)
-        code = _UNMODIFIED.sub(lambda head: head[1] + b"(" + re.sub(rb"[^\n]", b" ", head[2]), code)
+    code = rewritten(code, language)
     root = _root(code, language)
     if root is not None and root.has_error and language in _SECOND_READINGS:
         other = _root(code, _SECOND_READINGS[language])
