@@ -1,4 +1,4 @@
-"""What the grammars of C++ and Kotlin cannot read and `rewrites` makes readable: macros, tests named by a string."""
+"""What the grammars of C++ and Kotlin cannot read and `rewrites` makes readable: macros, tests named by a string, annotated classes."""
 
 from __future__ import annotations
 
@@ -106,6 +106,47 @@ def test_a_suite_of_tests_is_a_scope():
 
 def test_a_test_below_a_comment_that_ends_with_a_bracket_is_found():
     assert ("test", "Sum.Adds") in found("int a;\n// of foo (bar)\nTEST_F(Sum, Adds) {\n  f();\n}\n", "cpp")
+
+
+# Kotlin.
+
+
+@pytest.mark.parametrize(
+    "annotations", ["", "@A\n", "@OptIn(X::class)\n", "@OptIn(X::class)\n@Marker\n", '@A("(", b = [1])\n@B // why\n@c.D\n', "@A(\n  1,\n)\n", "@A @B ", "@A(1) "]
+)
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [
+        ("open class Koin protected constructor() {\n  fun f() = 1\n}", "Koin"), ("annotation class Mark", "Mark"),
+        ("public annotation class Mark", "Mark"), ("expect object Tools {\n  fun f(): Int\n}", "Tools"), ("enum class Size {\n  A\n}", "Size"),
+        ("actual class Sum {\n  fun f() = 1\n}", "Sum"), ("object One", "One"), ("sealed interface Shape", "Shape"), ("class `a b`(val a: Int)", "`a b`"),
+    ],
+)  # fmt: skip
+def test_an_annotated_class_of_kotlin_is_found(annotations, head, name):
+    text = f"package a\n\nval x = 1\n\n/** Counts. */\n{annotations}{head}\n\nclass Last(a: Int)\n"
+    chunks, problems = definitions(text, "kotlin")
+    assert problems == []
+    (one,) = (chunk for chunk in chunks if chunk.symbol == name.strip("`"))
+    assert (one.kind in ("class", "interface", "enum"), one.start_line, one.docstring) == (True, 5, "Counts.")
+    assert one.signature == head.split(" {")[0].split("\n")[0]
+    assert chunks[-1].symbol == "Last"
+    assert chunks[-1].start_line == text.count("\n")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "context(session: Session)\n    private fun own(a: Int) = a",
+        "fun own() {\n        val a = suspend { 42 }\n    }",
+        "fun own() = when (a) {\n        is Call if isKnown(a) -> 1\n        else -> 2\n    }",
+    ],
+)
+def test_newer_words_of_kotlin_hide_no_class(line):
+    text = f'class X(c: C) :\n    Rule(\n        c,\n        "text"\n    ),\n    RequiresAnalysisApi {{\n\n    {line}\n\n    fun next() = 1\n}}\n'
+    chunks, problems = definitions(text, "kotlin")
+    assert problems == []
+    assert [chunk.symbol for chunk in chunks] == ["X", "X.own", "X.next"]
+    assert chunks[1].start_line == 8
 
 
 # Laws.

@@ -13,6 +13,8 @@ from wayfind.corpus.syntaxes import queries_for
 if TYPE_CHECKING:
     from tree_sitter import Node
 
+_READ_AS_COMMENTS = (b"@", b"context(")
+"""What `rewrites` makes a comment of for the grammar: in the text it is an annotation."""
 _NO_IMPORTS = frozenset(("self", "as", "super", "static", "crate", "qualified", "import", "module", "given", ".", ".."))
 
 
@@ -54,8 +56,10 @@ def read_marks(root: Node, language: str, source: Source) -> None:
 
     found = QueryCursor(queries_for(language)[1]).captures(root)
     documenting = {node.id for node in found.get("doc", ())}
-    source.comments = _marks([node for node in found.get("comment", ()) if node.id not in documenting], source)
-    source.leads = _marks(found.get("lead", ()), source)
+    comments = [node for node in found.get("comment", ()) if node.id not in documenting]
+    leads = [node for node in comments if source.code.startswith(_READ_AS_COMMENTS, node.start_byte)]
+    source.comments = _marks([node for node in comments if node not in leads] if leads else comments, source)
+    source.leads = _marks([*found.get("lead", ()), *leads], source)
     source.trails = _marks(found.get("trail", ()), source)
     source.imports = _marks(found.get("import", ()), source)
     source.calls = [

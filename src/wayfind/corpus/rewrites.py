@@ -121,6 +121,25 @@ def _plain_tests(code: bytes) -> bytes:
 
 # Kotlin.
 
+# Annotations before a class: the grammar takes `@A enum class X {` for an annotated call `enum(class, X, {`. They become one
+# comment, `marks` takes it for what it is by its first character.
+_RAW_STRING = rb'"""(?:[^"]|"(?!"")){0,5000}"""'
+_CALLED = rb'\((?:[^()"]|' + _RAW_STRING + rb"|" + _STRING + rb"|" + _GROUP + rb"){0,2000}\)"
+_ANNOTATED = rb"@(?!file:)[\w.]+(?:" + _CALLED + rb")?"
+_TO_NEXT = rb"(?:[ \t]*(?://[^\n]*)?\n[ \t]*|[ \t]+)"
+_CLASS_MODIFIERS = (
+    rb"(?:(?:public|private|internal|protected|open|abstract|final|sealed|data|enum|annotation|value|inline|inner|fun|expect|actual"
+    rb"|external)\s+)*"
+)
+_ANNOTATIONS = re.compile(
+    rb"^([ \t]*)((?:" + _ANNOTATED + _TO_NEXT + rb"){0,19}" + _ANNOTATED + rb")(?="
+    + _TO_NEXT + _CLASS_MODIFIERS + rb"(?:(?:class|interface|object)[ \t]+[\w`]|companion[ \t]+object\b))", re.MULTILINE,
+)  # fmt: skip
+# What a function takes from around it: context(session: Session).
+_CONTEXT = re.compile(rb"^([ \t]*)(context" + _CALLED + rb")(?=\s+(?:@|[a-z]+\s))", re.MULTILINE)
+# `is Call if isKnown(it) ->`: what a branch asks beside its type.
+_GUARD = re.compile(rb"^([ \t]*!?(?:is|in)[ \t]+[\w.<>*?, \t]{1,100}?[ \t])if\b[^\n{}]{1,200}?(?=->)", re.MULTILINE)
+_SUSPENDED = re.compile(rb"suspend(?<!\wsuspend)(?=[ \t]*\{)")
 # The end of a line between the name of a class and its constructor: inside another class the grammar ends the class there,
 # unless one annotation alone follows. It goes to the next place where the grammar allows one, so that all else stays in place.
 # A pattern that begins with its letters is searched four times as fast as one that begins with what may not stand before.
@@ -132,5 +151,29 @@ _UNMODIFIED = re.compile(_CLASS + rb"(\n\s*(?:constructor\s*)?)\(")
 
 
 def _plain_classes(code: bytes) -> bytes:
+    code = _ANNOTATIONS.sub(_commented, code) if b"@" in code else code
+    code = _CONTEXT.sub(_commented, code) if b"context(" in code else code
+    code = _SUSPENDED.sub(_spaced, code)
+    code = _GUARD.sub(_spaced, code) if b" if " in code and b"->" in code else code
     code = _MODIFIED.sub(rb"\1 \2\n", code)
     return _UNMODIFIED.sub(lambda head: head[1] + b"(" + _spaces(head[2]), code)
+
+
+def _commented(found: re.Match[bytes]) -> bytes:
+    """The second group as a comment of its length. What stands on one line with code becomes spaces: after a comment there the
+    grammar does not see that a line has ended."""
+    text, line = found[2], b""
+    if not _LINE_ENDS.match(found.string, found.end()):
+        start = text.rfind(b"\n") + 1
+        text, line = text[:start], text[start:]
+    end = len(text.rstrip())
+    if end < 4:
+        return found[1] + b"//"[:end] + _spaces(text[2:] + line)
+    inside = _spaces(text[2 : end - 2])
+    if text[end - 2] == ord("\n"):  # A bracket alone on the last line: that line begins one byte earlier, so that `*/` fits in.
+        space = inside.rindex(b" ")
+        inside = inside[:space] + b"\n" + inside[space + 1 :]
+    return found[1] + b"/*" + inside + b"*/" + text[end:] + _spaces(line)
+
+
+_LINE_ENDS = re.compile(rb"[ \t]*(?://|$)", re.MULTILINE)
