@@ -5,7 +5,7 @@
                 [--pairs DIR] [--clones DIR] [--cache DIR] [--tasks cosqa,files,kept,masked,commits,own,asked,unshared] [--pool 1000]
 
 --system    a Wayfind bundle, or a folder with `model.onnx` and `vocab.txt` (see dense.py); the first is compared with the others
---bench     the development sets' `data/`; --corpora: what their `prepare.py` laid out
+--bench     the folder of the development sets, with `data/`; --corpora: what their `prepare.py` laid out
 --trees     OWNER+NAME folders of repositories; those of the learning part of training/repositories.yaml are asked
 --clones    OWNER+NAME or NAME folders with history, of the same; for `asked` and `unshared` the repositories of those files, at their commits
 --pairs     a build of `wayfind data build`, for MRR among its own held-out pairs: what the origin's 0.5774 was
