@@ -21,7 +21,7 @@ from wayfind.index.tokens import TOKENS_VERSION
 from wayfind.types import Chunk, FileRecord, Target
 
 STORE_VERSION = 1
-CORPUS_VERSION = "10"
+CORPUS_VERSION = "11"
 """Raised whenever extraction makes other records from the same bytes."""
 REVISIONS: dict[str, str] = {}
 """Language -> raised instead where only its records are others: the content of the other languages stays, and their vectors with it."""
