@@ -239,6 +239,12 @@ def test_a_folder_of_something_else_is_not_replaced(trees):
     assert (trees / "own" / "train" / "notes.txt").read_text() == (trees / "site" / "train" / "pairs-00000.jsonl.gz").read_text() == "precious"
 
 
+def test_a_kind_of_which_there_is_no_pair_is_said_to_be_missing(trees):
+    built(recipe(trees, kinds=["docstring"], split={"valid": 0, "test": 0}), trees / "out")
+    done = command("data", "show", trees / "out", "--kind", "commit", home=trees / "home", text=True)
+    assert done.returncode == 1 and "no pair of the kind commit; there is train (docstring)" in done.stderr
+
+
 def test_licences_are_counted_by_pair(trees):
     lines = [{"query": f"how do I pay {number}", "code": function("pay", f"bill{number}"), "origin": "me/mine", "licence": licence} for number, licence in enumerate(["MIT", "GPL-3.0", ""])]
     (trees / "own.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))

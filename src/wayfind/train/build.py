@@ -96,8 +96,8 @@ def _check_own(output: Path) -> None:
     if (output / MANIFEST).exists():
         try:
             manifest_of(output)
-        except UsageError as problem:
-            raise UsageError(f"{problem}, or a new one: this one is not replaced") from None
+        except UsageError:
+            raise UsageError(f"{output}: its {MANIFEST} is none of pairs, or damaged, so it is not replaced; name a new folder, or delete this one") from None
     elif not any((output / own).exists() for own in (".spill", BUCKETS)):
         raise UsageError(f"{output}: is not empty and holds no {MANIFEST}; name a new folder")
 
